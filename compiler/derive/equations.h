@@ -1,0 +1,100 @@
+// Equations: for each state, error and learned parameter its continuous-time equation in operator form, derived from
+// the energy by the rule of science.md section 4 under one row of the operator table (principles.c).
+#ifndef LEQUEL_EQUATIONS_H
+#define LEQUEL_EQUATIONS_H
+
+#include "../model/model.h"
+
+// A lookahead ahead(u, tau) that occurs in a neuron's energy or outputs: an independent variable X while the energy is
+// differentiated. A plain `u` in an energy or output is ahead(u, dt), its value after the step.
+typedef struct Leaf {
+    Expr node;     // ahead(u, tau), as the expressions contain it
+    Symbol symbol; // h.u_ahead.tau_r: the leaf as a variable, and as a recordable signal
+    Symbol state;  // h.u
+    Expr tau;
+    Symbol tau_symbol; // the parameter array when tau is one (its gradient can be learned), else 0
+    Atom label;        // tau_r; distinguishes leaves in names
+} Leaf;
+
+// How one output answers to one lookahead: its gate is d output / d leaf.
+typedef struct Gate {
+    uint32_t output, leaf;
+    Expr value;    // phi'(X), over leaf symbols
+    bool trivial;  // the output is the lookahead itself: no gate, no register
+    Symbol symbol; // h.r_gate
+} Gate;
+
+// What flows into the error of one leaf from outside the neuron's own mismatch: g = -dE/dX.
+typedef struct ErrorInput {
+    uint32_t leaf;
+    Symbol symbol; // h.error_in, the gated, unfiltered error
+    Expr own;      // -dE/dX from the neuron's own energy terms other than the solved mismatch (rate costs, …); may be 0
+    Expr filtered; // its contribution to the error, in operator form: ahead(lowpass(g, tau_k), tau_m) under gle
+    Symbol state;  // h.error_state, for a filtered contribution; 0 when the filter is the identity
+} ErrorInput;
+
+typedef struct NeuronEquations {
+    uint32_t population;
+    Symbol state;          // the state that is solved for: h.u
+    uint32_t state_number; // among the population's states
+    Vec(Leaf) leaves;
+    uint32_t solved;  // the leaf that carries the input
+    Symbol drive;     // h.I, ROLE_DRIVE
+    Expr mismatch;    // A = dE/dX of the solved leaf, over leaf symbols and the drive
+    Expr membrane;    // p, the solution of A = gamma * error: the membrane relaxes to it with the solved tau
+    Expr judged;      // p with A = error: what gradients are taken at (gamma enters the membrane only)
+    Expr drive_error; // -dE/d(drive) at `judged`: what a current sees; equals `error` for a quadratic mismatch
+    Vec(Gate) gates;
+    Vec(ErrorInput) errors;
+    Symbol error;     // h.error
+    bool has_error;   // false when nothing downstream reaches a cost: the error is zero and not computed
+} NeuronEquations;
+
+typedef struct ConnectionEquations {
+    uint32_t connection;
+    bool carries_error;    // its target has an error and its source is a population that wants one
+    Vec(Symbol) downward;  // per message: w.error_down, (d current / d message)^T error, at the source's own index
+    Vec(Expr) downward_value;
+} ConnectionEquations;
+
+typedef struct Gradient { // of one learned parameter
+    Symbol parameter, symbol; // w1.W, w1.grad_W
+    Expr value; // dE/d(parameter) of one sample, over messages, errors, leaf symbols
+    Span span;
+} Gradient;
+
+typedef struct CostError { // dC/d(message) of an output that a cost reads
+    uint32_t population, output;
+    Expr value; // at the population's own index
+} CostError;
+
+typedef struct Equations {
+    Model *model;
+    Vec(NeuronEquations) neurons; // one per population that has an energy, in the model's order
+    Vec(ConnectionEquations) connections;
+    Vec(CostError) costs;
+    Vec(Gradient) gradients;
+} Equations;
+
+// One row per principle: what it asks of a neuron and how an error passes a lookahead.
+typedef struct Principle {
+    PrincipleKind kind;
+    const char *name;
+    const char *condition; // the stationarity condition, as printed by derive
+    bool equal_times;      // refused unless all time constants of a neuron are equal
+    // The causal stand-in for the adjoint of ahead(·, tau), applied to G = dE/dX: science.md section 4. EXPR_LOWPASS
+    // for gle; EXPR_STOP stands for the identity. The error is its inverse at the solved tau of the sum over leaves.
+    ExprKind adjoint_of_ahead;
+} Principle;
+
+const Principle *principle_find(PrincipleKind kind);
+
+// NULL when the energy admits no causal local solution; the reports name the term.
+Equations *equations_derive(Model *model);
+void equations_free(Equations *equations);
+void equations_dump(const Equations *equations, Text *out);
+
+// `lequel derive`: the derived system for readers, each term with the line of the energy it came from.
+void equations_print(const Equations *equations, ExprStyle style, Text *out);
+
+#endif

@@ -1,0 +1,733 @@
+// The store of expressions: hash-consing, the constructors with their local rules, rewriting and substitution.
+#include "../support/vec.h"
+#include "expr.h"
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Node {
+    ExprNode node;
+    uint64_t free_indices; // bit (index % 64) set when that index may occur free: a quick "no"
+    Span span;
+} Node;
+
+struct ExprStore {
+    Arena *arena;
+    Vec(Node) nodes; // nodes.items[0] is unused
+    Vec(SymbolInfo) symbols;
+    Vec(IndexInfo) indices;
+    Vec(Index) shared; // index_shared: keyed by (n, extent), found by a linear scan of few
+    uint32_t *table;   // hash table of handles
+    uint32_t slots;
+};
+
+typedef Vec(Expr) ExprList;
+
+ExprStore *expr_store_new(Arena *arena) {
+    ExprStore *store = memory_resize(NULL, 1, sizeof *store);
+    *store = (ExprStore){.arena = arena};
+    vec_push(&store->nodes, (Node){0});
+    vec_push(&store->symbols, (SymbolInfo){0});
+    vec_push(&store->indices, (IndexInfo){0});
+    Index batch = index_new(store, arena_atom_z(arena, "b"), 0);
+    assert(batch == INDEX_BATCH);
+    (void)batch;
+    return store;
+}
+
+void expr_store_free(ExprStore *store) {
+    if (!store) return;
+    vec_free(&store->nodes);
+    vec_free(&store->symbols);
+    vec_free(&store->indices);
+    vec_free(&store->shared);
+    free(store->table);
+    free(store);
+}
+
+// ---- Symbols and indices ---------------------------------------------------------------------------------------------
+
+Symbol symbol_new(ExprStore *store, SymbolInfo info) {
+    assert(info.rank <= EXPR_MAX_RANK);
+    vec_push(&store->symbols, info);
+    return store->symbols.count - 1;
+}
+
+const SymbolInfo *symbol_info(const ExprStore *store, Symbol symbol) { return &store->symbols.items[symbol]; }
+SymbolInfo *symbol_edit(ExprStore *store, Symbol symbol) { return &store->symbols.items[symbol]; }
+uint32_t symbol_count(const ExprStore *store) { return store->symbols.count - 1; }
+
+Symbol symbol_find(const ExprStore *store, Atom name) {
+    for (Symbol s = 1; s < store->symbols.count; s++)
+        if (store->symbols.items[s].name == name) return s;
+    return 0;
+}
+
+Index index_new(ExprStore *store, Atom name, uint32_t extent) {
+    vec_push(&store->indices, (IndexInfo){name, extent});
+    return store->indices.count - 1;
+}
+
+Index index_shared(ExprStore *store, uint32_t n, uint32_t extent) {
+    uint32_t seen = 0;
+    for (uint32_t i = 0; i < store->shared.count; i++)
+        if (store->indices.items[store->shared.items[i]].extent == extent && seen++ == n) return store->shared.items[i];
+    Index index = 0;
+    for (; seen <= n; seen++) {
+        Atom name = seen < 8 ? arena_format(store->arena, "%c", "ijklmnpq"[seen])
+                             : arena_format(store->arena, "i%u", seen);
+        index = index_new(store, name, extent);
+        vec_push(&store->shared, index);
+    }
+    return index;
+}
+
+const IndexInfo *index_info(const ExprStore *store, Index index) { return &store->indices.items[index]; }
+
+void index_set_extent(ExprStore *store, Index index, uint32_t extent) { store->indices.items[index].extent = extent; }
+
+// ---- Hash-consing ----------------------------------------------------------------------------------------------------
+
+ExprNode expr_node(const ExprStore *store, Expr expr) {
+    assert(expr && expr < store->nodes.count);
+    return store->nodes.items[expr].node;
+}
+
+uint32_t expr_count(const ExprStore *store) { return store->nodes.count - 1; }
+
+static uint64_t payload_bits(const ExprNode *node) {
+    uint64_t bits = 0;
+    switch (node->kind) {
+    case EXPR_CONST: memcpy(&bits, &node->value, sizeof bits); break;
+    case EXPR_INDEX:
+    case EXPR_SUM:
+    case EXPR_MAXIMUM: bits = node->index; break;
+    case EXPR_CALL: bits = node->function; break;
+    case EXPR_ACCESS: bits = (uint64_t)node->symbol << 8 | node->version; break;
+    default: break;
+    }
+    return bits;
+}
+
+static uint64_t node_hash(const ExprNode *node) {
+    uint64_t hash = (payload_bits(node) + 0x9e3779b97f4a7c15u * (uint64_t)(node->kind + 1)) * 0xff51afd7ed558ccdu;
+    for (uint32_t i = 0; i < node->count; i++) hash = (hash ^ node->argument[i]) * 0x100000001b3u + (hash >> 29);
+    return hash ^ hash >> 32;
+}
+
+static bool node_equal(const ExprNode *a, const ExprNode *b) {
+    return a->kind == b->kind && a->count == b->count && payload_bits(a) == payload_bits(b) &&
+           (!a->count || memcmp(a->argument, b->argument, a->count * sizeof(Expr)) == 0);
+}
+
+static void grow_table(ExprStore *store) {
+    uint32_t slots = store->slots ? 2 * store->slots : 1024;
+    uint32_t *table = memory_resize(NULL, slots, sizeof *table);
+    memset(table, 0, slots * sizeof *table);
+    for (Expr e = 1; e < store->nodes.count; e++) {
+        uint64_t slot = node_hash(&store->nodes.items[e].node) & (slots - 1);
+        while (table[slot]) slot = (slot + 1) & (slots - 1);
+        table[slot] = e;
+    }
+    free(store->table);
+    store->table = table;
+    store->slots = slots;
+}
+
+static uint64_t free_indices(const ExprStore *store, const ExprNode *node) {
+    uint64_t bits = node->kind == EXPR_INDEX ? (uint64_t)1 << node->index % 64 : 0;
+    for (uint32_t i = 0; i < node->count; i++) bits |= store->nodes.items[node->argument[i]].free_indices;
+    return bits; // a bound index may leave its bit set: only "no" is exact
+}
+
+static Expr intern(ExprStore *store, ExprNode node) {
+    if (2 * store->nodes.count >= store->slots) grow_table(store);
+    uint64_t slot = node_hash(&node) & (store->slots - 1);
+    for (; store->table[slot]; slot = (slot + 1) & (store->slots - 1))
+        if (node_equal(&store->nodes.items[store->table[slot]].node, &node)) return store->table[slot];
+    if (node.count) {
+        Expr *arguments = arena_new_array(store->arena, Expr, node.count);
+        memcpy(arguments, node.argument, node.count * sizeof(Expr));
+        node.argument = arguments;
+    } else {
+        node.argument = NULL;
+    }
+    vec_push(&store->nodes, (Node){.node = node, .free_indices = free_indices(store, &node)});
+    return store->table[slot] = store->nodes.count - 1;
+}
+
+static Expr intern_kind(ExprStore *store, ExprKind kind, const Expr *arguments, uint32_t count) {
+    return intern(store, (ExprNode){.kind = kind, .count = count, .argument = arguments});
+}
+
+void expr_set_span(ExprStore *store, Expr expr, Span span) {
+    if (expr && !store->nodes.items[expr].span.source) store->nodes.items[expr].span = span;
+}
+
+Span expr_span(const ExprStore *store, Expr expr) { return store->nodes.items[expr].span; }
+
+bool expr_get_const(const ExprStore *store, Expr expr, double *value) {
+    const ExprNode *node = &store->nodes.items[expr].node;
+    if (node->kind != EXPR_CONST) return false;
+    *value = node->value;
+    return true;
+}
+
+bool expr_is_const(const ExprStore *store, Expr expr, double value) {
+    double have;
+    return expr_get_const(store, expr, &have) && have == value;
+}
+
+// ---- Leaves ----------------------------------------------------------------------------------------------------------
+
+Expr expr_const(ExprStore *store, double value) {
+    return intern(store, (ExprNode){.kind = EXPR_CONST, .value = value == 0 ? 0 : value}); // one zero only
+}
+
+Expr expr_index(ExprStore *store, Index index) { return intern(store, (ExprNode){.kind = EXPR_INDEX, .index = index}); }
+
+Expr expr_access(ExprStore *store, Symbol symbol, ExprVersion version, const Expr *index, uint32_t count) {
+    return intern(store, (ExprNode){.kind = EXPR_ACCESS, .count = count, .argument = index,
+                                    .symbol = symbol, .version = version});
+}
+
+// ---- Sums of terms ---------------------------------------------------------------------------------------------------
+
+typedef struct Part { // of a sum: coefficient * what; of a product: what ^ coefficient
+    Expr what;
+    double coefficient;
+} Part;
+typedef Vec(Part) PartList;
+
+static int part_order(const void *a, const void *b) {
+    const Part *x = a, *y = b;
+    return x->what < y->what ? -1 : x->what > y->what;
+}
+
+// Sorts by serial number and merges equal entries; entries whose coefficient becomes zero vanish.
+static void part_merge(PartList *parts) {
+    if (!parts->count) return;
+    qsort(parts->items, parts->count, sizeof(Part), part_order);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < parts->count;) {
+        Part part = parts->items[i++];
+        for (; i < parts->count && parts->items[i].what == part.what; i++)
+            part.coefficient += parts->items[i].coefficient;
+        if (part.coefficient != 0) parts->items[kept++] = part;
+    }
+    parts->count = kept;
+}
+
+static void gather_terms(ExprStore *store, PartList *parts, double *constant, Expr term) {
+    ExprNode node = expr_node(store, term);
+    double factor;
+    if (node.kind == EXPR_CONST) {
+        *constant += node.value;
+    } else if (node.kind == EXPR_ADD) {
+        for (uint32_t i = 0; i < node.count; i++) gather_terms(store, parts, constant, node.argument[i]);
+    } else if (node.kind == EXPR_MUL && expr_get_const(store, node.argument[0], &factor)) {
+        Expr rest = node.count == 2 ? node.argument[1]
+                                    : intern_kind(store, EXPR_MUL, node.argument + 1, node.count - 1);
+        vec_push(parts, (Part){rest, factor});
+    } else {
+        vec_push(parts, (Part){term, 1});
+    }
+}
+
+static Expr scale(ExprStore *store, double factor, Expr rest) { // rest has no constant factor and is no constant
+    if (factor == 1) return rest;
+    ExprNode node = expr_node(store, rest);
+    ExprList list = {0};
+    vec_push(&list, expr_const(store, factor));
+    if (node.kind == EXPR_MUL)
+        for (uint32_t i = 0; i < node.count; i++) vec_push(&list, node.argument[i]);
+    else
+        vec_push(&list, rest);
+    Expr result = intern_kind(store, EXPR_MUL, list.items, list.count);
+    vec_free(&list);
+    return result;
+}
+
+Expr expr_add_n(ExprStore *store, const Expr *terms, uint32_t count) {
+    PartList parts = {0};
+    double constant = 0;
+    for (uint32_t i = 0; i < count; i++) gather_terms(store, &parts, &constant, terms[i]);
+    part_merge(&parts);
+    ExprList list = {0};
+    if (constant != 0 || !parts.count) vec_push(&list, expr_const(store, constant));
+    for (uint32_t i = 0; i < parts.count; i++)
+        vec_push(&list, scale(store, parts.items[i].coefficient, parts.items[i].what));
+    Expr result = list.count == 1 ? list.items[0] : intern_kind(store, EXPR_ADD, list.items, list.count);
+    vec_free(&list);
+    vec_free(&parts);
+    return result;
+}
+
+Expr expr_add(ExprStore *store, Expr a, Expr b) { return expr_add_n(store, (Expr[]){a, b}, 2); }
+Expr expr_neg(ExprStore *store, Expr a) { return expr_mul(store, expr_const(store, -1), a); }
+Expr expr_sub(ExprStore *store, Expr a, Expr b) { return expr_add(store, a, expr_neg(store, b)); }
+
+// ---- Products --------------------------------------------------------------------------------------------------------
+
+static void gather_factors(ExprStore *store, PartList *parts, double *constant, Expr factor) {
+    ExprNode node = expr_node(store, factor);
+    double exponent;
+    if (node.kind == EXPR_CONST) {
+        *constant *= node.value;
+    } else if (node.kind == EXPR_MUL) {
+        for (uint32_t i = 0; i < node.count; i++) gather_factors(store, parts, constant, node.argument[i]);
+    } else if (node.kind == EXPR_POWER && expr_get_const(store, node.argument[1], &exponent)) {
+        vec_push(parts, (Part){node.argument[0], exponent});
+    } else {
+        vec_push(parts, (Part){factor, 1});
+    }
+}
+
+static Expr raise(ExprStore *store, Part part) {
+    if (part.coefficient == 1) return part.what;
+    return intern_kind(store, EXPR_POWER, (Expr[]){part.what, expr_const(store, part.coefficient)}, 2);
+}
+
+// -(a + b) becomes -a - b, exactly; other constants stay outside so that rounding is the user's.
+static Expr negate_sum(ExprStore *store, Expr sum) {
+    ExprNode node = expr_node(store, sum);
+    ExprList list = {0};
+    for (uint32_t i = 0; i < node.count; i++) vec_push(&list, expr_neg(store, node.argument[i]));
+    Expr result = expr_add_n(store, list.items, list.count);
+    vec_free(&list);
+    return result;
+}
+
+Expr expr_mul_n(ExprStore *store, const Expr *factors, uint32_t count) {
+    PartList parts = {0};
+    double constant = 1;
+    for (uint32_t i = 0; i < count; i++) gather_factors(store, &parts, &constant, factors[i]);
+    part_merge(&parts);
+    Expr result;
+    if (constant == 0 || !parts.count) {
+        result = expr_const(store, constant);
+    } else {
+        ExprList list = {0};
+        for (uint32_t i = 0; i < parts.count; i++) vec_push(&list, raise(store, parts.items[i]));
+        Expr rest = list.count == 1 ? list.items[0] : intern_kind(store, EXPR_MUL, list.items, list.count);
+        vec_free(&list);
+        if (constant == -1 && expr_node(store, rest).kind == EXPR_ADD)
+            result = negate_sum(store, rest);
+        else
+            result = scale(store, constant, rest);
+    }
+    vec_free(&parts);
+    return result;
+}
+
+Expr expr_mul(ExprStore *store, Expr a, Expr b) { return expr_mul_n(store, (Expr[]){a, b}, 2); }
+
+Expr expr_div(ExprStore *store, Expr a, Expr b) {
+    double divisor, dividend;
+    if (expr_get_const(store, b, &divisor) && expr_get_const(store, a, &dividend))
+        return expr_const(store, dividend / divisor);
+    return expr_mul(store, a, expr_power(store, b, expr_const(store, -1)));
+}
+
+static Expr power_of_product(ExprStore *store, ExprNode product, Expr exponent) {
+    ExprList list = {0};
+    for (uint32_t i = 0; i < product.count; i++) vec_push(&list, expr_power(store, product.argument[i], exponent));
+    Expr result = expr_mul_n(store, list.items, list.count);
+    vec_free(&list);
+    return result;
+}
+
+Expr expr_power(ExprStore *store, Expr base, Expr exponent) {
+    double n, value, inner;
+    ExprNode node = expr_node(store, base);
+    if (expr_get_const(store, exponent, &n)) {
+        if (n == 0) return expr_const(store, 1);
+        if (n == 1) return base;
+        if (node.kind == EXPR_CONST) {
+            value = n == -1 ? 1 / node.value : pow(node.value, n);
+            return expr_const(store, value);
+        }
+        if (n == floor(n) && node.kind == EXPR_POWER && expr_get_const(store, node.argument[1], &inner))
+            return expr_power(store, node.argument[0], expr_const(store, n * inner));
+        if (n == floor(n) && node.kind == EXPR_MUL) return power_of_product(store, node, exponent);
+    } else if (expr_is_const(store, base, 1)) {
+        return base;
+    }
+    return intern_kind(store, EXPR_POWER, (Expr[]){base, exponent}, 2);
+}
+
+// ---- Functions -------------------------------------------------------------------------------------------------------
+
+static double function_value(ExprFunction function, double x) {
+    switch (function) {
+    case FUNCTION_EXP: return exp(x);
+    case FUNCTION_EXPM1: return expm1(x);
+    case FUNCTION_LOG: return log(x);
+    case FUNCTION_LOG1P: return log1p(x);
+    case FUNCTION_TANH: return tanh(x);
+    case FUNCTION_SIN: return sin(x);
+    case FUNCTION_COS: return cos(x);
+    case FUNCTION_LOGISTIC: return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
+    case FUNCTION_LOG1PEXP: return fmax(x, 0) + log1p(exp(-fabs(x)));
+    case FUNCTION_SQRT: return sqrt(x);
+    case FUNCTION_ABS: return fabs(x);
+    case FUNCTION_SIGN: return (x > 0) - (x < 0);
+    case FUNCTION_COUNT: break;
+    }
+    return NAN;
+}
+
+Expr expr_call(ExprStore *store, ExprFunction function, Expr x) {
+    double value;
+    if (expr_get_const(store, x, &value)) return expr_const(store, function_value(function, value));
+    if (function == FUNCTION_SQRT) return expr_power(store, x, expr_const(store, 0.5));
+    return intern(store, (ExprNode){.kind = EXPR_CALL, .count = 1, .argument = &x, .function = function});
+}
+
+// ---- Reductions and deltas -------------------------------------------------------------------------------------------
+
+Expr expr_delta(ExprStore *store, Expr a, Expr b) {
+    double x, y;
+    if (a == b) return expr_const(store, 1);
+    if (expr_get_const(store, a, &x) && expr_get_const(store, b, &y)) return expr_const(store, x == y);
+    return intern_kind(store, EXPR_DELTA, a < b ? (Expr[]){a, b} : (Expr[]){b, a}, 2);
+}
+
+// A delta that fixes `index` to something free of it: its other side, else 0.
+static Expr delta_fixes(const ExprStore *store, Expr factor, Index index) {
+    ExprNode node = expr_node(store, factor);
+    if (node.kind != EXPR_DELTA) return 0;
+    for (uint32_t side = 0; side < 2; side++) {
+        ExprNode own = expr_node(store, node.argument[side]);
+        Expr other = node.argument[1 - side];
+        if (own.kind == EXPR_INDEX && own.index == index && !expr_has_index(store, other, index)) return other;
+    }
+    return 0;
+}
+
+static bool has_fixing_delta(const ExprStore *store, Expr term, Index index) {
+    ExprNode node = expr_node(store, term);
+    if (node.kind == EXPR_MUL)
+        for (uint32_t i = 0; i < node.count; i++)
+            if (delta_fixes(store, node.argument[i], index)) return true;
+    return delta_fixes(store, term, index) != 0;
+}
+
+// sum(index: product): factors free of the index come out, a delta picks one term.
+static Expr sum_of_product(ExprStore *store, Index index, const Expr *factors, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        Expr value = delta_fixes(store, factors[i], index);
+        if (!value) continue;
+        ExprList rest = {0};
+        for (uint32_t k = 0; k < count; k++)
+            if (k != i) vec_push(&rest, expr_substitute_index(store, factors[k], expr_index(store, index), value));
+        Expr result = expr_mul_n(store, rest.items, rest.count);
+        vec_free(&rest);
+        return result;
+    }
+    ExprList inside = {0}, outside = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        if (expr_has_index(store, factors[i], index))
+            vec_push(&inside, factors[i]);
+        else
+            vec_push(&outside, factors[i]);
+    }
+    Expr result;
+    if (!inside.count && index != INDEX_BATCH) {
+        vec_push(&outside, expr_const(store, index_info(store, index)->extent));
+        result = expr_mul_n(store, outside.items, outside.count);
+    } else {
+        Expr body = expr_mul_n(store, inside.items, inside.count); // 1 when empty
+        Expr sum = intern(store, (ExprNode){.kind = EXPR_SUM, .count = 1, .argument = &body, .index = index});
+        vec_push(&outside, sum);
+        result = expr_mul_n(store, outside.items, outside.count);
+    }
+    vec_free(&inside);
+    vec_free(&outside);
+    return result;
+}
+
+static Expr sum_of_terms(ExprStore *store, Index index, ExprNode body) {
+    ExprList terms = {0}, rest = {0}; // terms that can be summed on their own, and those that stay together
+    for (uint32_t i = 0; i < body.count; i++) {
+        Expr term = body.argument[i];
+        bool alone = has_fixing_delta(store, term, index) || !expr_has_index(store, term, index);
+        if (alone)
+            vec_push(&terms, expr_sum(store, index, term));
+        else
+            vec_push(&rest, term);
+    }
+    if (rest.count) {
+        Expr together = expr_add_n(store, rest.items, rest.count);
+        ExprNode node = expr_node(store, together);
+        vec_push(&terms, node.kind == EXPR_ADD ? sum_of_product(store, index, &together, 1)
+                                               : expr_sum(store, index, together));
+    }
+    Expr result = expr_add_n(store, terms.items, terms.count);
+    vec_free(&terms);
+    vec_free(&rest);
+    return result;
+}
+
+Expr expr_sum(ExprStore *store, Index index, Expr body) {
+    ExprNode node = expr_node(store, body);
+    if (node.kind == EXPR_MUL) return sum_of_product(store, index, node.argument, node.count);
+    if (node.kind == EXPR_ADD) return sum_of_terms(store, index, node);
+    return sum_of_product(store, index, &body, 1);
+}
+
+Expr expr_maximum(ExprStore *store, Index index, Expr body) {
+    if (!expr_has_index(store, body, index) && index_info(store, index)->extent > 0) return body;
+    return intern(store, (ExprNode){.kind = EXPR_MAXIMUM, .count = 1, .argument = &body, .index = index});
+}
+
+// ---- Selection, comparison, operators on signals ---------------------------------------------------------------------
+
+static void split_deltas(const ExprStore *store, Expr expr, ExprList *deltas, ExprList *rest) {
+    ExprNode node = expr_node(store, expr);
+    const Expr *factors = node.kind == EXPR_MUL ? node.argument : &expr;
+    uint32_t count = node.kind == EXPR_MUL ? node.count : 1;
+    for (uint32_t i = 0; i < count; i++) {
+        if (expr_node(store, factors[i]).kind == EXPR_DELTA)
+            vec_push(deltas, factors[i]);
+        else
+            vec_push(rest, factors[i]);
+    }
+}
+
+// Deltas common to both branches come out of a selection, so that sums around it can eliminate them.
+static Expr select_without_deltas(ExprStore *store, Expr condition, Expr a, Expr b) {
+    ExprList da = {0}, ra = {0}, db = {0}, rb = {0};
+    split_deltas(store, a, &da, &ra);
+    split_deltas(store, b, &db, &rb);
+    bool a_zero = expr_is_const(store, a, 0), b_zero = expr_is_const(store, b, 0);
+    ExprList *deltas = a_zero ? &db : &da;
+    bool same = a_zero || b_zero || (da.count == db.count && da.count &&
+                                     memcmp(da.items, db.items, da.count * sizeof(Expr)) == 0);
+    Expr result = 0;
+    if (deltas->count && same) {
+        Expr inner = expr_select(store, condition, a_zero ? a : expr_mul_n(store, ra.items, ra.count),
+                                 b_zero ? b : expr_mul_n(store, rb.items, rb.count));
+        vec_push(deltas, inner);
+        result = expr_mul_n(store, deltas->items, deltas->count);
+    }
+    vec_free(&da);
+    vec_free(&ra);
+    vec_free(&db);
+    vec_free(&rb);
+    return result;
+}
+
+Expr expr_select(ExprStore *store, Expr condition, Expr a, Expr b) {
+    double known;
+    if (expr_get_const(store, condition, &known)) return known != 0 ? a : b;
+    if (a == b) return a;
+    Expr result = select_without_deltas(store, condition, a, b);
+    return result ? result : intern_kind(store, EXPR_SELECT, (Expr[]){condition, a, b}, 3);
+}
+
+static Expr fold_two(ExprStore *store, ExprKind kind, double a, double b) {
+    switch (kind) {
+    case EXPR_MIN: return expr_const(store, a < b ? a : b);
+    case EXPR_MAX: return expr_const(store, a > b ? a : b);
+    case EXPR_LESS: return expr_const(store, a < b);
+    case EXPR_LESS_EQUAL: return expr_const(store, a <= b);
+    case EXPR_EQUAL: return expr_const(store, a == b);
+    case EXPR_AND: return expr_const(store, a != 0 && b != 0);
+    case EXPR_OR: return expr_const(store, a != 0 || b != 0);
+    default: return 0;
+    }
+}
+
+// d/dt is linear; constants don't change.
+static Expr make_rate(ExprStore *store, Expr x) {
+    ExprNode node = expr_node(store, x);
+    if (node.kind == EXPR_CONST) return expr_const(store, 0);
+    if (node.kind == EXPR_ADD) {
+        ExprList list = {0};
+        for (uint32_t i = 0; i < node.count; i++) vec_push(&list, make_rate(store, node.argument[i]));
+        Expr result = expr_add_n(store, list.items, list.count);
+        vec_free(&list);
+        return result;
+    }
+    if (node.kind == EXPR_MUL && expr_node(store, node.argument[0]).kind == EXPR_CONST)
+        return expr_mul(store, node.argument[0], make_rate(store, expr_mul_n(store, node.argument + 1, node.count - 1)));
+    return intern_kind(store, EXPR_RATE, &x, 1);
+}
+
+// The operator algebra (science.md section 1): a lookahead and a low-pass of one time constant cancel.
+static Expr make_filter(ExprStore *store, ExprKind kind, const Expr *arguments) {
+    ExprNode node = expr_node(store, arguments[0]);
+    ExprKind inverse = kind == EXPR_AHEAD ? EXPR_LOWPASS : EXPR_AHEAD;
+    if (node.kind == EXPR_CONST) return arguments[0];
+    if (kind != EXPR_DELAY && node.kind == inverse && node.argument[1] == arguments[1]) return node.argument[0];
+    if (kind != EXPR_DELAY && expr_is_const(store, arguments[1], 0)) return arguments[0];
+    return intern_kind(store, kind, arguments, 2);
+}
+
+Expr expr_make(ExprStore *store, ExprKind kind, const Expr *arguments, uint32_t count) {
+    double a, b;
+    switch (kind) {
+    case EXPR_ADD: return expr_add_n(store, arguments, count);
+    case EXPR_MUL: return expr_mul_n(store, arguments, count);
+    case EXPR_POWER: return expr_power(store, arguments[0], arguments[1]);
+    case EXPR_SELECT: return expr_select(store, arguments[0], arguments[1], arguments[2]);
+    case EXPR_DELTA: return expr_delta(store, arguments[0], arguments[1]);
+    case EXPR_RATE: return make_rate(store, arguments[0]);
+    case EXPR_AHEAD:
+    case EXPR_LOWPASS:
+    case EXPR_DELAY: return make_filter(store, kind, arguments);
+    case EXPR_STOP:
+    case EXPR_PREVIOUS:
+        if (expr_get_const(store, arguments[0], &a) || expr_node(store, arguments[0]).kind == kind) return arguments[0];
+        break;
+    case EXPR_NOT:
+        if (expr_get_const(store, arguments[0], &a)) return expr_const(store, a == 0);
+        break;
+    default:
+        assert(count == 2);
+        if (expr_get_const(store, arguments[0], &a) && expr_get_const(store, arguments[1], &b))
+            return fold_two(store, kind, a, b);
+        if ((kind == EXPR_MIN || kind == EXPR_MAX) && arguments[0] == arguments[1]) return arguments[0];
+    }
+    return intern_kind(store, kind, arguments, count);
+}
+
+// ---- Questions -------------------------------------------------------------------------------------------------------
+
+bool expr_contains(const ExprStore *store, Expr expr, Expr part) {
+    if (expr == part) return true;
+    if (part > expr) return false; // arguments have smaller handles
+    ExprNode node = expr_node(store, expr);
+    for (uint32_t i = 0; i < node.count; i++)
+        if (expr_contains(store, node.argument[i], part)) return true;
+    return false;
+}
+
+bool expr_has_index(const ExprStore *store, Expr expr, Index index) {
+    if (!(store->nodes.items[expr].free_indices >> index % 64 & 1)) return false;
+    ExprNode node = expr_node(store, expr);
+    if (node.kind == EXPR_INDEX) return node.index == index;
+    if ((node.kind == EXPR_SUM || node.kind == EXPR_MAXIMUM) && node.index == index) return false;
+    for (uint32_t i = 0; i < node.count; i++)
+        if (expr_has_index(store, node.argument[i], index)) return true;
+    return false;
+}
+
+bool expr_has_kind(const ExprStore *store, Expr expr, ExprKind kind) {
+    ExprNode node = expr_node(store, expr);
+    if (node.kind == kind) return true;
+    for (uint32_t i = 0; i < node.count; i++)
+        if (expr_has_kind(store, node.argument[i], kind)) return true;
+    return false;
+}
+
+bool expr_reads(const ExprStore *store, Expr expr, Symbol symbol) {
+    ExprNode node = expr_node(store, expr);
+    if (node.kind == EXPR_ACCESS && node.symbol == symbol) return true;
+    for (uint32_t i = 0; i < node.count; i++)
+        if (expr_reads(store, node.argument[i], symbol)) return true;
+    return false;
+}
+
+// ---- Rewriting -------------------------------------------------------------------------------------------------------
+
+// Rebuilds a node of the same kind and payload over new arguments, through its constructor.
+static Expr rebuild(ExprStore *store, ExprNode node, const Expr *arguments) {
+    switch (node.kind) {
+    case EXPR_CONST:
+    case EXPR_INDEX: return intern(store, node);
+    case EXPR_ACCESS: return expr_access(store, node.symbol, node.version, arguments, node.count);
+    case EXPR_CALL: return expr_call(store, node.function, arguments[0]);
+    case EXPR_SUM: return expr_sum(store, node.index, arguments[0]);
+    case EXPR_MAXIMUM: return expr_maximum(store, node.index, arguments[0]);
+    default: return expr_make(store, node.kind, arguments, node.count);
+    }
+}
+
+typedef struct Rewrite {
+    ExprStore *store;
+    ExprRule *rule;
+    void *context;
+    uint32_t known; // memo size: handles that existed at the start
+    Expr *memo;
+} Rewrite;
+
+static Expr rewrite(Rewrite *rw, Expr expr) {
+    if (expr <= rw->known && rw->memo[expr]) return rw->memo[expr];
+    ExprNode node = expr_node(rw->store, expr);
+    Expr small[8], *arguments = node.count <= 8 ? small : memory_resize(NULL, node.count, sizeof(Expr));
+    bool changed = false;
+    for (uint32_t i = 0; i < node.count; i++) {
+        arguments[i] = rewrite(rw, node.argument[i]);
+        changed |= arguments[i] != node.argument[i];
+    }
+    Expr built = changed ? rebuild(rw->store, node, arguments) : expr;
+    if (arguments != small) free(arguments);
+    if (changed) expr_set_span(rw->store, built, expr_span(rw->store, expr));
+    Expr result = rw->rule(rw->store, built, rw->context);
+    if (expr <= rw->known) rw->memo[expr] = result;
+    return result;
+}
+
+Expr expr_rewrite(ExprStore *store, Expr expr, ExprRule *rule, void *context) {
+    Rewrite rw = {store, rule, context, expr, NULL};
+    rw.memo = memory_resize(NULL, (size_t)expr + 1, sizeof(Expr));
+    memset(rw.memo, 0, ((size_t)expr + 1) * sizeof(Expr));
+    Expr result = rewrite(&rw, expr);
+    free(rw.memo);
+    return result;
+}
+
+typedef struct Replacement {
+    Expr from, to;
+} Replacement;
+
+static Expr replace_rule(ExprStore *store, Expr node, void *context) {
+    (void)store;
+    const Replacement *r = context;
+    return node == r->from ? r->to : node;
+}
+
+Expr expr_replace(ExprStore *store, Expr expr, Expr from, Expr to) {
+    return from == to ? expr : expr_rewrite(store, expr, replace_rule, &(Replacement){from, to});
+}
+
+// An index of the same extent that occurs free in neither expression.
+static Index fresh_index(ExprStore *store, uint32_t extent, Expr a, Expr b) {
+    for (uint32_t n = 0;; n++) {
+        Index index = index_shared(store, n, extent);
+        if (!expr_has_index(store, a, index) && !expr_has_index(store, b, index)) return index;
+    }
+}
+
+static Expr substitute(ExprStore *store, Expr expr, Index from, Expr to);
+
+static Expr substitute_bound(ExprStore *store, ExprNode node, Index from, Expr to) {
+    Index index = node.index;
+    Expr body = node.argument[0];
+    if (expr_has_index(store, to, index)) { // it would be captured: rename the bound index first
+        index = fresh_index(store, index_info(store, index)->extent, body, to);
+        body = substitute(store, body, node.index, expr_index(store, index));
+    }
+    body = substitute(store, body, from, to);
+    return node.kind == EXPR_SUM ? expr_sum(store, index, body) : expr_maximum(store, index, body);
+}
+
+static Expr substitute(ExprStore *store, Expr expr, Index from, Expr to) {
+    if (!expr_has_index(store, expr, from)) return expr;
+    ExprNode node = expr_node(store, expr);
+    if (node.kind == EXPR_INDEX) return to;
+    if (node.kind == EXPR_SUM || node.kind == EXPR_MAXIMUM) return substitute_bound(store, node, from, to);
+    ExprList list = {0};
+    for (uint32_t i = 0; i < node.count; i++) vec_push(&list, substitute(store, node.argument[i], from, to));
+    Expr result = rebuild(store, node, list.items);
+    vec_free(&list);
+    expr_set_span(store, result, expr_span(store, expr));
+    return result;
+}
+
+Expr expr_substitute_index(ExprStore *store, Expr expr, Expr from, Expr to) {
+    return from == to ? expr : substitute(store, expr, expr_node(store, from).index, to);
+}

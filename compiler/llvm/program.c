@@ -1,0 +1,122 @@
+// A whole program as one LLVM module: a function per kernel, and per entry a function that calls them in order.
+#include "emit.h"
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+
+static void collect_calls(Emitter *e) {
+    for (uint32_t i = 0; i < e->program->entries.count; i++) {
+        const LoopEntry *entry = &e->program->entries.items[i];
+        for (uint32_t c = 0; c < entry->calls.count; c++)
+            vec_push(&e->kernels[entry->calls.items[c].kernel].calls, &entry->calls.items[c]);
+    }
+}
+
+static LLVMValueRef load_member(const Emitter *e, LLVMValueRef arguments, size_t offset) {
+    LLVMTypeRef byte = LLVMInt8TypeInContext(e->context);
+    return emit_load(e, e->int64, emit_address(e, byte, arguments, emit_int(e, (int64_t)offset)), 8);
+}
+
+static void emit_kernel(Emitter *e, uint32_t number) {
+    static const char *const names[] = {"map", "reduce", "product", "outer"};
+    const LoopKernel *kernel = &e->program->kernels.items[number];
+    char name[32];
+    snprintf(name, sizeof name, "%s_%" PRIu32, names[kernel->kind], number);
+    e->code = &e->kernels[number];
+    e->real = kernel->real;
+    e->code->function = emit_function(e, name, e->kernel_type, true);
+    e->arrays = emit_argument(e, 0);
+    e->table = emit_argument(e, 2);
+    e->batch = load_member(e, emit_argument(e, 1), offsetof(LoopArguments, batch));
+    e->batch_padded = load_member(e, emit_argument(e, 1), offsetof(LoopArguments, batch_padded));
+    LLVMValueRef function = e->function; // the emitters may add helper functions before they come back here
+    switch (kernel->kind) {
+    case LOOP_MAP:
+    case LOOP_REDUCE: emit_nest_kernel(e, kernel); break;
+    case LOOP_PRODUCT: emit_product_kernel(e, kernel); break;
+    case LOOP_OUTER: emit_outer_kernel(e, kernel); break;
+    }
+    e->function = function;
+    LLVMBuildRetVoid(e->builder);
+}
+
+// The call's row of the kernel's table as a constant; null when all calls agree on everything.
+static LLVMValueRef table_of(const Emitter *e, const KernelCode *code, const LoopCall *call) {
+    uint32_t calls = code->calls.count, columns = code->columns.count / calls, c = 0;
+    if (!columns) return LLVMConstNull(e->pointer);
+    while (code->calls.items[c] != call) c++;
+    LLVMValueRef *numbers = memory_resize(NULL, columns, sizeof *numbers);
+    for (uint32_t i = 0; i < columns; i++) numbers[i] = emit_int(e, code->columns.items[i * calls + c]);
+    LLVMValueRef row = LLVMConstArray2(e->int64, numbers, columns);
+    free(numbers);
+    LLVMValueRef global = LLVMAddGlobal(e->module, LLVMTypeOf(row), "numbers");
+    LLVMSetLinkage(global, LLVMPrivateLinkage);
+    LLVMSetGlobalConstant(global, 1);
+    LLVMSetInitializer(global, row);
+    return global;
+}
+
+static void emit_call(Emitter *e, const LoopCall *call, LLVMValueRef active) {
+    const KernelCode *code = &e->kernels[call->kernel];
+    LLVMBasicBlockRef after = NULL;
+    if (call->guard) {
+        LLVMBasicBlockRef then = emit_block(e, "guarded");
+        after = emit_block(e, "after");
+        LLVMValueRef bit = emit_int(e, (int64_t)(UINT64_C(1) << (call->guard - 1)));
+        bit = LLVMBuildAnd(e->builder, active, bit, "");
+        LLVMValueRef set = LLVMBuildICmp(e->builder, LLVMIntNE, bit, emit_int(e, 0), "");
+        LLVMBuildCondBr(e->builder, set, then, after);
+        LLVMPositionBuilderAtEnd(e->builder, then);
+    }
+    LLVMValueRef arguments[] = {emit_argument(e, 0), emit_argument(e, 1), table_of(e, code, call)};
+    LLVMBuildCall2(e->builder, e->kernel_type, code->function, arguments, 3, "");
+    if (!after) return;
+    LLVMBuildBr(e->builder, after);
+    LLVMPositionBuilderAtEnd(e->builder, after);
+}
+
+// Subnormal numbers cost hundreds of cycles on some processors: inside an entry they count as zero.
+static LLVMValueRef flush_denormals(Emitter *e) {
+    enum { FLUSH_TO_ZERO = 0x8000, DENORMALS_ARE_ZERO = 0x40 };
+    LLVMValueRef saved = LLVMBuildAlloca(e->builder, e->int32, "mxcsr"), here;
+    here = LLVMBuildAlloca(e->builder, e->int32, "flushing");
+    emit_intrinsic(e, "llvm.x86.sse.stmxcsr", NULL, &saved, 1);
+    LLVMValueRef bits = LLVMConstInt(e->int32, FLUSH_TO_ZERO | DENORMALS_ARE_ZERO, 0);
+    emit_store(e, LLVMBuildOr(e->builder, emit_load(e, e->int32, saved, 4), bits, ""), here, 4);
+    emit_intrinsic(e, "llvm.x86.sse.ldmxcsr", NULL, &here, 1);
+    return saved;
+}
+
+static void emit_entry(Emitter *e, uint32_t number) {
+    const LoopEntry *entry = &e->program->entries.items[number];
+    char name[32];
+    snprintf(name, sizeof name, "lequel_entry_%" PRIu32, number); // module.c looks it up
+    LLVMTypeRef type = LLVMFunctionType(e->no_value, (LLVMTypeRef[]){e->pointer, e->pointer}, 2, 0);
+    emit_function(e, name, type, false);
+    LLVMValueRef saved = e->target->x86 ? flush_denormals(e) : NULL;
+    LLVMValueRef active = load_member(e, emit_argument(e, 1), offsetof(LoopArguments, active));
+    for (uint32_t c = 0; c < entry->calls.count; c++) emit_call(e, &entry->calls.items[c], active);
+    if (saved) emit_intrinsic(e, "llvm.x86.sse.ldmxcsr", NULL, &saved, 1);
+    LLVMBuildRetVoid(e->builder);
+}
+
+void emit_program(Emitter *e) {
+    uint32_t count = e->program->kernels.count;
+    e->kernels = memory_resize(NULL, count + 1, sizeof *e->kernels);
+    for (uint32_t k = 0; k < count; k++) e->kernels[k] = (KernelCode){0};
+    e->int32 = LLVMInt32TypeInContext(e->context);
+    e->int64 = LLVMInt64TypeInContext(e->context);
+    e->pointer = LLVMPointerTypeInContext(e->context, 0);
+    e->no_value = LLVMVoidTypeInContext(e->context);
+    e->kernel_type = LLVMFunctionType(e->no_value, (LLVMTypeRef[]){e->pointer, e->pointer, e->pointer}, 3, 0);
+    collect_calls(e);
+    for (uint32_t k = 0; k < count; k++)
+        if (e->kernels[k].calls.count) emit_kernel(e, k);
+    for (uint32_t i = 0; i < e->program->entries.count; i++) emit_entry(e, i);
+    for (uint32_t k = 0; k < count; k++) {
+        vec_free(&e->kernels[k].calls);
+        vec_free(&e->kernels[k].columns);
+    }
+    free(e->kernels);
+    e->kernels = NULL;
+}

@@ -1,0 +1,199 @@
+// The loops form: layout of arrays, types of operations, and the text that `--dump` shows. verify.c checks it,
+// interpret.c runs it.
+#include "loops.h"
+#include <inttypes.h>
+
+int64_t loop_pad(int64_t count, int64_t multiple) { return (count + multiple - 1) / multiple * multiple; }
+
+// Extent with padding of one axis; the batch axis (number `rank`) is one padded batch.
+static LoopSize padded_extent(const LoopArray *array, uint32_t axis) {
+    uint32_t last = array->rank + (array->batched ? 1 : 0) - 1;
+    if (axis == array->rank) return (LoopSize){.padded = 1};
+    int64_t extent = array->extent[axis];
+    if (axis == last) return (LoopSize){.fixed = loop_pad(extent, LOOP_PAD)};
+    return (LoopSize){.fixed = axis + 1 == last ? loop_pad(extent, LOOP_ROW_PAD) : extent};
+}
+
+// Elements in the axes from `first` on. Only the batch depends on the instance, so the product stays linear in it.
+static LoopSize elements_from(const LoopArray *array, uint32_t first) {
+    LoopSize size = {.fixed = 1};
+    for (uint32_t axis = first; axis < array->rank; axis++) size.fixed *= padded_extent(array, axis).fixed;
+    return array->batched && first <= array->rank ? (LoopSize){.padded = size.fixed} : size;
+}
+
+LoopSize loop_array_size(const LoopArray *array) { return elements_from(array, 0); }
+
+LoopSize loop_array_stride(const LoopArray *array, uint32_t axis) {
+    if (axis >= array->rank) return (LoopSize){.fixed = 1};
+    return elements_from(array, axis + 1);
+}
+
+LoopValueType loop_op_type(const LoopOp *ops, uint32_t op) {
+    while (ops[op].kind == LOOP_SELECT) op = ops[op].b;
+    switch (ops[op].kind) {
+    case LOOP_ICONST:
+    case LOOP_TO_BITS:
+    case LOOP_TO_INT:
+    case LOOP_IADD:
+    case LOOP_ISUB:
+    case LOOP_IAND:
+    case LOOP_IOR:
+    case LOOP_IXOR:
+    case LOOP_ISHL:
+    case LOOP_ISHR:
+    case LOOP_IASR: return LOOP_INT;
+    case LOOP_LT:
+    case LOOP_LE:
+    case LOOP_EQ:
+    case LOOP_AND:
+    case LOOP_OR:
+    case LOOP_NOT: return LOOP_BOOL;
+    default: return LOOP_REAL;
+    }
+}
+
+static void kernel_free(LoopKernel *kernel) {
+    vec_free(&kernel->ops);
+    vec_free(&kernel->accesses);
+    vec_free(&kernel->stores);
+    free(kernel->key);
+}
+
+void loop_program_free(LoopProgram *program) {
+    if (!program) return;
+    for (uint32_t k = 0; k < program->kernels.count; k++) kernel_free(&program->kernels.items[k]);
+    for (uint32_t e = 0; e < program->entries.count; e++) {
+        LoopEntry *entry = &program->entries.items[e];
+        for (uint32_t c = 0; c < entry->calls.count; c++) {
+            free(entry->calls.items[c].array);
+            free(entry->calls.items[c].stride);
+            free(entry->calls.items[c].offset);
+        }
+        vec_free(&entry->calls);
+    }
+    vec_free(&program->entries);
+    vec_free(&program->kernels);
+    vec_free(&program->arrays);
+}
+
+static const char *const op_names[LOOP_OP_COUNT] = {
+    [LOOP_CONST] = "const",     [LOOP_ICONST] = "iconst",     [LOOP_LOAD] = "load",       [LOOP_ADD] = "add",
+    [LOOP_SUB] = "sub",         [LOOP_MUL] = "mul",           [LOOP_DIV] = "div",         [LOOP_FMA] = "fma",
+    [LOOP_NEG] = "neg",         [LOOP_ABS] = "abs",           [LOOP_SQRT] = "sqrt",       [LOOP_MIN] = "min",
+    [LOOP_MAX] = "max",         [LOOP_RINT] = "rint",         [LOOP_COPYSIGN] = "copysign", [LOOP_LT] = "lt",
+    [LOOP_LE] = "le",           [LOOP_EQ] = "eq",             [LOOP_AND] = "and",         [LOOP_OR] = "or",
+    [LOOP_NOT] = "not",         [LOOP_SELECT] = "select",     [LOOP_TO_BITS] = "to_bits", [LOOP_FROM_BITS] = "from_bits",
+    [LOOP_TO_INT] = "to_int",   [LOOP_TO_REAL] = "to_real",   [LOOP_IADD] = "iadd",       [LOOP_ISUB] = "isub",
+    [LOOP_IAND] = "iand",       [LOOP_IOR] = "ior",           [LOOP_IXOR] = "ixor",       [LOOP_ISHL] = "ishl",
+    [LOOP_ISHR] = "ishr",       [LOOP_IASR] = "iasr"};
+
+static const char *const kernel_names[] = {"map", "reduce", "product", "outer"};
+static const char *const stride_names[] = {"splat", "unit", "strided"};
+static const char *real_name(LoopReal real) { return real == LOOP_F32 ? "f32" : "f64"; }
+
+static void dump_size(LoopSize size, Text *out) {
+    if (size.fixed || !size.padded) text_addf(out, "%" PRId64, size.fixed);
+    if (size.fixed && size.padded) text_add(out, "+");
+    if (size.padded == 1) text_add(out, "B");
+    else if (size.padded) text_addf(out, "%" PRId64 "B", size.padded);
+}
+
+static void dump_op(const LoopOp *op, uint32_t number, Text *out) {
+    text_addf(out, "    v%" PRIu32 " = %s", number, op_names[op->kind]);
+    switch (op->kind) {
+    case LOOP_CONST:
+        text_add(out, " ");
+        text_add_number(out, op->value);
+        break;
+    case LOOP_ICONST: text_addf(out, " 0x%" PRIx64, op->bits); break;
+    case LOOP_LOAD: text_addf(out, " @%" PRIu32, op->a); break;
+    case LOOP_FMA:
+    case LOOP_SELECT: text_addf(out, " v%" PRIu32 " v%" PRIu32 " v%" PRIu32, op->a, op->b, op->c); break;
+    case LOOP_NEG:
+    case LOOP_ABS:
+    case LOOP_SQRT:
+    case LOOP_RINT:
+    case LOOP_NOT:
+    case LOOP_TO_BITS:
+    case LOOP_FROM_BITS:
+    case LOOP_TO_INT:
+    case LOOP_TO_REAL: text_addf(out, " v%" PRIu32, op->a); break;
+    case LOOP_ISHL:
+    case LOOP_ISHR:
+    case LOOP_IASR: text_addf(out, " v%" PRIu32 " by %" PRIu64, op->a, op->bits); break;
+    default: text_addf(out, " v%" PRIu32 " v%" PRIu32, op->a, op->b);
+    }
+    text_add(out, "\n");
+}
+
+static void dump_kernel(const LoopKernel *kernel, uint32_t number, Text *out) {
+    text_addf(out, "kernel %" PRIu32 ": %s %s", number, kernel_names[kernel->kind], real_name(kernel->real));
+    if (kernel->kind == LOOP_MAP || kernel->kind == LOOP_REDUCE) text_addf(out, ", %" PRIu32 " axes", kernel->axes);
+    if (kernel->kind == LOOP_REDUCE)
+        text_addf(out, ", %" PRIu32 " kept, %s", kernel->outer, kernel->maximum ? "maximum" : "sum");
+    text_add(out, "\n");
+    for (uint32_t a = 0; a < kernel->accesses.count; a++) {
+        const LoopAccess *access = &kernel->accesses.items[a];
+        text_addf(out, "    @%" PRIu32 ": argument %" PRIu32 " %s%s\n", a, access->argument,
+                  stride_names[access->vector], access->scalar_f64 ? " f64" : "");
+    }
+    for (uint32_t i = 0; i < kernel->ops.count; i++) dump_op(&kernel->ops.items[i], i, out);
+    for (uint32_t s = 0; s < kernel->stores.count; s++)
+        text_addf(out, "    @%" PRIu32 " := v%" PRIu32 "\n", kernel->stores.items[s].access,
+                  kernel->stores.items[s].value);
+}
+
+static void dump_accesses(const LoopKernel *kernel, const LoopCall *call, Text *out) {
+    for (uint32_t a = 0; a < kernel->accesses.count; a++) {
+        text_addf(out, "      @%" PRIu32 ": ", a);
+        dump_size(call->offset[a], out);
+        for (uint32_t axis = 0; axis < kernel->axes; axis++) {
+            text_addf(out, " + %c*", (int)('i' + axis));
+            dump_size(call->stride[a * LOOP_MAX_AXES + axis], out);
+        }
+        text_add(out, "\n");
+    }
+}
+
+static void dump_call(const LoopProgram *program, const LoopCall *call, Text *out) {
+    const LoopKernel *kernel = &program->kernels.items[call->kernel];
+    bool nest = kernel->kind == LOOP_MAP || kernel->kind == LOOP_REDUCE;
+    uint32_t axes = nest ? kernel->axes : 2;
+    text_addf(out, "    kernel %" PRIu32 " [", call->kernel);
+    for (uint32_t axis = 0; axis < axes; axis++) {
+        if (axis) text_add(out, ", ");
+        if (call->axis[axis].batch) text_add(out, "batch");
+        else text_addf(out, "%" PRId64, call->axis[axis].extent);
+    }
+    text_add(out, "] (");
+    for (uint32_t i = 0; i < call->array_count; i++)
+        text_addf(out, "%s%s", i ? ", " : "", program->arrays.items[call->array[i]].name);
+    text_add(out, ")");
+    for (uint32_t i = 0; !nest && i < (kernel->kind == LOOP_PRODUCT ? 2u : 1u); i++) {
+        text_add(out, i ? ", " : " stride ");
+        dump_size(call->stride[i], out);
+    }
+    if (call->guard) text_addf(out, " if guard %" PRIu32, call->guard - 1);
+    text_add(out, "\n");
+    if (nest) dump_accesses(kernel, call, out);
+}
+
+static void dump_array(const LoopArray *array, Text *out) {
+    text_addf(out, "array %s %s[", array->name, real_name(array->real));
+    for (uint32_t axis = 0; axis < array->rank; axis++)
+        text_addf(out, "%s%" PRId64, axis ? ", " : "", array->extent[axis]);
+    if (array->batched) text_add(out, array->rank ? ", batch" : "batch");
+    text_add(out, "], ");
+    dump_size(loop_array_size(array), out);
+    text_add(out, " elements\n");
+}
+
+void loop_program_dump(const LoopProgram *program, Text *out) {
+    for (uint32_t i = 0; i < program->arrays.count; i++) dump_array(&program->arrays.items[i], out);
+    for (uint32_t i = 0; i < program->kernels.count; i++) dump_kernel(&program->kernels.items[i], i, out);
+    for (uint32_t i = 0; i < program->entries.count; i++) {
+        const LoopEntry *entry = &program->entries.items[i];
+        text_addf(out, "entry %s\n", entry->name);
+        for (uint32_t c = 0; c < entry->calls.count; c++) dump_call(program, &entry->calls.items[c], out);
+    }
+}

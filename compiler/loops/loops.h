@@ -1,0 +1,164 @@
+// Loops: the step as loop nests over named arrays, ready for any back end. Every back end reads this form and nothing
+// else; what a kernel computes is fixed here, operation by operation, transcendental functions included (maths.h).
+//
+// A program is a table of arrays, a table of kernels and, per entry point, a list of calls. A kernel says what is
+// computed, not on how much: sizes, strides and array addresses belong to the call, so that populations with the same
+// equations share one kernel and compile once.
+//
+// Layout of an array of extents e0, e1, … (plus the batch as last axis where `batched`): row-major; the last axis is
+// padded to a multiple of LOOP_PAD elements, the one before it to a multiple of LOOP_ROW_PAD rows. A block starts on
+// 64 bytes. Padding holds zeros at first; whatever is computed there later never reaches a real element: elementwise
+// work is lane by lane, contractions keep rows apart, and sums mask the padding of a summed vector axis.
+#ifndef LEQUEL_LOOPS_H
+#define LEQUEL_LOOPS_H
+
+#include "../diagnostics.h"
+#include "../support/vec.h"
+
+enum { LOOP_PAD = 16, LOOP_ROW_PAD = 8, LOOP_MAX_AXES = 6 };
+
+typedef enum LoopReal { LOOP_F32, LOOP_F64 } LoopReal;
+
+typedef struct LoopArray {
+    Atom name;
+    LoopReal real; // element type; scalars (rank 0, not batched) are always LOOP_F64
+    uint32_t rank; // without the batch
+    int64_t extent[LOOP_MAX_AXES];
+    bool batched;
+} LoopArray;
+
+// One operation of a kernel's body: static single assignment, operands are numbers of earlier operations.
+// REAL values have the kernel's element type, INT values are integers of the same width, BOOL values are lane masks.
+typedef enum LoopOpKind {
+    LOOP_CONST,   // REAL `value`, rounded to the element type
+    LOOP_ICONST,  // INT `bits`
+    LOOP_LOAD,    // REAL from access `a`; an f64 scalar array read by an f32 kernel is rounded
+    LOOP_ADD, LOOP_SUB, LOOP_MUL, LOOP_DIV,
+    LOOP_FMA,     // a*b + c, rounded once where the target has the instruction, else a multiply and an add
+    LOOP_NEG, LOOP_ABS, LOOP_SQRT,
+    LOOP_MIN, LOOP_MAX, // b where the comparison (a < b, a > b) fails, so a NaN in b is kept
+    LOOP_RINT,    // to the nearest integer, ties to even
+    LOOP_COPYSIGN, // magnitude of a, sign of b
+    LOOP_LT, LOOP_LE, LOOP_EQ, // ordered comparisons: false when an operand is NaN. BOOL
+    LOOP_AND, LOOP_OR, LOOP_NOT, // BOOL
+    LOOP_SELECT,  // a ? b : c, a BOOL, b and c of one type
+    LOOP_TO_BITS, LOOP_FROM_BITS, // REAL <-> INT, the same bits
+    LOOP_TO_INT,  // REAL -> INT, towards zero; the value fits
+    LOOP_TO_REAL, // INT -> REAL, signed
+    LOOP_IADD, LOOP_ISUB, LOOP_IAND, LOOP_IOR, LOOP_IXOR,
+    LOOP_ISHL, LOOP_ISHR, LOOP_IASR, // by the constant `bits` (logical and arithmetic right shift)
+    LOOP_OP_COUNT
+} LoopOpKind;
+
+typedef struct LoopOp {
+    LoopOpKind kind;
+    uint32_t a, b, c;
+    double value;
+    uint64_t bits;
+} LoopOp;
+
+typedef enum LoopValueType { LOOP_REAL, LOOP_INT, LOOP_BOOL } LoopValueType;
+LoopValueType loop_op_type(const LoopOp *ops, uint32_t op);
+
+// How an access moves along the vector axis.
+typedef enum LoopStride {
+    LOOP_SPLAT,  // does not move: a scalar, broadcast to all lanes
+    LOOP_UNIT,   // contiguous: a full-vector load or store
+    LOOP_STRIDED // any other stride: lane by lane, each lane's index clamped to the axis' last real element
+} LoopStride;
+
+typedef struct LoopAccess {
+    uint32_t argument;  // which array of the call
+    bool scalar_f64;    // the array is a LOOP_F64 scalar, whatever the kernel's element type
+    LoopStride vector;
+} LoopAccess;
+
+typedef enum LoopKernelKind {
+    // For all elements of the axes: evaluate the body, then store. All loads of an element come before its stores.
+    LOOP_MAP,
+    // result[outer axes] = sum or max over the inner axes of the body's `result`; kept axes are the first `outer`
+    // ones. The vector axis is the last of all axes; when it is an inner one the lanes are combined at the end, with
+    // the axis' padding masked out. Sum over an empty range is 0, maximum is -inf.
+    LOOP_REDUCE,
+    // out[i, b] = sum over k of A[i*sa + k*sk] * X[k, b]: a matrix, plain or transposed, times a batch of vectors.
+    LOOP_PRODUCT,
+    // out[i, j] = sum over b of E[i, b] * R[j, b]: the batch's outer products, summed over the real samples only.
+    LOOP_OUTER
+} LoopKernelKind;
+
+typedef struct LoopStore {
+    uint32_t access, value;
+} LoopStore;
+
+typedef struct LoopKernel {
+    LoopKernelKind kind;
+    LoopReal real;
+    uint32_t axes;  // MAP, REDUCE: number of axes; the last is the vector axis. 0 axes: one scalar evaluation
+    uint32_t outer; // REDUCE: how many of the axes are kept
+    bool maximum;   // REDUCE: maximum instead of sum
+    Vec(LoopOp) ops;
+    Vec(LoopAccess) accesses;
+    Vec(LoopStore) stores; // MAP; REDUCE has one store, whose access does not move along the inner axes
+    char *key; // canonical text of all the above; equal keys are the same kernel. Owned
+} LoopKernel;
+
+// A number of elements that may depend on the instance: fixed + padded * (the batch, padded).
+typedef struct LoopSize {
+    int64_t fixed, padded;
+} LoopSize;
+
+// An axis of a call: a fixed extent, or the batch.
+typedef struct LoopAxis {
+    int64_t extent; // ignored when batch
+    bool batch;
+} LoopAxis;
+
+typedef struct LoopCall {
+    uint32_t kernel;
+    uint32_t guard; // 0: always; g: only when bit g-1 of LoopArguments.active is set
+    Span span;      // where in the model file this comes from
+    LoopAxis axis[LOOP_MAX_AXES]; // MAP, REDUCE: per axis. PRODUCT: i, k. OUTER: i, j
+    // Arrays by number: per argument of the kernel. PRODUCT: out, A, X. OUTER: out, E, R
+    uint32_t *array;
+    uint32_t array_count;
+    // MAP, REDUCE: stride[access * LOOP_MAX_AXES + axis] in elements, and offset[access]; stride along the vector axis
+    // is 0, 1 or, for LOOP_STRIDED, any. PRODUCT: stride[0] = sa, stride[1] = sk; rows of out and X are one padded
+    // batch apart. OUTER: stride[0] = the row stride of out.
+    LoopSize *stride;
+    LoopSize *offset;
+} LoopCall;
+
+typedef struct LoopEntry {
+    const char *name; // "step", "evaluate", …
+    Vec(LoopCall) calls;
+} LoopEntry;
+
+typedef struct LoopProgram {
+    LoopReal real;
+    Vec(LoopArray) arrays;
+    Vec(LoopKernel) kernels;
+    Vec(LoopEntry) entries;
+} LoopProgram;
+
+// What compiled code is called with. `arrays` holds one address per array of the program.
+typedef struct LoopArguments {
+    int64_t batch, batch_padded; // samples, and the same rounded up to LOOP_PAD
+    uint64_t active;             // guards that hold in this step
+} LoopArguments;
+typedef void LoopFunction(void *const *arrays, const LoopArguments *arguments);
+
+int64_t loop_pad(int64_t count, int64_t multiple);
+LoopSize loop_array_size(const LoopArray *array);                   // elements with padding
+LoopSize loop_array_stride(const LoopArray *array, uint32_t axis);  // axis == rank: the batch axis
+
+void loop_program_free(LoopProgram *program);
+void loop_program_dump(const LoopProgram *program, Text *out);
+// NULL when the program is well formed, else what is wrong with it (a compiler bug). The text is the caller's to free.
+char *loop_program_verify(const LoopProgram *program);
+
+// The reference implementation of the loops form: interprets one entry, slowly, in the kernel's own precision and with
+// the target's lane count, for tests of back ends against it.
+void loop_program_interpret(const LoopProgram *program, uint32_t entry, void *const *arrays,
+                            const LoopArguments *arguments);
+
+#endif

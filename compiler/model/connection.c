@@ -1,0 +1,235 @@
+// Connections: a synapse declaration between two populations becomes weights and a current into each target neuron.
+#include "network.h"
+#include <string.h>
+
+typedef struct Ends {
+    Value source;
+    uint32_t target, port;
+} Ends;
+
+static bool find_port(Resolver *r, const Ast *to, const Value *object, Atom member, uint32_t *port) {
+    const Population *p = &r->model->populations.items[object->number];
+    if (!member && p->ports.count == 1) {
+        *port = 0;
+        return true;
+    }
+    for (uint32_t i = 0; i < p->ports.count; i++)
+        if (p->ports.items[i].member == member) {
+            *port = i;
+            return true;
+        }
+    Vec(Atom) names = {0};
+    Text list = {0};
+    for (uint32_t i = 0; i < p->ports.count; i++) {
+        vec_push(&names, p->ports.items[i].member);
+        text_addf(&list, "%s`%s.%s`", i ? ", " : "", p->name, p->ports.items[i].member);
+    }
+    if (member) diag_report(r->diags, DIAG_E0201, to->span, "`%s` has no input `%s`", p->name, member);
+    else if (p->ports.count) diag_report(r->diags, DIAG_E0202, to->span, "`%s` has several inputs", p->name);
+    else diag_report(r->diags, DIAG_E0202, to->span, "`%s` has no input", p->name);
+    diag_expected(r->diags, "%s", p->ports.count ? text_z(&list) : "a neuron with an `input`");
+    Atom nearest = member ? diag_nearest(member, names.items, names.count) : NULL;
+    if (nearest) diag_help(r->diags, "did you mean `%s.%s`?", p->name, nearest);
+    vec_free(&names);
+    text_free(&list);
+    return false;
+}
+
+static bool find_ends(Resolver *r, const Scope *scope, const Ast *from, const Ast *to, Ends *ends) {
+    ends->source = elaborate(r, scope, from);
+    const Ast *object_ast = to->kind == AST_MEMBER ? to->child[0] : to;
+    Value target = elaborate(r, scope, object_ast);
+    if (ends->source.kind == VALUE_ERROR || target.kind == VALUE_ERROR) return false;
+    const Value *both[2] = {&ends->source, &target};
+    for (int i = 0; i < 2; i++) {
+        bool object = both[i]->kind == VALUE_OBJECT && both[i]->object != OBJECT_CONNECTION;
+        if (object && !both[i]->array_base && (i == 0 || both[i]->object == OBJECT_POPULATION)) continue;
+        const Ast *where = i ? to : from;
+        if (object && both[i]->array_base) {
+            diag_report(r->diags, DIAG_E0202, where->span, "`%s` is an array of populations", both[i]->array_base);
+            diag_help(r->diags, "name one of them, as in `%s[0]`, or connect all by `for k in 0..n`", both[i]->array_base);
+        } else {
+            diag_report(r->diags, DIAG_E0202, where->span, "a connection %s %s", i ? "to" : "from",
+                        object ? "an external input" : value_describe(r, both[i]));
+            diag_expected(r->diags, i ? "a population" : "a population or an external input");
+        }
+        return false;
+    }
+    ends->target = target.number;
+    return find_port(r, to, &target, to->kind == AST_MEMBER ? to->name : NULL, &ends->port);
+}
+
+static uint64_t element_count(const SymbolInfo *info) {
+    uint64_t count = 1;
+    for (uint32_t i = 0; i < info->rank; i++) count *= info->extent[i];
+    return count;
+}
+
+static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *item) {
+    SymbolInfo info = {.name = arena_format(r->arena, "%s.%s", c->name, item->name), .role = ROLE_WEIGHT, .span = item->name_span};
+    const Ast *dims = item->child[0];
+    bool good = dims && dims->count <= EXPR_MAX_RANK;
+    for (uint32_t i = 0; good && i < dims->count; i++, info.rank++)
+        good = constant_size(r, scope, dims->child[i], "the size of a weight", &info.extent[i]);
+    for (uint32_t i = 2; good && i < item->count; i++) {
+        diag_report(r->diags, DIAG_E0212, item->child[i]->span, "the option `%s` of a weight", item->child[i]->name);
+        good = false;
+    }
+    Value start = item->count > 1 && item->child[1] ? elaborate(r, scope, item->child[1]) : value_number(r, 0, item->span);
+    if (!good || start.kind == VALUE_ERROR) {
+        scope_bind(scope, item->name, value_error());
+        return;
+    }
+    info.unit = start.unit;
+    Initial initial = initial_from(r, &start, element_count(&info), arena_format(r->arena, "the weight `%s`", info.name));
+    Symbol symbol = declare_array(r, info, initial);
+    vec_push(&c->weights, symbol);
+    scope_bind(scope, item->name, value_symbol(r, symbol, item->name_span));
+}
+
+static void synapse_current(Resolver *r, Connection *c, const Scope *scope, const Ast *item) {
+    Population *target = &r->model->populations.items[c->target];
+    Value value = elaborate(r, scope, item->child[0]);
+    if (!require_number(r, &value, "a current")) return;
+    bool per_neuron = value.rank == 1 ? index_info(r->store, value.axis[0])->extent == target->size
+                                      : value.rank == 0 && (target->size == 1 || expr_has_index(r->store, value.expr, target->own));
+    if (!per_neuron) {
+        diag_report(r->diags, DIAG_E0205, item->child[0]->span, "a current of shape %s into `%s`, which has the shape [%u]",
+                    shape_text(r, &value), target->name, target->size);
+        diag_expected(r->diags, "one number per postsynaptic neuron: [%u]", target->size);
+        diag_note(r->diags, c->span, "in this connection");
+        return;
+    }
+    Expr current = value_at_axes(r, &value, &target->own);
+    expr_set_span(r->store, current, item->span);
+    if (c->current) {
+        diag_report(r->diags, DIAG_E0203, item->span, "a second current in one synapse");
+        return;
+    }
+    c->current = current;
+    Port *port = &target->ports.items[c->port];
+    Value have = value_expr(0, symbol_info(r->store, port->symbol)->unit, port->span);
+    if (port->unit_known) {
+        same_unit(r, &have, &value, item->child[0]->span, "currents into one input are");
+    } else {
+        symbol_edit(r->store, port->symbol)->unit = value.unit;
+        port->unit_known = true;
+    }
+}
+
+static void synapse_items(Resolver *r, Connection *c, Scope *scope, const Ast *synapse) {
+    for (uint32_t i = 1; i < synapse->count; i++) {
+        const Ast *item = synapse->child[i];
+        switch (item->kind) {
+        case AST_WEIGHT: synapse_weight(r, c, scope, item); break;
+        case AST_CURRENT: synapse_current(r, c, scope, item); break;
+        case AST_LET: scope_bind(scope, item->name, elaborate(r, scope, item->child[0])); break;
+        default:
+            diag_report(r->diags, DIAG_E0212, item->span, "`%s` in a synapse", ast_kind_name(item->kind));
+            diag_expected(r->diags, "`weight`, `current` or `let`: weights that `learn` names follow their derived gradient");
+        }
+    }
+    if (!c->current && !diag_error_count(r->diags)) {
+        diag_report(r->diags, DIAG_E0211, synapse->name_span, "synapse `%s` delivers no current", synapse->name);
+        diag_help(r->diags, "add `current W @ pre.r`");
+    }
+}
+
+// The outputs of the source that the current reads: the messages that cross this connection.
+static void find_messages(Resolver *r, Connection *c) {
+    if (c->from_external || !c->current) return;
+    const Population *source = &r->model->populations.items[c->source];
+    for (uint32_t i = 0; i < source->outputs.count; i++)
+        if (expr_reads(r->store, c->current, source->outputs.items[i].symbol))
+            vec_push(&c->messages, source->outputs.items[i].symbol);
+}
+
+static void one_connection(Resolver *r, Scope *scope, const Ast *item, Atom name) {
+    Ends ends;
+    const Ast *synapse_ast = item->child[3], *named = synapse_ast->kind == AST_CALL ? synapse_ast->child[0] : synapse_ast;
+    const Ast *synapse = network_declaration(r, AST_SYNAPSE, named, "synapse");
+    if (!find_ends(r, scope, item->child[1], item->child[2], &ends) || !synapse) return;
+    Connection c = {.name = name, .source = ends.source.number, .from_external = ends.source.object == OBJECT_EXTERNAL,
+                    .target = ends.target, .port = ends.port, .span = item->span};
+    Scope inner = {.parent = &r->global, .description = arena_format(r->arena, "synapse `%s`", synapse->name)};
+    Value pre = ends.source, post = {.kind = VALUE_OBJECT, .object = OBJECT_POPULATION, .number = ends.target, .span = item->child[2]->span};
+    const Population *target = &r->model->populations.items[ends.target];
+    // Bound before the arguments, so that defaults may speak of the ends; a parameter of the same name wins.
+    Scope ends_scope = {.parent = &r->global, .description = inner.description};
+    scope_bind(&ends_scope, arena_atom_z(r->arena, "pre"), pre);
+    scope_bind(&ends_scope, arena_atom_z(r->arena, "post"), post);
+    scope_bind(&ends_scope, arena_atom_z(r->arena, "i"), value_expr(expr_index(r->store, target->own), UNIT_NONE, item->span));
+    scope_bind(&ends_scope, arena_atom_z(r->arena, "dt"), *scope_find(scope, arena_atom_z(r->arena, "dt")));
+    inner.parent = &ends_scope;
+    bind_arguments(r, &inner, scope, synapse, synapse_ast->kind == AST_CALL ? synapse_ast : NULL, 1);
+    synapse_items(r, &c, &inner, synapse);
+    find_messages(r, &c);
+    vec_push(&r->model->connections, c);
+    scope_free(&inner);
+    scope_free(&ends_scope);
+}
+
+static bool connection_exists(Resolver *r, Atom name, const Ast *item) {
+    for (uint32_t i = 0; i < r->model->connections.count; i++)
+        if (r->model->connections.items[i].name == name) {
+            diag_report(r->diags, DIAG_E0203, item->name_span, "the connection `%s` is declared twice", name);
+            diag_note(r->diags, r->model->connections.items[i].span, "it was introduced here");
+            return true;
+        }
+    return false;
+}
+
+static void connect_each(Resolver *r, Scope *scope, const Ast *item, const Ast *range, Atom variable) {
+    double low, high;
+    if (!constant_number(r, scope, range->child[0], "the start of a range", &low, NULL) ||
+        !constant_number(r, scope, range->child[1], "the end of a range", &high, NULL))
+        return;
+    if (low != (int64_t)low || high != (int64_t)high || high - low > 1e6) {
+        diag_report(r->diags, DIAG_E0209, range->span, "the ends of a range must be whole numbers");
+        return;
+    }
+    for (double k = low; k <= high; k++) {
+        Scope inner = {.parent = scope, .description = scope->description};
+        Value value = value_number(r, k, range->span);
+        scope_bind(&inner, variable, value);
+        double number;
+        if (constant_number(r, &inner, item->child[0], "the number of a connection", &number, NULL)) {
+            Atom name = arena_format(r->arena, "%s[%.0f]", item->name, number);
+            if (!connection_exists(r, name, item)) one_connection(r, &inner, item, name);
+        }
+        scope_free(&inner);
+    }
+}
+
+void resolve_connect(Resolver *r, Scope *scope, const Ast *item) {
+    const Ast *loop = item->count > 4 ? item->child[4] : NULL;
+    bool is_array = item->child[0] != NULL;
+    Value object = {.kind = VALUE_OBJECT, .object = OBJECT_CONNECTION, .number = r->model->connections.count, .span = item->name_span,
+                    .array_base = is_array ? item->name : NULL};
+    const Value *have = scope_find(scope, item->name);
+    if (have && !(is_array && have->kind == VALUE_OBJECT && have->array_base == item->name)) {
+        diag_report(r->diags, DIAG_E0203, item->name_span, "`%s` is declared twice in %s", item->name, scope->description);
+        if (have->span.source) diag_note(r->diags, have->span, "it was introduced here");
+        return;
+    }
+    if (loop && !is_array) {
+        diag_report(r->diags, DIAG_E0202, item->span, "connections made in a loop need a number each");
+        diag_help(r->diags, "write `connect %s[%s]: …`", item->name, loop->name);
+        return;
+    }
+    if (loop) {
+        connect_each(r, scope, item, loop->child[0], loop->name);
+    } else {
+        double number;
+        Atom name = item->name;
+        if (is_array) {
+            if (!constant_number(r, scope, item->child[0], "the number of a connection", &number, NULL)) return;
+            name = arena_format(r->arena, "%s[%.0f]", item->name, number);
+            if (connection_exists(r, name, item)) return;
+        }
+        uint32_t before = r->model->connections.count;
+        one_connection(r, scope, item, name);
+        if (r->model->connections.count == before) object = value_error();
+    }
+    scope_bind(scope, item->name, object);
+}

@@ -1,0 +1,133 @@
+// Parameters and arguments of neurons, synapses, networks and optimisers; initial values of arrays.
+#include "resolve.h"
+#include <string.h>
+
+Initial initial_constant(Resolver *r, double value) {
+    double *values = arena_new_array(r->arena, double, 1);
+    values[0] = value;
+    return (Initial){.kind = INITIAL_CONSTANT, .values = values, .count = 1, .scale = 1};
+}
+
+// A value as the initial value of an array of `elements` elements.
+Initial initial_from(Resolver *r, const Value *value, uint64_t elements, const char *what) {
+    double number;
+    if (value->kind == VALUE_INITIAL) return value->initial;
+    if (value_const(r, value, &number)) {
+        Initial initial = initial_constant(r, number);
+        initial.span = value->span;
+        return initial;
+    }
+    if (value->kind == VALUE_LIST) {
+        if (value->list_count == elements || value->list_count == 1)
+            return (Initial){.kind = INITIAL_CONSTANT, .values = value->list, .count = value->list_count, .scale = 1, .span = value->span};
+        diag_report(r->diags, DIAG_E0205, value->span, "%s has %llu elements, but the list has %u", what,
+                    (unsigned long long)elements, value->list_count);
+        diag_expected(r->diags, "a list of shape [%llu], or one number for all", (unsigned long long)elements);
+    } else if (value->kind != VALUE_ERROR) {
+        diag_report(r->diags, DIAG_E0208, value->span, "%s is %s", what, value_describe(r, value));
+        diag_expected(r->diags, "a number, a list, a random draw (`~ uniform(a, b)`) or `load(\"file.npy\")`");
+    }
+    return initial_constant(r, 0);
+}
+
+Symbol declare_array(Resolver *r, SymbolInfo info, Initial initial) {
+    Symbol symbol = symbol_new(r->store, info);
+    vec_push(&r->model->arrays, (Array){.symbol = symbol, .initial = initial});
+    return symbol;
+}
+
+static const Ast *parameter_of(const Ast *declaration, Atom name) {
+    const Ast *parameters = declaration->child[0];
+    for (uint32_t i = 0; i < parameters->count; i++)
+        if (parameters->child[i]->name == name) return parameters->child[i];
+    return NULL;
+}
+
+static Value argument_value(Resolver *r, const Scope *scope, const Ast *expr, bool draw) {
+    Value value = elaborate(r, scope, expr);
+    if (draw && value.kind != VALUE_INITIAL && value.kind != VALUE_ERROR) {
+        diag_report(r->diags, DIAG_E0202, expr->span, "`~` is followed by %s", value_describe(r, &value));
+        diag_expected(r->diags, "a random draw, as in `~ uniform(0, 1)` or `~ normal(0, 1)`");
+        diag_help(r->diags, "write `=` for a fixed value");
+        return value_error();
+    }
+    if (!draw && value.kind == VALUE_INITIAL && value.initial.kind != INITIAL_FILE) {
+        diag_report(r->diags, DIAG_E0202, expr->span, "a random draw after `=`");
+        diag_help(r->diags, "write `~` for a draw");
+        return value_error();
+    }
+    return value;
+}
+
+static void report_unknown_argument(Resolver *r, const Ast *declaration, const Ast *arg) {
+    const Ast *parameters = declaration->child[0];
+    diag_report(r->diags, DIAG_E0204, arg->name_span, "`%s` has no parameter `%s`", declaration->name, arg->name);
+    Vec(Atom) names = {0};
+    Text list = {0};
+    for (uint32_t i = 0; i < parameters->count; i++) {
+        vec_push(&names, parameters->child[i]->name);
+        text_addf(&list, "%s`%s`", i ? ", " : "", parameters->child[i]->name);
+    }
+    diag_expected(r->diags, "%s", parameters->count ? text_z(&list) : "no argument");
+    Atom nearest = diag_nearest(arg->name, names.items, names.count);
+    if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+    diag_note(r->diags, declaration->name_span, "`%s` is declared here", declaration->name);
+    vec_free(&names);
+    text_free(&list);
+}
+
+// Binds every parameter of `declaration` in `inner`, from the call's arguments (evaluated in `outer`; children before
+// `skip` are the callee) or from defaults (evaluated in `inner`, so that one may speak of an earlier one).
+bool bind_arguments(Resolver *r, Scope *inner, const Scope *outer, const Ast *declaration, const Ast *call, uint32_t skip) {
+    const Ast *parameters = declaration->child[0];
+    uint32_t position = 0;
+    bool good = true;
+    for (uint32_t i = skip; call && i < call->count; i++) {
+        const Ast *arg = call->child[i], *parameter;
+        bool named = arg->kind == AST_ARGUMENT;
+        if (named) {
+            parameter = parameter_of(declaration, arg->name);
+        } else {
+            parameter = position < parameters->count ? parameters->child[position] : NULL;
+            position++;
+        }
+        if (!parameter) {
+            if (named) {
+                report_unknown_argument(r, declaration, arg);
+            } else {
+                diag_report(r->diags, DIAG_E0204, arg->span, "`%s` takes at most %u argument%s", declaration->name,
+                            parameters->count, parameters->count == 1 ? "" : "s");
+                diag_note(r->diags, declaration->name_span, "`%s` is declared here", declaration->name);
+            }
+            good = false;
+            continue;
+        }
+        for (uint32_t k = 0; k < inner->bindings.count; k++)
+            if (inner->bindings.items[k].name == parameter->name) {
+                diag_report(r->diags, DIAG_E0203, arg->span, "`%s` is given twice", parameter->name);
+                good = false;
+            }
+        Value value = named ? argument_value(r, outer, arg->child[0], arg->flags & AST_DRAW)
+                            : argument_value(r, outer, arg, false);
+        good &= value.kind != VALUE_ERROR;
+        scope_bind(inner, parameter->name, value);
+    }
+    for (uint32_t i = 0; i < parameters->count; i++) {
+        const Ast *parameter = parameters->child[i];
+        bool bound = false;
+        for (uint32_t k = 0; k < inner->bindings.count; k++) bound |= inner->bindings.items[k].name == parameter->name;
+        if (bound) continue;
+        if (parameter->count && parameter->child[0]) {
+            Value value = argument_value(r, inner, parameter->child[0], parameter->flags & AST_DRAW);
+            good &= value.kind != VALUE_ERROR;
+            scope_bind(inner, parameter->name, value);
+            continue;
+        }
+        diag_report(r->diags, DIAG_E0204, call ? call->span : declaration->name_span, "`%s` needs a value for `%s`", declaration->name, parameter->name);
+        diag_help(r->diags, "add `%s = …` to the arguments", parameter->name);
+        diag_note(r->diags, parameter->span, "the parameter is declared here, without a default");
+        scope_bind(inner, parameter->name, value_error());
+        good = false;
+    }
+    return good;
+}

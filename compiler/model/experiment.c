@@ -1,0 +1,382 @@
+// Experiments: data sources, what is presented for how long, scores, recordings; checked, but run by the runtime.
+#include "network.h"
+#include <math.h>
+#include <string.h>
+
+typedef struct Generator {
+    const char *name;
+    DataKind kind;
+    bool is_signal;
+    const char *parameters[8]; // names, in positional order
+} Generator;
+
+static const Generator generators[] = {
+    {"mnist1d", DATA_MNIST1D, false, {"split", "length", "seed"}},
+    {"load", DATA_FILE, true, {"path", "columns"}},
+    {"samples", DATA_IDX, false, {"values", "labels", "scale"}},
+    {"sines", DATA_SINES, true, {"frequencies", "amplitudes", "phases"}},
+    {"square", DATA_SQUARE, true, {"period", "low", "high", "shift"}},
+    {"smooth", DATA_SMOOTH, true, {"source", "sigma"}},
+    {"ou", DATA_OU, true, {"tau", "sigma", "mean"}},
+    {"steps", DATA_STEPS, true, {"hold", "low", "high"}},
+    {"sawtooth", DATA_SAWTOOTH, true, {"period", "low", "high"}},
+    {"mackey_glass", DATA_MACKEY_GLASS, true, {"tau", "discard"}},
+};
+
+static const Generator *find_generator(Atom name) {
+    for (size_t i = 0; i < sizeof generators / sizeof *generators; i++)
+        if (strcmp(generators[i].name, name) == 0) return &generators[i];
+    return NULL;
+}
+
+static int64_t find_data(const Experiment *e, Atom name) {
+    for (uint32_t i = 0; i < e->data.count; i++)
+        if (e->data.items[i].name == name) return i;
+    return -1;
+}
+
+// ---- Data ------------------------------------------------------------------------------------------------------------
+
+static DataSource *data_source(Resolver *r, const Scope *scope, const Experiment *e, const Ast *ast);
+
+static bool data_argument(Resolver *r, const Scope *scope, const Experiment *e, const Ast *ast, Argument *argument) {
+    argument->span = ast->span;
+    if (ast->kind == AST_STRING) {
+        argument->word = ast->text;
+        return true;
+    }
+    if (ast->kind == AST_NAME) {
+        int64_t data = find_data(e, ast->name);
+        if (data >= 0) {
+            argument->source = e->data.items[data].source;
+            return true;
+        }
+        if (!scope_find(scope, ast->name)) {
+            argument->word = ast->name; // a word of the generator's: split = train, shift = random
+            return true;
+        }
+    }
+    if (ast->kind == AST_CALL && ast->child[0]->kind == AST_NAME && find_generator(ast->child[0]->name)) {
+        argument->source = data_source(r, scope, e, ast);
+        return argument->source != NULL;
+    }
+    Value value = elaborate(r, scope, ast);
+    if (value.kind == VALUE_LIST) {
+        argument->list = value.list;
+        argument->list_count = value.list_count;
+        argument->unit = value.unit;
+        return true;
+    }
+    return value.kind != VALUE_ERROR && constant_number(r, scope, ast, "an argument of a data source", &argument->number, &argument->unit);
+}
+
+static bool known_parameter(Resolver *r, const Generator *g, const Ast *arg) {
+    Vec(Atom) names = {0};
+    Text list = {0};
+    bool known = false;
+    for (int i = 0; i < 8 && g->parameters[i]; i++) {
+        vec_push(&names, arena_atom_z(r->arena, g->parameters[i]));
+        text_addf(&list, "%s`%s`", i ? ", " : "", g->parameters[i]);
+        known |= strcmp(g->parameters[i], arg->name) == 0;
+    }
+    if (!known) {
+        diag_report(r->diags, DIAG_E0204, arg->name_span, "`%s` has no parameter `%s`", g->name, arg->name);
+        diag_expected(r->diags, "%s", text_z(&list));
+        Atom nearest = diag_nearest(arg->name, names.items, names.count);
+        if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+    }
+    vec_free(&names);
+    text_free(&list);
+    return known;
+}
+
+static DataSource *data_source(Resolver *r, const Scope *scope, const Experiment *e, const Ast *ast) {
+    const Ast *named = ast->kind == AST_CALL ? ast->child[0] : ast;
+    const Generator *g = named->kind == AST_NAME ? find_generator(named->name) : NULL;
+    if (!g) {
+        diag_report(r->diags, DIAG_E0201, named->span, "unknown data source");
+        Vec(Atom) names = {0};
+        Text list = {0};
+        for (size_t i = 0; i < sizeof generators / sizeof *generators; i++) {
+            vec_push(&names, arena_atom_z(r->arena, generators[i].name));
+            text_addf(&list, "%s`%s`", i ? ", " : "", generators[i].name);
+        }
+        diag_expected(r->diags, "one of %s", text_z(&list));
+        Atom nearest = named->kind == AST_NAME ? diag_nearest(named->name, names.items, names.count) : NULL;
+        if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+        vec_free(&names);
+        text_free(&list);
+        return NULL;
+    }
+    DataSource *source = arena_new_object(r->arena, DataSource);
+    *source = (DataSource){.name = arena_atom_z(r->arena, g->name), .kind = g->kind, .is_signal = g->is_signal, .span = ast->span};
+    bool good = true;
+    uint32_t position = 0;
+    for (uint32_t i = 1; ast->kind == AST_CALL && i < ast->count; i++) {
+        const Ast *arg = ast->child[i];
+        Argument argument = {0};
+        if (arg->kind == AST_ARGUMENT) {
+            argument.name = arg->name;
+            good &= known_parameter(r, g, arg) && data_argument(r, scope, e, arg->child[0], &argument);
+        } else if (position < 8 && g->parameters[position]) {
+            argument.name = arena_atom_z(r->arena, g->parameters[position++]);
+            good &= data_argument(r, scope, e, arg, &argument);
+        } else {
+            diag_report(r->diags, DIAG_E0204, arg->span, "too many arguments for `%s`", g->name);
+            good = false;
+        }
+        vec_push(&source->arguments, argument);
+    }
+    return good ? source : NULL;
+}
+
+static void add_data(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
+    if (find_data(e, item->name) >= 0) {
+        diag_report(r->diags, DIAG_E0203, item->name_span, "the data `%s` is declared twice", item->name);
+        return;
+    }
+    DataSource *source = data_source(r, scope, e, item->child[0]);
+    if (source) vec_push(&e->data, (DataSet){item->name, source, item->span});
+}
+
+// ---- Presentation ----------------------------------------------------------------------------------------------------
+
+static bool feed_kind(Resolver *r, const Experiment *e, const Ast *value, Feed *feed) {
+    if (value->kind == AST_INDEX && value->child[0]->kind == AST_NAME && strcmp(value->child[0]->name, "sample") == 0) {
+        feed->kind = FEED_SAMPLE_AT;
+        return true;
+    }
+    if (value->kind == AST_NAME && strcmp(value->name, "sample") == 0) {
+        feed->kind = FEED_SAMPLE;
+        return true;
+    }
+    if (value->kind == AST_NAME && strcmp(value->name, "class") == 0) {
+        feed->kind = FEED_CLASS;
+        return true;
+    }
+    int64_t data = value->kind == AST_NAME ? find_data(e, value->name) : -1;
+    if (data >= 0 && e->data.items[data].source->is_signal) {
+        feed->kind = FEED_SIGNAL;
+        feed->data = (uint32_t)data;
+        return true;
+    }
+    if (value->kind == AST_NAME) diag_report(r->diags, DIAG_E0201, value->span, "`%s` is nothing that can be presented", value->name);
+    else diag_report(r->diags, DIAG_E0202, value->span, "this can't be presented");
+    diag_expected(r->diags, "the name of a signal declared by `data`, `sample`, `sample[t]` or `class`");
+    Vec(Atom) names = {0};
+    for (uint32_t i = 0; i < e->data.count; i++) vec_push(&names, e->data.items[i].name);
+    Atom nearest = value->kind == AST_NAME ? diag_nearest(value->name, names.items, names.count) : NULL;
+    if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+    vec_free(&names);
+    return false;
+}
+
+static void add_present(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
+    for (uint32_t i = 0; i < item->count; i++) {
+        const Ast *child = item->child[i];
+        if (!child) continue;
+        if (child->kind != AST_ARGUMENT) {
+            constant_steps(r, scope, child->kind == AST_DURATION ? child->child[0] : child, child->flags & AST_STEP, "the length of a presentation", &e->present_steps);
+            continue;
+        }
+        const Value *target = scope_find(scope, child->name);
+        if (!target || target->kind != VALUE_OBJECT || target->object != OBJECT_EXTERNAL) {
+            diag_report(r->diags, DIAG_E0201, child->name_span, "`%s` is no input, target or label of the network", child->name);
+            Vec(Atom) names = {0};
+            Text list = {0};
+            for (uint32_t k = 0; k < r->model->externals.count; k++) {
+                vec_push(&names, r->model->externals.items[k].name);
+                text_addf(&list, "%s`%s`", k ? ", " : "", r->model->externals.items[k].name);
+            }
+            if (names.count) diag_expected(r->diags, "%s", text_z(&list));
+            Atom nearest = diag_nearest(child->name, names.items, names.count);
+            if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+            vec_free(&names);
+            text_free(&list);
+            continue;
+        }
+        Feed feed = {.external = target->number, .span = child->span};
+        if (feed_kind(r, e, child->child[0], &feed)) vec_push(&e->feeds, feed);
+    }
+}
+
+static bool feeds_samples(const Experiment *e) {
+    for (uint32_t i = 0; i < e->feeds.count; i++)
+        if (e->feeds.items[i].kind != FEED_SIGNAL) return true;
+    return false;
+}
+
+// ---- Scores ----------------------------------------------------------------------------------------------------------
+
+static void check_score(Resolver *r, const Scope *scope, const Ast *ast) {
+    switch (ast->kind) {
+    case AST_NUMBER: break;
+    case AST_NAME: {
+        const Value *value = scope_find(scope, ast->name);
+        bool good = value && (value->kind == VALUE_NUMBER || (value->kind == VALUE_OBJECT && value->object == OBJECT_EXTERNAL));
+        if (!good && value) diag_report(r->diags, DIAG_E0202, ast->span, "`%s` is %s", ast->name, value_describe(r, value));
+        if (!good && !value) report_unknown(r, scope, ast->name, ast->span, "an input, target, label or array of the network");
+        break;
+    }
+    case AST_MEMBER: elaborate(r, scope, ast); break;
+    case AST_CALL:
+        if (ast->child[0]->kind != AST_NAME || !builtin_find(ast->child[0]->name))
+            diag_report(r->diags, DIAG_E0202, ast->child[0]->span, "this function can't be used in a score"),
+            diag_expected(r->diags, "`argmax`, `sum`, `mean`, `max`, `abs`, …");
+        for (uint32_t i = 1; i < ast->count; i++) check_score(r, scope, ast->child[i]);
+        break;
+    case AST_BINARY:
+    case AST_UNARY:
+    case AST_OVER:
+        for (uint32_t i = 0; i < ast->count; i++) check_score(r, scope, ast->child[i]);
+        break;
+    default: diag_report(r->diags, DIAG_E0202, ast->span, "this can't stand in a score");
+    }
+}
+
+static void add_record(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
+    Recording recording = {.every = 0, .span = item->span};
+    for (uint32_t i = 0; i < item->child[0]->count; i++) {
+        Atom name = path_text(r, scope, item->child[0]->child[i]);
+        if (name) vec_push(&recording.names, name);
+    }
+    if (item->count > 1 && item->child[1]) {
+        constant_steps(r, scope, item->child[1], item->flags & AST_STEP, "the interval of a recording", &recording.every);
+        if (recording.every == 0 && !diag_error_count(r->diags))
+            diag_report(r->diags, DIAG_E0216, item->child[1]->span, "a recording every 0 steps"), diag_expected(r->diags, "at least one step");
+    }
+    vec_push(&e->recordings, recording);
+}
+
+// anneal rate by plateau(test.loss, patience = 2, factor = 0.5)
+static void add_anneal(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
+    const Value *value = scope_find(scope, item->name);
+    if (!value) {
+        report_unknown(r, scope, item->name, item->name_span, "a parameter of the network");
+        return;
+    }
+    ExprNode node = value->kind == VALUE_NUMBER ? expr_node(r->store, value->expr) : (ExprNode){0};
+    if (node.kind != EXPR_ACCESS) {
+        diag_report(r->diags, DIAG_E0202, item->name_span, "`%s` can't be annealed", item->name);
+        diag_expected(r->diags, "a parameter of the network that is a single number");
+        return;
+    }
+    e->anneal = node.symbol;
+    const Ast *rule = item->child[0];
+    if (rule->kind != AST_CALL || rule->child[0]->kind != AST_NAME || strcmp(rule->child[0]->name, "plateau") != 0) {
+        diag_report(r->diags, DIAG_E0202, rule->span, "unknown way to anneal");
+        diag_expected(r->diags, "`plateau(test.loss, patience = 2, factor = 0.5)`");
+        return;
+    }
+    e->patience = 10;
+    e->factor = 0.1;
+    for (uint32_t i = 1; i < rule->count; i++) {
+        const Ast *arg = rule->child[i];
+        double number;
+        if (arg->kind != AST_ARGUMENT) {
+            e->anneal_score = path_text(r, scope, arg);
+        } else if (strcmp(arg->name, "patience") == 0) {
+            if (constant_number(r, scope, arg->child[0], "the patience", &number, NULL)) e->patience = (int64_t)number;
+        } else if (strcmp(arg->name, "factor") == 0) {
+            constant_number(r, scope, arg->child[0], "the factor", &e->factor, NULL);
+        } else {
+            diag_report(r->diags, DIAG_E0204, arg->name_span, "`plateau` has no parameter `%s`", arg->name);
+            diag_expected(r->diags, "`patience`, `factor`");
+        }
+    }
+    if (!e->anneal_score) {
+        diag_report(r->diags, DIAG_E0204, rule->span, "`plateau` needs the score that it watches");
+        diag_help(r->diags, "write `plateau(test.loss, …)`");
+        return;
+    }
+    size_t length = strlen(e->anneal_score);
+    e->lower_is_better = length >= 4 && strcmp(e->anneal_score + length - 4, "loss") == 0;
+}
+
+// ---- The whole -------------------------------------------------------------------------------------------------------
+
+static void add_evaluate(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
+    e->test_data = find_data(e, item->name);
+    if (e->test_data < 0) {
+        diag_report(r->diags, DIAG_E0201, item->name_span.source ? item->name_span : item->span, "there is no data `%s`", item->name);
+        Vec(Atom) names = {0};
+        for (uint32_t i = 0; i < e->data.count; i++) vec_push(&names, e->data.items[i].name);
+        Atom nearest = diag_nearest(item->name, names.items, names.count);
+        if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+        vec_free(&names);
+    }
+    double number;
+    if (item->child[0] && constant_number(r, scope, item->child[0], "the interval of evaluation", &number, NULL)) {
+        e->evaluate_every = (int64_t)number;
+        if (number < 1 || number != floor(number)) diag_report(r->diags, DIAG_E0209, item->child[0]->span, "an evaluation every so many epochs: a whole number from 1 on");
+    }
+    if (item->count > 1 && item->child[1]) constant_size(r, scope, item->child[1], "the batch of an evaluation", &e->evaluate_batch);
+}
+
+static void experiment_item(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
+    double number;
+    switch (item->kind) {
+    case AST_DATA: add_data(r, scope, e, item); break;
+    case AST_PRESENT: add_present(r, scope, e, item); break;
+    case AST_BATCH:
+        constant_size(r, scope, item->child[0], "the batch size", &e->batch);
+        if (!e->batch && !diag_error_count(r->diags)) diag_report(r->diags, DIAG_E0209, item->child[0]->span, "a batch without samples");
+        e->shuffle = item->flags & AST_SHUFFLE;
+        break;
+    case AST_EPOCHS:
+        if (constant_number(r, scope, item->child[0], "the number of epochs", &number, NULL)) {
+            if (number < 0 || number != floor(number)) diag_report(r->diags, DIAG_E0209, item->child[0]->span, "epochs must be a whole number");
+            e->epochs = (int64_t)number;
+        }
+        break;
+    case AST_DURATION: constant_steps(r, scope, item->child[0], item->flags & AST_STEP, "the duration", &e->duration); break;
+    case AST_SETTLE: constant_steps(r, scope, item->child[0], item->flags & AST_STEP, "the settling time", &e->settle_steps); break;
+    case AST_SCORE:
+        check_score(r, scope, item->child[0]);
+        vec_push(&e->scores, (Score){item->name, item->child[0], item->span});
+        break;
+    case AST_EVALUATE: add_evaluate(r, scope, e, item); break;
+    case AST_ANNEAL: add_anneal(r, scope, e, item); break;
+    case AST_RECORD: add_record(r, scope, e, item); break;
+    default:
+        diag_report(r->diags, DIAG_E0212, item->span, "`%s` in an experiment", ast_kind_name(item->kind));
+        diag_expected(r->diags, "an experiment without it: this version doesn't run it");
+    }
+}
+
+static void check_experiment(Resolver *r, Experiment *e) {
+    bool samples = feeds_samples(e);
+    for (uint32_t i = 0; samples && i < e->data.count; i++)
+        if (!e->data.items[i].source->is_signal && i != e->test_data && e->train_data < 0) e->train_data = i;
+    if (diag_error_count(r->diags)) return;
+    if (samples && e->train_data < 0) {
+        diag_report(r->diags, DIAG_E0401, e->span, "`sample` is presented, but there is no set of samples to train on");
+        diag_expected(r->diags, "a line such as `data train = mnist1d(split = train, length = 360)`");
+    } else if (samples && !e->present_steps) {
+        diag_report(r->diags, DIAG_E0401, e->span, "nothing says how long a sample is presented");
+        diag_help(r->diags, "write `present … for 360 steps`");
+    } else if (samples && e->settle_steps >= e->present_steps) {
+        diag_report(r->diags, DIAG_E0216, e->span, "a presentation is over before it has settled");
+    } else if (!samples && !e->duration) {
+        diag_report(r->diags, DIAG_E0401, e->span, "nothing says how long the experiment runs");
+        diag_help(r->diags, "write `duration 100` (a time) or `duration 500 steps`");
+    }
+    for (uint32_t k = 0; k < r->model->externals.count && !diag_error_count(r->diags); k++) {
+        bool fed = false;
+        for (uint32_t i = 0; i < e->feeds.count; i++) fed |= e->feeds.items[i].external == k;
+        if (fed) continue;
+        diag_report(r->diags, DIAG_W0402, e->span, "`%s` is not presented: it stays 0", r->model->externals.items[k].name);
+    }
+}
+
+void resolve_experiment(Resolver *r, Scope *scope, const Ast *experiment) {
+    Experiment *e = arena_new_object(r->arena, Experiment);
+    *e = (Experiment){.name = experiment->name, .batch = 1, .train_data = -1, .test_data = -1, .evaluate_every = 1,
+                      .evaluate_batch = 0, .span = experiment->name_span};
+    for (uint32_t i = 0; i < experiment->count; i++)
+        if (experiment->child[i] && experiment->child[i]->kind == AST_DATA) experiment_item(r, scope, e, experiment->child[i]);
+    for (uint32_t i = 0; i < experiment->count; i++)
+        if (experiment->child[i] && experiment->child[i]->kind != AST_DATA) experiment_item(r, scope, e, experiment->child[i]);
+    check_experiment(r, e);
+    r->model->experiment = e;
+}

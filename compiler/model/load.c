@@ -1,0 +1,169 @@
+// From a path to a checked model: reads the file, its imports and the prelude, parses them, resolves the network.
+#include "network.h"
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern const char lequel_prelude_text[]; // models/prelude.leq, embedded when building
+extern const unsigned long lequel_prelude_length;
+
+enum { MAX_IMPORT_DEPTH = 32 };
+static const size_t max_source_bytes = (size_t)64 << 20;
+
+typedef struct Loading {
+    Resolver *r;
+    Vec(Atom) paths; // read already
+    uint32_t depth;
+} Loading;
+
+static bool read_source(Resolver *r, Atom path, Span where, char **text, size_t *length) {
+    FILE *file = fopen(path, "rb");
+    const char *problem = NULL;
+    char *bytes = NULL;
+    size_t used = 0, size = 0;
+    if (!file) problem = strerror(errno);
+    while (file && !problem) {
+        if (used == size) {
+            size = size ? 2 * size : 1 << 14;
+            bytes = memory_resize(bytes, size, 1);
+        }
+        size_t got = fread(bytes + used, 1, size - used, file);
+        used += got;
+        if (!got) break;
+        if (used > max_source_bytes) problem = "larger than 64 MiB";
+    }
+    if (file && !problem && ferror(file)) problem = strerror(errno);
+    if (file) fclose(file);
+    if (problem) {
+        diag_report(r->diags, where.source ? DIAG_E0215 : DIAG_E0001, where, "cannot read `%s`: %s", path, problem);
+        free(bytes);
+        return false;
+    }
+    *text = arena_alloc(r->arena, used + 1);
+    if (used) memcpy(*text, bytes, used);
+    *length = used;
+    free(bytes);
+    return true;
+}
+
+static Atom beside(Resolver *r, Atom path, Atom import) {
+    const char *slash = strrchr(path, '/');
+    if (!slash || import[0] == '/') return import;
+    return arena_format(r->arena, "%.*s%s", (int)(slash - path + 1), path, import);
+}
+
+static void take_declarations(Loading *l, Atom path, const Ast *file);
+
+static Ast *load_file(Loading *l, Atom path, Span where) {
+    for (uint32_t i = 0; i < l->paths.count; i++)
+        if (l->paths.items[i] == path) return NULL; // once is enough; cycles end here too
+    vec_push(&l->paths, path);
+    char *text;
+    size_t length;
+    if (!read_source(l->r, path, where, &text, &length)) return NULL;
+    uint32_t source = diag_add_source(l->r->diags, path, text, length);
+    Ast *file = ast_parse(l->r->arena, l->r->diags, source, text, length);
+    take_declarations(l, path, file);
+    return file;
+}
+
+static void check_redeclared(Resolver *r, const Ast *declaration) {
+    for (uint32_t i = 0; i < r->declarations.count; i++) {
+        const Ast *other = r->declarations.items[i];
+        if (other->kind != declaration->kind || other->name != declaration->name || other->span.source == 1) continue;
+        diag_report(r->diags, DIAG_E0203, declaration->name_span, "%s `%s` is declared twice", ast_kind_name(declaration->kind), declaration->name);
+        diag_note(r->diags, other->name_span, "it was introduced here");
+        return;
+    }
+}
+
+static void take_declarations(Loading *l, Atom path, const Ast *file) {
+    Resolver *r = l->r;
+    for (uint32_t i = 0; i < file->count; i++) {
+        const Ast *declaration = file->child[i];
+        if (declaration->kind == AST_IMPORT) {
+            if (++l->depth > MAX_IMPORT_DEPTH) diag_report(r->diags, DIAG_E0215, declaration->span, "imports nested more than %d deep", MAX_IMPORT_DEPTH);
+            else load_file(l, beside(r, path, declaration->text), declaration->span);
+            l->depth--;
+        } else {
+            check_redeclared(r, declaration);
+            vec_push(&r->declarations, declaration);
+        }
+    }
+}
+
+static void load_prelude(Loading *l) {
+    Resolver *r = l->r;
+    uint32_t source = diag_add_source(r->diags, "prelude.leq", lequel_prelude_text, lequel_prelude_length);
+    Ast *file = ast_parse(r->arena, r->diags, source, lequel_prelude_text, lequel_prelude_length);
+    take_declarations(l, arena_atom_z(r->arena, "prelude.leq"), file);
+}
+
+// The last declaration of a kind in the user's files, or the one that is asked for.
+static const Ast *choose(Resolver *r, AstKind kind, const char *name, const Ast *file) {
+    const Ast *found = NULL;
+    for (uint32_t i = 0; i < r->declarations.count; i++) {
+        const Ast *d = r->declarations.items[i];
+        if (d->kind == kind && (!name || strcmp(d->name, name) == 0)) found = d;
+    }
+    if (found || (!name && kind == AST_EXPERIMENT)) return found;
+    if (name) diag_report(r->diags, DIAG_E0002, (Span){0}, "there is no %s `%s` in this file", ast_kind_name(kind), name);
+    else {
+        diag_report(r->diags, DIAG_E0211, (Span){file->span.source, file->span.begin, file->span.begin}, "this file declares no network");
+        diag_expected(r->diags, "`network NAME { … }`");
+    }
+    return NULL;
+}
+
+static void read_defines(Resolver *r, const ModelOptions *options) {
+    for (uint32_t i = 0; i < options->define_count; i++) {
+        const char *text = options->defines[i], *equals = strchr(text, '=');
+        Definition d = {0};
+        const char *end = equals ? equals + 1 : NULL;
+        while (end && *end && strchr("0123456789.eE+-", *end)) end++;
+        double factor, divisor;
+        if (equals && end > equals + 1 && end[-1] != ' ' && number_parse(equals + 1, end, &d.value) &&
+            unit_parse(end, &d.unit, &factor, &divisor, NULL) && isfinite(d.value)) {
+            d.name = arena_atom(r->arena, text, (size_t)(equals - text));
+            d.value = d.value * factor / divisor;
+            vec_push(&r->defines, d);
+        } else {
+            diag_report(r->diags, DIAG_E0213, (Span){0}, "`-D %s` defines nothing", text);
+            diag_expected(r->diags, "a name, `=` and a number, as in `-D tau=1.2`");
+        }
+    }
+}
+
+// Network parameters that the experiment anneals must stay variable.
+static void find_annealed(Resolver *r) {
+    for (uint32_t i = 0; r->experiment && i < r->experiment->count; i++)
+        if (r->experiment->child[i] && r->experiment->child[i]->kind == AST_ANNEAL) vec_push(&r->annealed, r->experiment->child[i]->name);
+}
+
+Model *model_load(Arena *arena, Diagnostics *diags, const ModelOptions *options, Ast **file) {
+    Model *model = arena_new_object(arena, Model);
+    *model = (Model){.arena = arena, .diags = diags, .store = expr_store_new(arena)};
+    Resolver r = {.arena = arena, .diags = diags, .store = model->store, .model = model, .global = {.description = "this file"}};
+    Loading l = {.r = &r};
+    load_prelude(&l);
+    Ast *tree = load_file(&l, arena_atom_z(arena, options->path), (Span){0});
+    if (file) *file = tree;
+    read_defines(&r, options);
+    if (options->dynamics) r.dynamics_override = arena_atom_z(arena, options->dynamics);
+    if (tree && !diag_error_count(diags)) {
+        r.experiment = choose(&r, AST_EXPERIMENT, options->experiment, tree);
+        find_annealed(&r);
+        const Ast *network = choose(&r, AST_NETWORK, options->network, tree);
+        if (network) resolve_network(&r, network);
+    }
+    vec_free(&l.paths);
+    vec_free(&r.declarations);
+    vec_free(&r.defines);
+    vec_free(&r.annealed);
+    scope_free(&r.global);
+    if (!diag_error_count(diags)) return model;
+    model_free(model);
+    return NULL;
+}

@@ -1,0 +1,247 @@
+// The checked model: every name bound, every shape, unit and default known, every expression in index notation.
+// Made by resolve from the syntax tree; read by derive, discretise, the runtime and `lequel inspect`.
+#ifndef LEQUEL_MODEL_H
+#define LEQUEL_MODEL_H
+
+#include "../../grammar/ast.h"
+#include "../expr/expr.h"
+#include "../support/vec.h"
+
+// How an array gets its first values.
+typedef enum InitialKind {
+    INITIAL_CONSTANT, // `values`: one for all elements, or one per element
+    INITIAL_UNIFORM,  // in [a, b)
+    INITIAL_NORMAL,   // mean a, standard deviation b
+    INITIAL_UNIFORM_INT, // whole numbers a..b, both ends included, times `scale`
+    INITIAL_FILE,     // from a data file, `path`
+} InitialKind;
+
+typedef struct Initial {
+    InitialKind kind;
+    double a, b, scale;
+    const double *values;
+    uint32_t count;
+    Atom path;
+    Span span;
+} Initial;
+
+typedef struct Array { // everything with storage that the model declares
+    Symbol symbol;
+    Initial initial;
+    bool clamped; // projected into [low, high] at the start and after every step
+    double low, high;
+} Array;
+
+typedef struct Population Population;
+
+typedef struct Output {
+    Atom member;   // r
+    Symbol symbol; // h.r
+    Expr value;    // of one neuron (index own), over states, ahead(…), parameters
+    bool gated;    // written as a function of a lookahead; false when it is the lookahead itself
+    Initial initial; // of the register before the first step; 0 unless `initially` says otherwise
+    bool has_initial;
+    Span span;
+} Output;
+
+typedef struct Port { // an input of a neuron
+    Atom member;
+    Symbol symbol; // h.I, ROLE_DRIVE
+    bool unit_known;
+    Span span;
+} Port;
+
+typedef struct State {
+    Atom member;
+    Symbol symbol;
+    Span span;
+} State;
+
+struct Population {
+    Atom name; // h[2]
+    const Ast *neuron;
+    uint32_t size;
+    Index own;     // the index of a neuron in all of its expressions
+    Expr energy;   // of one neuron; 0 when the neuron has none
+    Span energy_span;
+    double gamma;  // strength of the error on the membrane
+    bool has_gamma;
+    Vec(State) states;
+    Vec(Port) ports;
+    Vec(Output) outputs;
+    Vec(Symbol) parameters;
+    Span span;
+};
+
+typedef enum ExternalKind { EXTERNAL_INPUT, EXTERNAL_TARGET, EXTERNAL_LABEL } ExternalKind;
+
+typedef struct External {
+    Atom name;
+    ExternalKind kind; // a label is held as one-hot values
+    Symbol symbol;
+    uint32_t size;
+    Span span;
+} External;
+
+typedef struct Connection {
+    Atom name; // w[3]
+    uint32_t source;      // population number, or external number when from_external
+    bool from_external;
+    uint32_t target, port; // population, and which of its ports
+    Vec(Symbol) weights;
+    Vec(Symbol) messages; // the source's outputs that the current reads
+    Expr current;         // into neuron own of the target
+    Span span;
+} Connection;
+
+typedef enum PrincipleKind { PRINCIPLE_INSTANT, PRINCIPLE_LE, PRINCIPLE_GLE, PRINCIPLE_COUNT } PrincipleKind;
+typedef enum OrderKind { ORDER_PARALLEL, ORDER_LE, ORDER_SEQUENTIAL, ORDER_COUNT } OrderKind;
+
+typedef struct Assignment { // array <- value, elementwise
+    Symbol symbol;
+    Expr value;
+    Span span;
+} Assignment;
+
+typedef struct LearnRule {
+    Vec(Symbol) targets;
+    Atom optimiser;       // adam
+    int64_t from, until;  // acts in steps from <= n < until
+    Vec(Assignment) assignments; // of all targets in turn; read the gradient symbols and the optimiser's own states
+    Vec(Symbol) gradients; // one per target: w1.grad_W
+    Symbol count;          // the optimiser's step counter, or 0
+    Span span;
+} LearnRule;
+
+// ---- Experiments -----------------------------------------------------------------------------------------------------
+
+typedef enum DataKind {
+    DATA_MNIST1D, DATA_FILE, DATA_IDX,             // sets of samples
+    DATA_SINES, DATA_SQUARE, DATA_SMOOTH, DATA_OU, DATA_STEPS, DATA_SAWTOOTH, DATA_MACKEY_GLASS, // signals over time
+} DataKind;
+
+typedef struct Argument { // a named, constant argument of a generator: a number, a word, a list or another generator
+    Atom name; // NULL for a positional one
+    double number;
+    Unit unit;
+    Atom word; // also the text of a string
+    const double *list;
+    uint32_t list_count;
+    struct DataSource *source;
+    Span span;
+} Argument;
+
+typedef struct DataSource {
+    Atom name; // of the generator: "smooth"
+    DataKind kind;
+    bool is_signal; // [steps][batch][n], else samples with classes
+    Vec(Argument) arguments;
+    Span span;
+} DataSource;
+
+typedef struct DataSet {
+    Atom name; // train
+    DataSource *source;
+    Span span;
+} DataSet;
+
+typedef enum FeedKind {
+    FEED_SIGNAL,    // a signal's value at step n
+    FEED_SAMPLE_AT, // sample[t]: element t of the sample, t the step within the presentation
+    FEED_SAMPLE,    // sample: the whole sample, held
+    FEED_CLASS,     // class: the sample's class
+} FeedKind;
+
+typedef struct Feed {
+    uint32_t external; // which input, target or label is fed
+    FeedKind kind;
+    uint32_t data; // FEED_SIGNAL: which data set
+    Span span;
+} Feed;
+
+typedef struct Score {
+    Atom name;
+    const Ast *value; // checked by resolve; evaluated per presentation by the runtime
+    Span span;
+} Score;
+
+typedef struct Recording {
+    Vec(Atom) names; // as written; arrays by their documented names, or cost, loss, a score
+    int64_t every;   // steps; 0: once per presentation or epoch (scores)
+    Span span;
+} Recording;
+
+typedef struct Experiment {
+    Atom name;
+    Vec(DataSet) data;
+    Vec(Feed) feeds;
+    int64_t present_steps; // of one sample; 0 for a continuous signal
+    int64_t settle_steps;  // of these, the first that are not scored
+    int64_t duration;      // steps of a continuous run; 0 when epochs rule
+    int64_t epochs;
+    uint32_t batch;
+    bool shuffle;
+    int64_t train_data, test_data; // data set numbers, -1 for none
+    int64_t evaluate_every;        // epochs
+    uint32_t evaluate_batch;
+    Vec(Score) scores;
+    Vec(Recording) recordings;
+    Symbol anneal;        // the scalar that is annealed, or 0
+    Atom anneal_score;    // "test.loss"
+    int64_t patience;
+    double factor;
+    bool lower_is_better;
+    Span span;
+} Experiment;
+
+// ---- The model -------------------------------------------------------------------------------------------------------
+
+typedef struct Scalar { // a number that may change between steps
+    Symbol symbol;
+    double value;
+} Scalar;
+
+typedef struct Model {
+    Arena *arena;
+    Diagnostics *diags;
+    ExprStore *store;
+    Atom name;
+    double dt; // in ms when time has a unit
+    Unit time_unit; // of dt: UNIT_TIME or none
+    PrincipleKind principle;
+    Span principle_span;
+    OrderKind order;
+    Expr cost; // summed over all `cost` statements; per sample
+    Span cost_span;
+    Vec(External) externals;
+    Vec(Population) populations;
+    Vec(Connection) connections;
+    Vec(LearnRule) learn;
+    Vec(Scalar) scalars;
+    Vec(Array) arrays; // initial values of all symbols with storage declared by the model
+    Experiment *experiment; // NULL when the file has none
+} Model;
+
+typedef struct ModelOptions {
+    const char *path;
+    const char *network;    // NULL: the last network of the file
+    const char *experiment; // NULL: the last experiment
+    uint32_t define_count;
+    const char *const *defines; // "tau=1.2"
+    const char *dynamics;       // NULL, or overrides the principle
+} ModelOptions;
+
+// Reads, parses, resolves. NULL when there were errors; they are in `diags`. `file` (may be NULL) receives the tree.
+Model *model_load(Arena *arena, Diagnostics *diags, const ModelOptions *options, Ast **file);
+void model_free(Model *model); // what is not in the arena
+void model_dump(const Model *model, Text *out);
+
+const char *principle_name(PrincipleKind kind);
+const char *order_name(OrderKind kind);
+const Array *model_array(const Model *model, Symbol symbol); // NULL for signals
+// The index variables of an array's own axes: i, j, … (those of equal extent are numbered).
+void model_axes(ExprStore *store, Symbol symbol, Index *axes);
+// The access of an array at its own axes (and nothing for the batch, which is added when discretising).
+Expr model_element(ExprStore *store, Symbol symbol, ExprVersion version);
+
+#endif

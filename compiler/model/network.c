@@ -1,0 +1,413 @@
+// A network declaration becomes a model: settings, externals, populations, connections, cost, principle, learning.
+#include "network.h"
+#include <math.h>
+#include <string.h>
+
+typedef Vec(NeuronSource) NeuronSources;
+
+// ---- Names -----------------------------------------------------------------------------------------------------------
+
+const Ast *find_declaration(const Resolver *r, AstKind kind, Atom name) {
+    for (uint32_t i = r->declarations.count; i-- > 0;) // the user's file comes after the prelude and may redefine
+        if (r->declarations.items[i]->kind == kind && r->declarations.items[i]->name == name) return r->declarations.items[i];
+    return NULL;
+}
+
+const Ast *network_declaration(Resolver *r, AstKind kind, const Ast *name, const char *what) {
+    const Ast *found = name->kind == AST_NAME ? find_declaration(r, kind, name->name) : NULL;
+    if (found) return found;
+    if (name->kind != AST_NAME) {
+        diag_report(r->diags, DIAG_E0202, name->span, "this is no %s", what);
+        return NULL;
+    }
+    diag_report(r->diags, DIAG_E0201, name->span, "unknown %s `%s`", what, name->name);
+    diag_expected(r->diags, "the name of a declared %s", what);
+    Vec(Atom) names = {0};
+    for (uint32_t i = 0; i < r->declarations.count; i++)
+        if (r->declarations.items[i]->kind == kind) vec_push(&names, r->declarations.items[i]->name);
+    Atom nearest = diag_nearest(name->name, names.items, names.count);
+    if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+    vec_free(&names);
+    return NULL;
+}
+
+typedef Vec(Atom) Names;
+
+static void unknown_member(Resolver *r, Atom owner, Atom member, Span span, Names *names) {
+    diag_report(r->diags, DIAG_E0201, span, "`%s` has no `%s`", owner, member);
+    Text list = {0};
+    for (uint32_t i = 0; i < names->count; i++) text_addf(&list, "%s`%s.%s`", i ? ", " : "", owner, names->items[i]);
+    if (names->count) diag_expected(r->diags, "%s", text_z(&list));
+    Atom nearest = diag_nearest(member, names->items, names->count);
+    if (nearest) diag_help(r->diags, "did you mean `%s.%s`?", owner, nearest);
+    text_free(&list);
+}
+
+static Value population_member(Resolver *r, const Population *p, Atom member, Span span) {
+    Names names = {0};
+    Symbol symbol = 0;
+    for (uint32_t i = 0; i < p->outputs.count; i++) {
+        vec_push(&names, p->outputs.items[i].member);
+        if (p->outputs.items[i].member == member) symbol = p->outputs.items[i].symbol;
+    }
+    for (uint32_t i = 0; i < p->states.count; i++) {
+        vec_push(&names, p->states.items[i].member);
+        if (p->states.items[i].member == member) symbol = p->states.items[i].symbol;
+    }
+    for (uint32_t i = 0; i < p->parameters.count; i++) {
+        Atom full = symbol_info(r->store, p->parameters.items[i])->name;
+        vec_push(&names, arena_atom_z(r->arena, full + strlen(p->name) + 1));
+        if (names.items[names.count - 1] == member) symbol = p->parameters.items[i];
+    }
+    if (!symbol) unknown_member(r, p->name, member, span, &names);
+    vec_free(&names);
+    return symbol ? value_symbol(r, symbol, span) : value_error();
+}
+
+static Value connection_member(Resolver *r, const Connection *c, Atom member, Span span) {
+    Names names = {0};
+    Symbol symbol = 0;
+    for (uint32_t i = 0; i < c->weights.count; i++) {
+        Atom full = symbol_info(r->store, c->weights.items[i])->name;
+        vec_push(&names, arena_atom_z(r->arena, full + strlen(c->name) + 1));
+        if (names.items[names.count - 1] == member) symbol = c->weights.items[i];
+    }
+    if (!symbol) unknown_member(r, c->name, member, span, &names);
+    vec_free(&names);
+    return symbol ? value_symbol(r, symbol, span) : value_error();
+}
+
+Value elaborate_member(Resolver *r, const Value *object, Atom member, Span span) {
+    if (object->kind == VALUE_ERROR) return value_error();
+    if (object->kind != VALUE_OBJECT) {
+        diag_report(r->diags, DIAG_E0202, span, "`.%s` of %s", member, value_describe(r, object));
+        diag_expected(r->diags, "a population, a connection or an external input before the dot");
+        return value_error();
+    }
+    if (object->array_base) {
+        diag_report(r->diags, DIAG_E0202, span, "`%s` is an array of %s", object->array_base,
+                    object->object == OBJECT_POPULATION ? "populations" : "connections");
+        diag_help(r->diags, "name one of them, as in `%s[0].%s`", object->array_base, member);
+        return value_error();
+    }
+    if (object->object == OBJECT_POPULATION) return population_member(r, &r->model->populations.items[object->number], member, span);
+    if (object->object == OBJECT_CONNECTION) return connection_member(r, &r->model->connections.items[object->number], member, span);
+    // An external input has one value, whatever name a synapse uses for its source's output.
+    return value_symbol(r, r->model->externals.items[object->number].symbol, span);
+}
+
+static void add_path(Resolver *r, const Scope *scope, const Ast *ast, Text *text, bool *good) {
+    if (ast->kind == AST_NAME) {
+        text_add(text, ast->name);
+    } else if (ast->kind == AST_MEMBER) {
+        add_path(r, scope, ast->child[0], text, good);
+        text_addf(text, ".%s", ast->name);
+    } else if (ast->kind == AST_INDEX && ast->count == 2) {
+        add_path(r, scope, ast->child[0], text, good);
+        double number;
+        if (constant_number(r, scope, ast->child[1], "a number in a name", &number, NULL)) text_addf(text, "[%.0f]", number);
+        else *good = false;
+    } else {
+        diag_report(r->diags, DIAG_E0202, ast->span, "this is no name");
+        diag_expected(r->diags, "the name of an array, as in `h[2].u`");
+        *good = false;
+    }
+}
+
+Atom path_text(Resolver *r, const Scope *scope, const Ast *ast) {
+    Text text = {0};
+    bool good = true;
+    add_path(r, scope, ast, &text, &good);
+    Atom atom = good ? arena_atom_z(r->arena, text_z(&text)) : NULL;
+    text_free(&text);
+    return atom;
+}
+
+// ---- Items -----------------------------------------------------------------------------------------------------------
+
+static void setting(Resolver *r, Scope *scope, const Ast *item) {
+    if (strcmp(item->name, "dt") != 0) {
+        diag_report(r->diags, DIAG_E0201, item->name_span, "unknown setting `%s`", item->name);
+        diag_expected(r->diags, "`dt = …`");
+        diag_help(r->diags, "for a constant of your own write `let %s = …`", item->name);
+        return;
+    }
+    if (r->has_dt) {
+        diag_report(r->diags, DIAG_E0203, item->span, "`dt` is set twice");
+        return;
+    }
+    r->has_dt = true;
+    double dt;
+    Unit unit;
+    if (!constant_number(r, scope, item->child[0], "`dt`", &dt, &unit)) return;
+    if (!(dt > 0)) {
+        diag_report(r->diags, DIAG_E0216, item->child[0]->span, "`dt` must be greater than zero");
+        return;
+    }
+    if (!unit_is_none(unit) && !unit_equal(unit, UNIT_TIME)) {
+        Text text = {0};
+        unit_print(unit, &text);
+        diag_report(r->diags, DIAG_E0206, item->child[0]->span, "`dt` is in `%s`", text_z(&text));
+        diag_expected(r->diags, "a time, as in `0.1 ms`, or a plain number");
+        text_free(&text);
+        return;
+    }
+    r->model->dt = dt;
+    r->model->time_unit = unit;
+    Value value = value_number(r, dt, item->span);
+    value.unit = unit;
+    scope_bind(scope, item->name, value);
+}
+
+static void external(Resolver *r, Scope *scope, const Ast *item) {
+    uint32_t size = 1;
+    const Value *have = scope_find(scope, item->name);
+    if (have) {
+        diag_report(r->diags, DIAG_E0203, item->name_span, "`%s` is declared twice in %s", item->name, scope->description);
+        if (have->span.source) diag_note(r->diags, have->span, "it was introduced here");
+        return;
+    }
+    if (item->count && item->child[0] && !constant_size(r, scope, item->child[0], "the size of an input", &size)) {
+        scope_bind(scope, item->name, value_error());
+        return;
+    }
+    if (!size) {
+        diag_report(r->diags, DIAG_E0209, item->child[0]->span, "an input without elements");
+        scope_bind(scope, item->name, value_error());
+        return;
+    }
+    ExternalKind kind = item->kind == AST_INPUT ? EXTERNAL_INPUT : item->kind == AST_TARGET ? EXTERNAL_TARGET : EXTERNAL_LABEL;
+    SymbolInfo info = {.name = item->name, .role = ROLE_INPUT, .batched = true, .rank = 1, .extent = {size}, .span = item->name_span};
+    External e = {.name = item->name, .kind = kind, .size = size, .span = item->name_span};
+    e.symbol = declare_array(r, info, initial_constant(r, 0));
+    scope_bind(scope, item->name, (Value){.kind = VALUE_OBJECT, .object = OBJECT_EXTERNAL, .number = r->model->externals.count, .span = item->name_span});
+    vec_push(&r->model->externals, e);
+}
+
+static void cost(Resolver *r, const Scope *scope, const Ast *item) {
+    Value value = elaborate(r, scope, item->child[0]);
+    if (!require_number(r, &value, "a cost")) return;
+    if (value.rank) {
+        diag_report(r->diags, DIAG_E0205, item->child[0]->span, "a cost of shape %s", shape_text(r, &value));
+        diag_expected(r->diags, "a single number");
+        diag_help(r->diags, "reduce it by `sum(…)` or `mean(…)`");
+        return;
+    }
+    expr_set_span(r->store, value.expr, item->span);
+    r->model->cost = r->model->cost ? expr_add(r->store, r->model->cost, value.expr) : value.expr;
+    r->model->cost_span = item->span;
+}
+
+static const char *const principles[PRINCIPLE_COUNT] = {"instant", "le", "gle"};
+static const char *const later_principles[] = {"vle", "adjoint", "bptt", "tbptt", NULL};
+static const char *const orders[ORDER_COUNT] = {"parallel", "le", "sequential"};
+
+const char *principle_name(PrincipleKind kind) { return principles[kind]; }
+const char *order_name(OrderKind kind) { return orders[kind]; }
+
+static bool set_principle(Resolver *r, Atom name, Span span) {
+    for (int i = 0; i < PRINCIPLE_COUNT; i++)
+        if (strcmp(name, principles[i]) == 0) {
+            r->model->principle = (PrincipleKind)i;
+            r->model->principle_span = span;
+            return true;
+        }
+    for (const char *const *p = later_principles; *p; p++)
+        if (strcmp(name, *p) == 0) {
+            diag_report(r->diags, DIAG_E0212, span, "the principle `%s`", name);
+            diag_expected(r->diags, "`instant`, `le` or `gle`: this version derives these");
+            return false;
+        }
+    Atom names[PRINCIPLE_COUNT];
+    for (int i = 0; i < PRINCIPLE_COUNT; i++) names[i] = arena_atom_z(r->arena, principles[i]);
+    diag_report(r->diags, DIAG_E0201, span, "unknown principle `%s`", name);
+    diag_expected(r->diags, "`instant`, `le` or `gle`");
+    Atom nearest = diag_nearest(name, names, PRINCIPLE_COUNT);
+    if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+    return false;
+}
+
+typedef struct Dynamics {
+    const Ast *item;
+    double gamma;
+    bool has_gamma;
+} Dynamics;
+
+static void dynamics(Resolver *r, const Scope *scope, const Ast *item, Dynamics *d) {
+    if (d->item) {
+        diag_report(r->diags, DIAG_E0203, item->span, "a second `dynamics`");
+        diag_note(r->diags, d->item->span, "the first one is here");
+        return;
+    }
+    d->item = item;
+    set_principle(r, item->name, item->name_span.source ? item->name_span : item->span);
+    for (uint32_t i = 0; i < item->count; i++) {
+        const Ast *option = item->child[i];
+        if (option->kind == AST_ARGUMENT && strcmp(option->name, "gamma") == 0) {
+            d->has_gamma = constant_number(r, scope, option->child[0], "gamma", &d->gamma, NULL);
+        } else {
+            diag_report(r->diags, DIAG_E0217, option->span, "unknown option of `dynamics`");
+            diag_expected(r->diags, "`gamma = …`, the strength of the error on the membrane");
+        }
+    }
+}
+
+static void order(Resolver *r, const Ast *item) {
+    for (int i = 0; i < ORDER_COUNT; i++)
+        if (strcmp(item->name, orders[i]) == 0) {
+            r->model->order = (OrderKind)i;
+            return;
+        }
+    Atom names[ORDER_COUNT];
+    for (int i = 0; i < ORDER_COUNT; i++) names[i] = arena_atom_z(r->arena, orders[i]);
+    diag_report(r->diags, DIAG_E0201, item->name_span.source ? item->name_span : item->span, "unknown order `%s`", item->name);
+    diag_expected(r->diags, "`parallel`, `le` or `sequential`");
+    Atom nearest = diag_nearest(item->name, names, ORDER_COUNT);
+    if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+}
+
+static void let(Resolver *r, Scope *scope, const Ast *item) {
+    const Value *have = scope_find(scope, item->name);
+    if (have) {
+        diag_report(r->diags, DIAG_E0203, item->name_span, "`%s` is declared twice in %s", item->name, scope->description);
+        if (have->span.source) diag_note(r->diags, have->span, "it was introduced here");
+        return;
+    }
+    Value value = elaborate(r, scope, item->child[0]);
+    value.span = item->span;
+    scope_bind(scope, item->name, value);
+}
+
+static void network_item(Resolver *r, Scope *scope, const Ast *item, Dynamics *d) {
+    switch (item->kind) {
+    case AST_SETTING: if (strcmp(item->name, "dt") != 0) setting(r, scope, item); break; // dt was read first
+    case AST_INPUT:
+    case AST_TARGET:
+    case AST_LABEL: external(r, scope, item); break;
+    case AST_LET: let(r, scope, item); break;
+    case AST_POPULATION: resolve_population(r, scope, item); break;
+    case AST_CONNECT: resolve_connect(r, scope, item); break;
+    case AST_COST: cost(r, scope, item); break;
+    case AST_DYNAMICS: dynamics(r, scope, item, d); break;
+    case AST_LEARN: resolve_learn(r, scope, item); break;
+    case AST_ORDER: order(r, item); break;
+    default:
+        diag_report(r->diags, DIAG_E0212, item->span, "`%s` in a network", ast_kind_name(item->kind));
+        diag_expected(r->diags, "a network without it: this version doesn't compile it");
+    }
+}
+
+// ---- Energies, after all connections are known -----------------------------------------------------------------------
+
+static NeuronSources *deferred_energies(Resolver *r) { return (NeuronSources *)r->deferred; }
+
+void network_defer_energy(Resolver *r, NeuronSource source) { vec_push(deferred_energies(r), source); }
+
+static void elaborate_energies(Resolver *r) {
+    for (uint32_t i = 0; i < deferred_energies(r)->count; i++) {
+        NeuronSource *source = &deferred_energies(r)->items[i];
+        Population *p = &r->model->populations.items[source->population];
+        for (uint32_t k = 0; k < p->ports.count; k++) {
+            const Value *bound = scope_find(source->scope, p->ports.items[k].member);
+            Value value = *bound;
+            value.unit = symbol_info(r->store, p->ports.items[k].symbol)->unit;
+            value.any_unit = !p->ports.items[k].unit_known;
+            scope_bind(source->scope, p->ports.items[k].member, value);
+        }
+        if (source->energy) {
+            Value value = elaborate(r, source->scope, source->energy->child[0]);
+            if (require_number(r, &value, "an energy")) p->energy = value.expr;
+            p->energy_span = source->energy->span;
+            expr_set_span(r->store, value.expr, source->energy->span);
+        }
+        scope_free(source->scope);
+    }
+    vec_free(deferred_energies(r));
+}
+
+static void check_gamma(Resolver *r, const Ast *network, const Dynamics *d) {
+    for (uint32_t i = 0; i < r->model->populations.count; i++) {
+        Population *p = &r->model->populations.items[i];
+        if (!p->energy || p->has_gamma) continue;
+        if (!d->has_gamma && d->item && !diag_error_count(r->diags)) {
+            diag_report(r->diags, DIAG_E0218, d->item->span, "nothing says how strongly the error acts on the membrane of `%s`", p->name);
+            diag_expected(r->diags, "`gamma`: 1 as in the theory, 0 for errors that run beside the network");
+            diag_help(r->diags, "write `dynamics %s(gamma = 0)`, or `population %s = … with gamma = 0`", d->item->name, p->name);
+        }
+        p->gamma = d->gamma;
+        p->has_gamma = true;
+    }
+    if (!d->item && !diag_error_count(r->diags)) {
+        diag_report(r->diags, DIAG_E0211, network->name_span, "network `%s` names no principle", network->name);
+        diag_expected(r->diags, "`dynamics gle(gamma = …)`, `dynamics le(gamma = …)` or `dynamics instant(gamma = …)`");
+    }
+}
+
+static void bind_parameters(Resolver *r, Scope *scope, const Ast *network) {
+    bind_arguments(r, scope, &r->global, network, NULL, 0);
+    for (uint32_t i = 0; i < scope->bindings.count; i++) {
+        Binding *b = &scope->bindings.items[i];
+        for (uint32_t k = 0; k < r->defines.count; k++) {
+            if (r->defines.items[k].name != b->name) continue;
+            Value value = value_number(r, r->defines.items[k].value, b->value.span);
+            value.unit = r->defines.items[k].unit;
+            b->value = value;
+            r->defines.items[k].used = true;
+        }
+        double number;
+        for (uint32_t k = 0; k < r->annealed.count; k++) {
+            if (r->annealed.items[k] != b->name || !value_const(r, &b->value, &number)) continue;
+            Symbol symbol = symbol_new(r->store, (SymbolInfo){.name = b->name, .role = ROLE_SCALAR, .unit = b->value.unit, .span = b->value.span});
+            vec_push(&r->model->scalars, (Scalar){symbol, number});
+            b->value = value_expr(expr_access(r->store, symbol, VERSION_OLD, NULL, 0), b->value.unit, b->value.span);
+        }
+    }
+}
+
+static void report_unused_defines(Resolver *r, const Ast *network) {
+    const Ast *parameters = network->child[0];
+    for (uint32_t k = 0; k < r->defines.count; k++) {
+        if (r->defines.items[k].used) continue;
+        Names names = {0};
+        Text list = {0};
+        for (uint32_t i = 0; i < parameters->count; i++) {
+            vec_push(&names, parameters->child[i]->name);
+            text_addf(&list, "%s`%s`", i ? ", " : "", parameters->child[i]->name);
+        }
+        diag_report(r->diags, DIAG_E0213, network->name_span, "network `%s` has no parameter `%s` to define", network->name, r->defines.items[k].name);
+        diag_expected(r->diags, "%s", names.count ? text_z(&list) : "no -D: this network has no parameters");
+        Atom nearest = diag_nearest(r->defines.items[k].name, names.items, names.count);
+        if (nearest) diag_help(r->diags, "did you mean `-D %s=…`?", nearest);
+        vec_free(&names);
+        text_free(&list);
+    }
+}
+
+void resolve_network(Resolver *r, const Ast *network) {
+    NeuronSources sources = {0};
+    r->deferred = &sources;
+    r->model->name = network->name;
+    Scope scope = {.parent = &r->global, .description = arena_format(r->arena, "network `%s`", network->name)};
+    bind_parameters(r, &scope, network);
+    report_unused_defines(r, network);
+    Dynamics d = {0};
+    for (uint32_t i = 1; i < network->count; i++) // all times depend on whether dt has a unit
+        if (network->child[i]->kind == AST_SETTING && strcmp(network->child[i]->name, "dt") == 0)
+            setting(r, &scope, network->child[i]);
+    if (!r->has_dt) {
+        diag_report(r->diags, DIAG_E0211, network->name_span, "network `%s` has no time step", network->name);
+        diag_expected(r->diags, "`dt = …`, for example `dt = 0.1 ms`");
+    }
+    if (!scope_find(&scope, arena_atom_z(r->arena, "dt"))) { // go on, to find more errors
+        Value one = value_number(r, 1, network->name_span);
+        one.any_unit = true;
+        scope_bind(&scope, arena_atom_z(r->arena, "dt"), one);
+        r->model->dt = 1;
+    }
+    for (uint32_t i = 1; i < network->count; i++) network_item(r, &scope, network->child[i], &d);
+    elaborate_energies(r);
+    check_gamma(r, network, &d);
+    if (r->dynamics_override) set_principle(r, r->dynamics_override, network->name_span);
+    if (r->experiment) resolve_experiment(r, &scope, r->experiment);
+    scope_free(&scope);
+}

@@ -1,0 +1,185 @@
+// Populations: a neuron declaration with arguments becomes states, inputs, outputs and an energy per neuron.
+#include "resolve.h"
+#include "network.h"
+#include <string.h>
+
+// A number, list or draw given to a neuron's parameter becomes an array with one element per neuron.
+static void parameter_array(Resolver *r, Population *p, Scope *scope, Binding *binding, Span declared) {
+    Value *value = &binding->value;
+    if (value->kind != VALUE_NUMBER && value->kind != VALUE_LIST && value->kind != VALUE_INITIAL) return;
+    Atom name = arena_format(r->arena, "%s.%s", p->name, binding->name);
+    Initial initial = initial_from(r, value, p->size, arena_format(r->arena, "`%s`", name));
+    SymbolInfo info = {.name = name, .role = ROLE_PARAMETER, .rank = 1, .extent = {p->size}, .unit = value->unit, .span = declared};
+    Symbol symbol = declare_array(r, info, initial);
+    vec_push(&p->parameters, symbol);
+    Expr own = expr_index(r->store, p->own);
+    Value element = value_expr(expr_access(r->store, symbol, VERSION_OLD, &own, 1), value->unit, value->span);
+    element.any_unit = value->any_unit;
+    scope_bind(scope, binding->name, element);
+}
+
+static bool take_name(Resolver *r, Scope *scope, const Ast *item) {
+    for (uint32_t i = 0; i < scope->bindings.count; i++) {
+        if (scope->bindings.items[i].name != item->name) continue;
+        diag_report(r->diags, DIAG_E0203, item->name_span, "`%s` is declared twice in %s", item->name, scope->description);
+        if (scope->bindings.items[i].value.span.source)
+            diag_note(r->diags, scope->bindings.items[i].value.span, "it was introduced here");
+        return false;
+    }
+    return true;
+}
+
+static Symbol member_symbol(Resolver *r, const Population *p, Atom member, SymbolRole role, Unit unit, Span span) {
+    SymbolInfo info = {.name = arena_format(r->arena, "%s.%s", p->name, member), .role = role, .batched = true, .rank = 1,
+                       .extent = {p->size}, .unit = unit, .span = span};
+    return symbol_new(r->store, info);
+}
+
+static Value element_value(Resolver *r, const Population *p, Symbol symbol, Unit unit, Span span) {
+    Expr own = expr_index(r->store, p->own);
+    return value_expr(expr_access(r->store, symbol, VERSION_OLD, &own, 1), unit, span);
+}
+
+static void neuron_state(Resolver *r, Population *p, Scope *scope, const Ast *item) {
+    Value start = item->child[0] ? elaborate(r, scope, item->child[0]) : value_number(r, 0, item->span);
+    // An initial value may be a parameter of the neuron: then it is that parameter's.
+    Initial initial = initial_constant(r, 0);
+    ExprNode node = start.kind == VALUE_NUMBER ? expr_node(r->store, start.expr) : (ExprNode){0};
+    const Array *parameter = start.kind == VALUE_NUMBER && node.kind == EXPR_ACCESS ? model_array(r->model, node.symbol) : NULL;
+    if (parameter) initial = parameter->initial;
+    else initial = initial_from(r, &start, p->size, arena_format(r->arena, "the start of `%s`", item->name));
+    Symbol symbol = member_symbol(r, p, item->name, ROLE_STATE, start.unit, item->name_span);
+    vec_push(&r->model->arrays, (Array){.symbol = symbol, .initial = initial});
+    vec_push(&p->states, (State){item->name, symbol, item->name_span});
+    scope_bind(scope, item->name, element_value(r, p, symbol, start.unit, item->name_span));
+}
+
+static void neuron_output(Resolver *r, Population *p, Scope *scope, const Ast *item) {
+    Value value = elaborate(r, scope, item->child[0]);
+    if (!require_number(r, &value, arena_format(r->arena, "output `%s`", item->name))) value = value_error();
+    const Ast *written = item->child[0];
+    bool is_lookahead = written->kind == AST_CALL && written->child[0]->kind == AST_NAME && strcmp(written->child[0]->name, "ahead") == 0;
+    Output output = {.member = item->name, .gated = !is_lookahead, .span = item->span, .initial = initial_constant(r, 0)};
+    output.symbol = member_symbol(r, p, item->name, ROLE_REGISTER, value.unit, item->name_span);
+    output.value = value.kind == VALUE_NUMBER ? value.expr : 0;
+    if (item->count > 1 && item->child[1]) {
+        Value start = elaborate(r, scope, item->child[1]);
+        output.initial = initial_from(r, &start, p->size, arena_format(r->arena, "the start of `%s`", item->name));
+        output.has_initial = true;
+    }
+    vec_push(&r->model->arrays, (Array){.symbol = output.symbol, .initial = output.initial});
+    vec_push(&p->outputs, output);
+    scope_bind(scope, item->name, value);
+}
+
+static void neuron_item(Resolver *r, Population *p, Scope *scope, const Ast *item, NeuronSource *source) {
+    if (item->name && item->kind != AST_EQUATION && !take_name(r, scope, item)) return;
+    switch (item->kind) {
+    case AST_STATE: neuron_state(r, p, scope, item); break;
+    case AST_INPUT: {
+        if (item->count && item->child[0]) {
+            diag_report(r->diags, DIAG_E0212, item->span, "an input of a neuron with a size");
+            diag_help(r->diags, "a neuron's input is one number: write `input %s`", item->name);
+            break;
+        }
+        Symbol symbol = member_symbol(r, p, item->name, ROLE_DRIVE, UNIT_NONE, item->name_span);
+        vec_push(&p->ports, (Port){.member = item->name, .symbol = symbol, .span = item->name_span});
+        Value value = element_value(r, p, symbol, UNIT_NONE, item->name_span);
+        value.any_unit = true; // known once a connection delivers something
+        scope_bind(scope, item->name, value);
+        break;
+    }
+    case AST_OUTPUT: neuron_output(r, p, scope, item); break;
+    case AST_LET: {
+        Value value = elaborate(r, scope, item->child[0]);
+        value.span = item->span;
+        scope_bind(scope, item->name, value);
+        break;
+    }
+    case AST_PARAMETER: {
+        Value value = item->count && item->child[0] ? elaborate(r, scope, item->child[0]) : value_error();
+        Binding binding = {item->name, value};
+        parameter_array(r, p, scope, &binding, item->span);
+        break;
+    }
+    case AST_ENERGY:
+        if (source->energy) {
+            diag_report(r->diags, DIAG_E0203, item->span, "a second energy in %s", scope->description);
+            diag_note(r->diags, source->energy->span, "the first one is here");
+            diag_help(r->diags, "add the terms in one `energy`");
+        }
+        source->energy = item;
+        break;
+    default:
+        diag_report(r->diags, DIAG_E0212, item->span, "`%s` in a neuron", ast_kind_name(item->kind));
+        diag_expected(r->diags, "`state`, `input`, `output`, `let`, `param` or `energy`: this version compiles neurons that are given by an energy");
+    }
+}
+
+static void one_population(Resolver *r, Scope *scope, const Ast *item, const Ast *neuron, const Ast *call, Atom name, uint32_t size) {
+    Population p = {.name = name, .neuron = neuron, .size = size, .own = index_shared(r->store, 0, size), .span = item->name_span};
+    Scope *inner = arena_new_object(r->arena, Scope);
+    *inner = (Scope){.parent = &r->global, .description = arena_format(r->arena, "neuron `%s`", neuron->name)};
+    bind_arguments(r, inner, scope, neuron, call, 1);
+    uint32_t parameters = inner->bindings.count;
+    for (uint32_t i = 0; i < parameters; i++) {
+        Binding binding = inner->bindings.items[i];
+        parameter_array(r, &p, inner, &binding, binding.value.span);
+    }
+    scope_bind(inner, arena_atom_z(r->arena, "dt"), *scope_find(scope, arena_atom_z(r->arena, "dt")));
+    NeuronSource source = {.scope = inner};
+    for (uint32_t i = 1; i < neuron->count; i++) neuron_item(r, &p, inner, neuron->child[i], &source);
+    if (item->count > 2 && item->child[2]) {
+        double gamma;
+        if (constant_number(r, scope, item->child[2], "gamma", &gamma, NULL)) {
+            p.gamma = gamma;
+            p.has_gamma = true;
+        }
+    }
+    source.population = r->model->populations.count;
+    network_defer_energy(r, source);
+    vec_push(&r->model->populations, p);
+}
+
+static const Ast *find_neuron(Resolver *r, const Ast *type, const Ast **call, const Ast **size) {
+    *call = type->kind == AST_CALL ? type : NULL;
+    const Ast *sized = *call ? type->child[0] : type;
+    *size = sized->kind == AST_INDEX ? sized->child[1] : NULL;
+    const Ast *named = *size ? sized->child[0] : sized;
+    if (named->kind != AST_NAME) {
+        diag_report(r->diags, DIAG_E0202, named->span, "this is no kind of neuron");
+        diag_expected(r->diags, "the name of a neuron with its size, as in `Leaky[53](tau_m = 10 ms)`");
+        return NULL;
+    }
+    if (*size && sized->count > 2) {
+        diag_report(r->diags, DIAG_E0212, sized->span, "a population with several axes");
+        diag_expected(r->diags, "one size");
+        return NULL;
+    }
+    return network_declaration(r, AST_NEURON, named, "neuron");
+}
+
+void resolve_population(Resolver *r, Scope *scope, const Ast *item) {
+    const Ast *call, *size_ast, *neuron = find_neuron(r, item->child[1], &call, &size_ast);
+    uint32_t size = 1, count = 1;
+    bool is_array = item->child[0] != NULL;
+    bool good = neuron && take_name(r, scope, item);
+    if (good && size_ast) good = constant_size(r, scope, size_ast, "the size of a population", &size);
+    if (good && is_array) good = constant_size(r, scope, item->child[0], "the number of populations", &count);
+    if (good && size == 0) {
+        diag_report(r->diags, DIAG_E0209, size_ast->span, "a population without neurons");
+        diag_expected(r->diags, "a size of at least 1");
+        good = false;
+    }
+    if (!good) {
+        scope_bind(scope, item->name, value_error());
+        return;
+    }
+    Value object = {.kind = VALUE_OBJECT, .object = OBJECT_POPULATION, .number = r->model->populations.count, .span = item->name_span,
+                    .array_base = is_array ? item->name : NULL};
+    for (uint32_t k = 0; k < count; k++) {
+        Atom name = is_array ? arena_format(r->arena, "%s[%u]", item->name, k) : item->name;
+        one_population(r, scope, item, neuron, call, name, size);
+    }
+    scope_bind(scope, item->name, object);
+}

@@ -1,0 +1,134 @@
+// Internals of resolve: elaborated values, scopes and the resolver's state. Only compiler/model includes this.
+#ifndef LEQUEL_RESOLVE_H
+#define LEQUEL_RESOLVE_H
+
+#include "model.h"
+
+typedef enum ValueKind {
+    VALUE_ERROR,    // already reported: whatever uses it stays silent
+    VALUE_NUMBER,   // a symbolic expression, possibly a constant, of rank 0 or more
+    VALUE_LIST,     // constant numbers
+    VALUE_INITIAL,  // a random draw or a file: only good to initialise arrays
+    VALUE_FUNCTION, // declared in the language, or a builtin
+    VALUE_TEXT,
+    VALUE_OBJECT,   // a population, connection, external, or the pre/post end of a connection
+} ValueKind;
+
+typedef enum ObjectKind { OBJECT_POPULATION, OBJECT_CONNECTION, OBJECT_EXTERNAL } ObjectKind;
+
+struct Builtin;
+
+typedef struct Value {
+    ValueKind kind;
+    Span span;
+    // NUMBER
+    Expr expr;
+    uint32_t rank;
+    Index axis[EXPR_MAX_RANK];
+    Unit unit;
+    bool any_unit; // the literal 0 fits every unit
+    // LIST
+    const double *list;
+    uint32_t list_count;
+    // INITIAL
+    Initial initial;
+    // FUNCTION
+    const Ast *function;
+    const struct Builtin *builtin;
+    // TEXT
+    Atom text;
+    // OBJECT: one object by number, or an array of objects by base name
+    ObjectKind object;
+    uint32_t number;
+    Atom array_base; // not NULL: `h` of h[0], h[1], …
+} Value;
+
+typedef struct Binding {
+    Atom name;
+    Value value;
+} Binding;
+
+typedef struct Scope {
+    const struct Scope *parent;
+    Vec(Binding) bindings;
+    const char *description; // "neuron `Slow`", for messages
+} Scope;
+
+typedef struct Definition { // -D name=value
+    Atom name;
+    double value;
+    Unit unit;
+    bool used;
+} Definition;
+
+typedef struct Resolver {
+    Arena *arena;
+    Diagnostics *diags;
+    ExprStore *store;
+    Model *model;
+    Scope global;          // functions, neurons, synapses, optimisers of all files
+    Vec(const Ast *) declarations;
+    Vec(Definition) defines;
+    Vec(Atom) annealed;    // network parameters that must stay numbers at run time
+    uint32_t depth;        // of function inlining
+    uint32_t unique;       // for the names of fresh axes
+    bool has_dt;
+    void *deferred;         // network.c: energies to elaborate after all connections
+    Atom dynamics_override; // NULL, or the principle from the command line
+    const Ast *experiment;
+} Resolver;
+
+// scope.c
+void scope_bind(Scope *scope, Atom name, Value value);
+const Value *scope_find(const Scope *scope, Atom name);
+void scope_free(Scope *scope);
+Value value_error(void);
+Value value_number(Resolver *r, double number, Span span);
+Value value_expr(Expr expr, Unit unit, Span span);
+Value value_symbol(Resolver *r, Symbol symbol, Span span); // the whole array, with fresh axes
+bool value_const(const Resolver *r, const Value *value, double *number);
+const char *value_describe(const Resolver *r, const Value *value); // "a list of 53 numbers", in the arena
+Atom shape_text(const Resolver *r, const Value *value);           // "[53]", "a single number"
+Expr value_at_axes(Resolver *r, const Value *value, const Index *axes);
+
+// elaborate.c
+Value elaborate(Resolver *r, const Scope *scope, const Ast *ast);
+Value elaborate_call(Resolver *r, const Scope *scope, const Ast *call, const Value *callee, const Value *args,
+                     uint32_t count);
+bool constant_number(Resolver *r, const Scope *scope, const Ast *ast, const char *what, double *number, Unit *unit);
+bool constant_size(Resolver *r, const Scope *scope, const Ast *ast, const char *what, uint32_t *size);
+bool constant_steps(Resolver *r, const Scope *scope, const Ast *ast, bool in_steps, const char *what, int64_t *steps);
+bool same_unit(Resolver *r, const Value *a, const Value *b, Span span, const char *doing);
+Value combine(Resolver *r, ExprKind kind, Value a, Value b, Span span);
+Expr sum_canonical(Resolver *r, Index index, Expr body, bool maximum);
+bool is_time(Resolver *r, const Value *value, const char *what);
+void report_unknown(Resolver *r, const Scope *scope, Atom name, Span span, const char *expected);
+bool require_number(Resolver *r, const Value *value, const char *what);
+
+// builtins.c
+typedef Value BuiltinMake(Resolver *r, const struct Builtin *self, Value *args, uint32_t count, Span span);
+typedef struct Builtin {
+    const char *name;
+    uint32_t least, most; // arguments
+    BuiltinMake *make;
+    int detail; // which function, for makers that serve several
+} Builtin;
+const Builtin *builtin_find(Atom name);
+const char *const *builtin_names(void); // NULL-terminated
+
+// declarations.c: parameters and arguments of neurons, synapses, optimisers
+bool bind_arguments(Resolver *r, Scope *inner, const Scope *outer, const Ast *declaration, const Ast *call, uint32_t skip);
+Initial initial_from(Resolver *r, const Value *value, uint64_t elements, const char *what);
+Symbol declare_array(Resolver *r, SymbolInfo info, Initial initial);
+Initial initial_constant(Resolver *r, double value);
+
+// network.c, connection.c, learning.c, experiment.c
+Value elaborate_member(Resolver *r, const Value *object, Atom member, Span span);
+void resolve_population(Resolver *r, Scope *scope, const Ast *item);
+void resolve_connect(Resolver *r, Scope *scope, const Ast *item);
+void resolve_learn(Resolver *r, Scope *scope, const Ast *item);
+void resolve_network(Resolver *r, const Ast *network);
+void resolve_experiment(Resolver *r, Scope *scope, const Ast *experiment);
+const Ast *find_declaration(const Resolver *r, AstKind kind, Atom name);
+
+#endif

@@ -1,0 +1,41 @@
+// Step: assignments old -> new of one time step, with the update order explicit (semantics.md 1 to 5).
+//
+// Every access says which value it means: VERSION_OLD is the value before the step (for a register: the message of
+// step n-1), VERSION_NEW the value of this step. An access to a batched array ends with INDEX_BATCH; a gradient is a
+// sum over INDEX_BATCH divided by the scalar `batch.size`. No operator on signals is left.
+// Assignments stand in an order in which every VERSION_NEW that is read has been assigned before.
+#ifndef LEQUEL_STEP_H
+#define LEQUEL_STEP_H
+
+#include "../derive/equations.h"
+
+typedef struct StepAssign {
+    Symbol symbol; // receives VERSION_NEW, at its own axes (model_axes) and the batch when it is batched
+    Expr value;
+    uint32_t guard; // 0: always; g: only in the steps in which learn rule g-1 of the model acts
+    Span span;      // of the statement or energy term it came from
+} StepAssign;
+
+typedef struct Step {
+    Model *model;
+    Vec(StepAssign) assigns;
+    Symbol cost;       // per sample, of this step; 0 when the model has no cost
+    Symbol batch_size; // scalar: samples of the instance, the divisor of means over the batch
+} Step;
+
+typedef enum StepMode {
+    STEP_TRAIN,    // the whole step
+    STEP_EVALUATE, // nothing learns, no error flows: states, rates and the cost only
+} StepMode;
+
+Step *step_discretise(const Equations *equations, StepMode mode);
+void step_free(Step *step);
+void step_dump(const Step *step, Text *out);
+char *step_verify(const Step *step); // NULL when well formed, else what is wrong; the caller frees it
+
+// The oracle: walks a step in double, element by element. Arrays are dense, unpadded, row-major, batch last; `old` and
+// `now` hold one address per symbol (index = Symbol; NULL where a symbol has no storage). `now` must start as a copy of
+// `old`; guards as in LoopArguments.active. Shares no code with the loops form.
+void step_reference(const Step *step, double *const *old, double *const *now, int64_t batch, uint64_t active);
+
+#endif

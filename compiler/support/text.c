@@ -1,0 +1,83 @@
+// Strings that grow, and locale-free numbers.
+#define _GNU_SOURCE
+#include "text.h"
+#include "arena.h"
+#include <locale.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void reserve(Text *text, size_t more) {
+    if (text->length + more + 1 <= text->capacity) return;
+    size_t capacity = 2 * text->capacity > text->length + more + 1 ? 2 * text->capacity : text->length + more + 64;
+    text->bytes = memory_resize(text->bytes, capacity, 1);
+    text->capacity = capacity;
+}
+
+void text_add_bytes(Text *text, const char *bytes, size_t length) {
+    if (!length) return;
+    reserve(text, length);
+    memcpy(text->bytes + text->length, bytes, length);
+    text->length += length;
+    text->bytes[text->length] = 0;
+}
+
+void text_add(Text *text, const char *string) { text_add_bytes(text, string, strlen(string)); }
+
+void text_addf(Text *text, const char *format, ...) {
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (length > 0) {
+        reserve(text, (size_t)length);
+        vsnprintf(text->bytes + text->length, (size_t)length + 1, format, again);
+        text->length += (size_t)length;
+    }
+    va_end(again);
+}
+
+void text_add_number(Text *text, double value) {
+    char buffer[32];
+    text_add(text, number_format(buffer, value));
+}
+
+void text_free(Text *text) {
+    free(text->bytes);
+    *text = (Text){0};
+}
+
+const char *text_z(const Text *text) { return text->bytes ? text->bytes : ""; }
+
+static locale_t c_locale(void) {
+    static locale_t locale; // made once; the C locale never changes
+    if (!locale) locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    return locale;
+}
+
+bool number_parse(const char *begin, const char *end, double *value) {
+    char buffer[512];
+    size_t length = (size_t)(end - begin);
+    if (!length || length >= sizeof buffer) return false;
+    memcpy(buffer, begin, length);
+    buffer[length] = 0;
+    char *stop;
+    *value = strtod_l(buffer, &stop, c_locale());
+    return stop == buffer + length;
+}
+
+char *number_format(char buffer[32], double value) {
+    if (isnan(value)) return strcpy(buffer, "nan");
+    if (isinf(value)) return strcpy(buffer, value > 0 ? "inf" : "-inf");
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(buffer, 32, "%.*g", digits, value);
+        for (char *c = buffer; *c; c++)
+            if (*c == ',') *c = '.'; // a host program may have set a locale
+        double back;
+        if (number_parse(buffer, buffer + strlen(buffer), &back) && back == value) break;
+    }
+    return buffer;
+}

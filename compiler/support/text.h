@@ -1,0 +1,25 @@
+// A growing string, and numbers as text: shortest decimals that read back to the same value, never the locale's.
+#ifndef LEQUEL_TEXT_H
+#define LEQUEL_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct Text {
+    char *bytes; // NUL-terminated once anything was added; NULL before
+    size_t length, capacity;
+} Text;
+
+void text_add(Text *text, const char *string);
+void text_add_bytes(Text *text, const char *bytes, size_t length);
+void text_addf(Text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_add_number(Text *text, double value); // shortest round-trip form: 0.1, 1e-08, 53
+void text_free(Text *text);
+const char *text_z(const Text *text); // "" when empty
+
+// Reads a decimal number spanning exactly [begin, end); false when it is none.
+bool number_parse(const char *begin, const char *end, double *value);
+// Writes the shortest decimal that reads back to `value` into a buffer of at least 32 bytes; returns the buffer.
+char *number_format(char buffer[32], double value);
+
+#endif

@@ -1,0 +1,25 @@
+// Annealing by plateau.
+#include "anneal.h"
+#include <math.h>
+
+static const double threshold = 1e-4;   // relative improvement that counts
+static const double least_change = 1e-8; // a rate that would change by less stays
+
+Plateau plateau_new(int64_t patience, double factor, bool lower_is_better) {
+    return (Plateau){.best = lower_is_better ? INFINITY : -INFINITY, .factor = factor, .patience = patience,
+                     .lower_is_better = lower_is_better};
+}
+
+double plateau_next(Plateau *plateau, double score, double rate) {
+    double limit = plateau->best * (plateau->lower_is_better ? 1 - threshold : 1 + threshold);
+    bool better = plateau->lower_is_better ? score < limit : score > limit;
+    if (better) {
+        plateau->best = score;
+        plateau->bad = 0;
+        return rate;
+    }
+    if (++plateau->bad <= plateau->patience) return rate;
+    plateau->bad = 0;
+    double next = rate * plateau->factor;
+    return rate - next > least_change ? next : rate;
+}

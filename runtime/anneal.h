@@ -1,0 +1,19 @@
+// Annealing by plateau: a rate falls when a score has not improved for a while.
+#ifndef LEQUEL_ANNEAL_H
+#define LEQUEL_ANNEAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// The usual rule: better means better than the best so far by one part in 10000; after more than `patience` scores in
+// a row that are not, the rate is multiplied by `factor` and the count begins anew.
+typedef struct Plateau {
+    double best, factor;
+    int64_t patience, bad;
+    bool lower_is_better;
+} Plateau;
+
+Plateau plateau_new(int64_t patience, double factor, bool lower_is_better);
+double plateau_next(Plateau *plateau, double score, double rate); // the rate from now on
+
+#endif

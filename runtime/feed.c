@@ -1,0 +1,226 @@
+// From data to the input arrays of an instance.
+#include "feed.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WINDOW = 256 }; // steps of a signal that are made at a time
+
+typedef struct Channel { // one feed
+    const Feed *feed;
+    const External *external;
+    uint32_t array;
+    Signal *signal;
+    double *window; // [WINDOW][batch][channels] of a signal
+    int64_t window_first, window_count;
+    double *values; // [batch][size], as the instance takes them
+} Channel;
+
+struct Feeder {
+    FeederPlan plan;
+    const Model *model;
+    const Experiment *experiment;
+    Vec(Channel) channels;
+    uint32_t *order;
+    const uint32_t *chosen; // [batch] samples
+};
+
+// ---- Opening ---------------------------------------------------------------------------------------------------------
+
+static bool feed_fails(const Feeder *feeder, const Feed *feed, Text *error, const char *sentence) {
+    const char *file;
+    uint32_t line, column;
+    if (feed->span.source) {
+        diag_position(feeder->model->diags, feed->span, &file, &line, &column);
+        text_addf(error, "%s:%u:%u: ", file, line, column);
+    }
+    text_add(error, sentence);
+    return false;
+}
+
+static bool open_signal(Feeder *feeder, Channel *channel, Text *error) {
+    const DataSet *data = &feeder->experiment->data.items[channel->feed->data];
+    SignalPlan plan = {.model = feeder->model, .name = data->name, .seed = feeder->plan.seed, .steps = feeder->plan.steps,
+                       .batch = feeder->plan.batch, .channels = channel->external->size,
+                       .classes_allowed = channel->external->kind == EXTERNAL_LABEL};
+    channel->signal = signal_new(data->source, &plan, error);
+    if (!channel->signal) return false;
+    int64_t row = plan.batch * signal_channels(channel->signal);
+    channel->window = memory_resize(NULL, (size_t)(WINDOW * row), sizeof(double));
+    return true;
+}
+
+static bool whole_number_below(double value, int64_t limit) {
+    return value >= 0 && value < (double)limit && value == floor(value);
+}
+
+static bool classes_fit(const Feeder *feeder, const Channel *channel, Text *sentence) {
+    const SampleSet *samples = feeder->plan.samples;
+    const External *external = channel->external;
+    if (!samples->classes) {
+        text_addf(sentence, "the samples have no classes to present as `%s`", external->name);
+        return false;
+    }
+    int64_t limit = external->kind == EXTERNAL_LABEL ? external->size : INT64_MAX;
+    for (int64_t i = 0; i < samples->count; i++)
+        if (!whole_number_below(samples->classes[i], limit)) {
+            text_addf(sentence, "sample %lld has the class %g, but `%s[%u]` takes 0 to %u", (long long)i,
+                      samples->classes[i], external->name, external->size, external->size - 1);
+            return false;
+        }
+    return true;
+}
+
+static bool samples_fit(const Feeder *feeder, const Channel *channel, Text *sentence) {
+    const SampleSet *samples = feeder->plan.samples;
+    const External *external = channel->external;
+    long long width = samples->width, size = external->size, steps = feeder->plan.steps;
+    switch (channel->feed->kind) {
+    case FEED_CLASS: return classes_fit(feeder, channel, sentence);
+    case FEED_SAMPLE:
+        if (width == size) return true;
+        text_addf(sentence, "a sample has %lld values, but the input `%s[%lld]` takes %lld", width, external->name, size, size);
+        return false;
+    case FEED_SAMPLE_AT:
+        if (width % size == 0 && width / size >= steps) return true;
+        text_addf(sentence, "a sample has %lld values, but %lld steps of the input `%s[%lld]` need %lld", width, steps,
+                  external->name, size, steps * size);
+        return false;
+    case FEED_SIGNAL: break;
+    }
+    text_addf(sentence, "`%s` is fed by a signal, which does not go with samples", external->name);
+    return false;
+}
+
+static bool open_channel(Feeder *feeder, const Feed *feed, Text *error) {
+    Channel channel = {.feed = feed, .external = &feeder->model->externals.items[feed->external]};
+    int64_t array = program_find(feeder->plan.program, symbol_info(feeder->model->store, channel.external->symbol)->name);
+    if (array < 0) return true; // nothing in the model reads it
+    channel.array = (uint32_t)array;
+    channel.values = memory_resize(NULL, (size_t)(feeder->plan.batch * channel.external->size), sizeof(double));
+    vec_push(&feeder->channels, channel);
+    Channel *kept = &feeder->channels.items[feeder->channels.count - 1];
+    if (!feeder->plan.samples) {
+        if (feed->kind == FEED_SIGNAL) return open_signal(feeder, kept, error);
+        return feed_fails(feeder, feed, error, "samples are presented in epochs; a run of some duration needs a signal");
+    }
+    Text sentence = {0};
+    bool fine = samples_fit(feeder, kept, &sentence) || feed_fails(feeder, feed, error, text_z(&sentence));
+    text_free(&sentence);
+    return fine;
+}
+
+Feeder *feeder_new(const FeederPlan *plan, Text *error) {
+    Feeder *feeder = memory_resize(NULL, 1, sizeof *feeder);
+    const Model *model = program_model(plan->program);
+    *feeder = (Feeder){.plan = *plan, .model = model, .experiment = model->experiment};
+    bool fine = true;
+    for (uint32_t i = 0; i < feeder->experiment->feeds.count && fine; i++)
+        fine = open_channel(feeder, &feeder->experiment->feeds.items[i], error);
+    if (fine && plan->samples) {
+        feeder->order = memory_resize(NULL, (size_t)plan->samples->count, sizeof *feeder->order);
+        feeder_order(feeder, 0, false);
+        feeder_choose(feeder, 0);
+    }
+    if (fine) return feeder;
+    feeder_free(feeder);
+    return NULL;
+}
+
+void feeder_free(Feeder *feeder) {
+    if (!feeder) return;
+    for (uint32_t i = 0; i < feeder->channels.count; i++) {
+        signal_free(feeder->channels.items[i].signal);
+        free(feeder->channels.items[i].window);
+        free(feeder->channels.items[i].values);
+    }
+    vec_free(&feeder->channels);
+    free(feeder->order);
+    free(feeder);
+}
+
+// ---- Samples ---------------------------------------------------------------------------------------------------------
+
+int64_t feeder_batches(const Feeder *feeder) { return feeder->plan.samples->count / feeder->plan.batch; }
+
+void feeder_order(Feeder *feeder, int64_t epoch, bool shuffle) {
+    uint32_t count = (uint32_t)feeder->plan.samples->count;
+    RandomStream stream = random_stream(feeder->plan.seed, "order of samples");
+    if (shuffle)
+        random_permutation(&stream, (uint64_t)epoch, count, feeder->order);
+    else
+        for (uint32_t i = 0; i < count; i++) feeder->order[i] = i;
+}
+
+void feeder_choose(Feeder *feeder, int64_t batch) { feeder->chosen = feeder->order + batch * feeder->plan.batch; }
+
+int64_t feeder_even_batch(int64_t count, int64_t wanted) {
+    if (wanted > count) wanted = count;
+    for (int64_t batch = wanted; batch > 0 && batch > wanted / 4; batch--)
+        if (count % batch == 0) return batch;
+    return wanted;
+}
+
+// ---- Steps -----------------------------------------------------------------------------------------------------------
+
+static void one_hot(double *values, int64_t size, double class) {
+    memset(values, 0, (size_t)size * sizeof *values);
+    if (whole_number_below(class, size)) values[(int64_t)class] = 1;
+}
+
+// True when there is something new to set in step t of a presentation.
+static bool sample_values(const Feeder *feeder, Channel *channel, int64_t t) {
+    const SampleSet *samples = feeder->plan.samples;
+    int64_t size = channel->external->size;
+    FeedKind kind = channel->feed->kind;
+    if (t > 0 && kind != FEED_SAMPLE_AT) return false; // held
+    for (int64_t b = 0; b < feeder->plan.batch; b++) {
+        int64_t sample = feeder->chosen[b];
+        double *values = channel->values + b * size;
+        const double *from = samples->values + sample * samples->width + (kind == FEED_SAMPLE_AT ? t * size : 0);
+        if (kind != FEED_CLASS)
+            memcpy(values, from, (size_t)size * sizeof *values);
+        else if (channel->external->kind == EXTERNAL_LABEL)
+            one_hot(values, size, samples->classes[sample]);
+        else
+            for (int64_t i = 0; i < size; i++) values[i] = samples->classes[sample];
+    }
+    return true;
+}
+
+static bool refill(const Feeder *feeder, Channel *channel, int64_t n, Text *error) {
+    int64_t left = feeder->plan.steps - n;
+    channel->window_first = n;
+    channel->window_count = left < WINDOW ? left : WINDOW;
+    return signal_window(channel->signal, n, channel->window_count, channel->window, error);
+}
+
+static bool signal_values(const Feeder *feeder, Channel *channel, int64_t n, Text *error) {
+    int64_t size = channel->external->size, given = signal_channels(channel->signal), batch = feeder->plan.batch;
+    if (n < channel->window_first || n >= channel->window_first + channel->window_count)
+        if (!refill(feeder, channel, n, error)) return false;
+    const double *from = channel->window + (n - channel->window_first) * batch * given;
+    if (given == size && channel->external->kind != EXTERNAL_LABEL) {
+        memcpy(channel->values, from, (size_t)(batch * size) * sizeof *from);
+        return true;
+    }
+    for (int64_t b = 0; b < batch; b++)
+        if (given == size && size > 1)
+            memcpy(channel->values + b * size, from + b * size, (size_t)size * sizeof *from); // written as one-hot
+        else
+            one_hot(channel->values + b * size, size, from[b]);
+    return true;
+}
+
+bool feeder_step(Feeder *feeder, Instance *instance, int64_t n, Text *error) {
+    for (uint32_t i = 0; i < feeder->channels.count; i++) {
+        Channel *channel = &feeder->channels.items[i];
+        if (feeder->plan.samples) {
+            if (!sample_values(feeder, channel, n)) continue;
+        } else if (!signal_values(feeder, channel, n, error)) {
+            return false;
+        }
+        instance_set(instance, channel->array, channel->values);
+    }
+    return true;
+}

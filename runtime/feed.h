@@ -1,0 +1,32 @@
+// Feeds the inputs, targets and labels of an instance, step by step, from the data sources of an experiment.
+#ifndef LEQUEL_FEED_H
+#define LEQUEL_FEED_H
+
+#include "program.h"
+#include "source.h"
+
+typedef struct Feeder Feeder;
+
+typedef struct FeederPlan {
+    const Program *program;
+    uint64_t seed;
+    int64_t batch;
+    int64_t steps;      // of a presentation, or of the whole run when `samples` is NULL
+    const SampleSet *samples; // must outlive the feeder; NULL: a continuous run over signals
+} FeederPlan;
+
+// NULL with a sentence in `error` when a source cannot be read or does not fit; both shapes are named.
+Feeder *feeder_new(const FeederPlan *plan, Text *error);
+void feeder_free(Feeder *feeder);
+
+int64_t feeder_batches(const Feeder *feeder);            // whole batches in the set of samples
+void feeder_order(Feeder *feeder, int64_t epoch, bool shuffle); // a new order of the samples for an epoch
+void feeder_choose(Feeder *feeder, int64_t batch);       // the batch-th of that order
+
+// Sets what step n needs: n within the presentation, or within the run.
+bool feeder_step(Feeder *feeder, Instance *instance, int64_t n, Text *error);
+
+// Of `count` samples, the largest batch of at most `wanted` that leaves none over, if that is not much smaller.
+int64_t feeder_even_batch(int64_t count, int64_t wanted);
+
+#endif

@@ -1,0 +1,24 @@
+// run.json: what was run, with what, and how it ended.
+#ifndef LEQUEL_MANIFEST_H
+#define LEQUEL_MANIFEST_H
+
+#include "experiment.h"
+
+typedef struct ManifestScore {
+    const char *name;
+    double value;
+} ManifestScore;
+
+typedef struct Manifest {
+    const Program *program;
+    const RunOptions *options;
+    const RunReport *report;
+    const char *status; // running, complete, interrupted, failed
+    int64_t batch, epochs_done, steps_planned;
+    const ManifestScore *scores; // the last ones
+    uint32_t score_count;
+} Manifest;
+
+bool manifest_write(const Manifest *manifest, Text *error); // options->out/run.json
+
+#endif

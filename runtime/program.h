@@ -1,0 +1,72 @@
+// A compiled model is an immutable program (arrays' table, entry points); an instance is one aligned block of memory.
+// The batch size belongs to the instance, not to the program. A second instance may share the weights of a first.
+#ifndef LEQUEL_PROGRAM_H
+#define LEQUEL_PROGRAM_H
+
+#include "../compiler/loops/backend.h"
+#include "../compiler/step/step.h"
+
+typedef enum ProgramBackend {
+    PROGRAM_JIT,       // LLVM
+    PROGRAM_REFERENCE, // step_reference: the oracle, in double
+    PROGRAM_LOOPS,     // loop_program_interpret: the loops form, interpreted
+} ProgramBackend;
+
+typedef struct ProgramOptions {
+    LoopReal real;
+    ProgramBackend backend;
+    int level;                 // of optimisation, 0..3; the default is 1
+    const Atom *recorded;      // arrays that must be readable after a step although nothing else keeps them
+    uint32_t recorded_count;
+    const char *dump;          // NULL or a representation to print: energy, equations, step, loops, llvm, asm
+} ProgramOptions;
+
+typedef struct ProgramArray { // what `lequel inspect` shows
+    Atom name;
+    Symbol symbol;
+    SymbolRole role;
+    uint32_t rank;
+    int64_t extent[EXPR_MAX_RANK];
+    bool batched;
+    Unit unit;
+    bool stored; // false: a signal that no instance of this program keeps, since nothing asked for it
+} ProgramArray;
+
+typedef struct ProgramTimes { // seconds
+    double derive, discretise, fuse, open, build, passes, codegen, link;
+} ProgramTimes;
+
+typedef enum ProgramEntry { ENTRY_TRAIN, ENTRY_EVALUATE, ENTRY_COUNT } ProgramEntry;
+
+typedef struct Program Program;
+typedef struct Instance Instance;
+
+// Derives, discretises, fuses, compiles. NULL on failure: either the model's diags hold errors or `error` says why.
+Program *program_new(Model *model, const ProgramOptions *options, Text *dump_out, Text *error);
+void program_free(Program *program);
+Model *program_model(const Program *program);
+uint32_t program_array_count(const Program *program);
+const ProgramArray *program_array(const Program *program, uint32_t array);
+int64_t program_find(const Program *program, const char *name); // array number or -1
+ProgramTimes program_times(const Program *program);
+int64_t program_bytes(const Program *program, int64_t batch); // of an instance's block
+
+// Fresh state: initial values drawn from `seed` (one random stream per array name), registers silent. With `weights`,
+// parameters, weights and scalars are those of that instance (which must live longer), and nothing is drawn.
+Instance *instance_new(const Program *program, int64_t batch, uint64_t seed, Instance *weights, Text *error);
+void instance_free(Instance *instance);
+int64_t instance_batch(const Instance *instance);
+int64_t instance_steps(const Instance *instance); // steps done: n of the next step
+
+// One step. ENTRY_TRAIN with `learning` false computes errors and gradients but changes no parameter.
+void instance_step(Instance *instance, ProgramEntry entry, bool learning);
+
+// Values in logical order without padding: [extent…] for parameters; for batched arrays [batch][extent…], sample first.
+int64_t instance_length(const Instance *instance, uint32_t array); // elements
+void instance_get(const Instance *instance, uint32_t array, double *values);
+void instance_set(Instance *instance, uint32_t array, const double *values);
+double instance_mean_cost(const Instance *instance); // over the samples, of the last step; NaN without a cost
+double instance_scalar(const Instance *instance, Symbol scalar);
+void instance_set_scalar(Instance *instance, Symbol scalar, double value);
+
+#endif

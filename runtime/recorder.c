@@ -1,0 +1,225 @@
+// Recordings of arrays, the cost, the loss and scores.
+//
+// Records made every N steps follow steps 0, N, 2N…; the values are those after the step. Records without an interval
+// are made at the end of each presentation, and in a continuous run after each step.
+#include "recorder.h"
+#include "data/table.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum ItemKind { ITEM_ARRAY, ITEM_COST, ITEM_LOSS, ITEM_SCORE } ItemKind;
+
+typedef struct Item {
+    Atom name;
+    ItemKind kind;
+    uint32_t array; // or score
+    int64_t every, count;
+    double cost_sum; // since the last record: a loss between presentations
+    int64_t cost_steps;
+    NpyWriter *writer;
+} Item;
+
+typedef struct Clock { // the step numbers of all records made at one interval
+    int64_t every;
+    NpyWriter *writer;
+} Clock;
+
+struct Recorder {
+    const Program *program;
+    const Model *model;
+    const RunOptions *options;
+    Arena *arena;
+    int64_t batch;
+    Vec(Item) items;
+    Vec(Clock) clocks;
+    double *row;
+};
+
+// ---- Names -----------------------------------------------------------------------------------------------------------
+
+Atom record_next_name(Arena *arena, const char **names) {
+    const char *c = *names;
+    while (*c == ',' || *c == ' ') c++;
+    const char *begin = c;
+    while (*c && *c != ',') c++;
+    *names = c;
+    while (c > begin && c[-1] == ' ') c--;
+    return c > begin ? arena_atom(arena, begin, (size_t)(c - begin)) : NULL;
+}
+
+void suggest_array(const Program *program, const char *name, Text *out) {
+    uint32_t count = program_array_count(program);
+    Atom *candidates = memory_resize(NULL, count, sizeof *candidates);
+    for (uint32_t i = 0; i < count; i++) candidates[i] = program_array(program, i)->name;
+    Atom nearest = diag_nearest(name, candidates, count);
+    text_addf(out, nearest ? "; did you mean `%s`?" : "; `lequel inspect` lists the names there are", nearest);
+    free(candidates);
+}
+
+static int64_t score_number(const Model *model, Atom name) {
+    if (!model->experiment) return -1;
+    for (uint32_t i = 0; i < model->experiment->scores.count; i++)
+        if (strcmp(model->experiment->scores.items[i].name, name) == 0) return i;
+    return -1;
+}
+
+static bool find_item(const Recorder *recorder, Item *item, Text *error) {
+    int64_t array = program_find(recorder->program, item->name), score = score_number(recorder->model, item->name);
+    item->kind = strcmp(item->name, "cost") == 0   ? ITEM_COST
+                 : strcmp(item->name, "loss") == 0 ? ITEM_LOSS
+                 : score >= 0                      ? ITEM_SCORE
+                                                   : ITEM_ARRAY;
+    if (item->kind == ITEM_SCORE) item->array = (uint32_t)score;
+    if (item->kind != ITEM_ARRAY) return true;
+    if (array < 0 || !program_array(recorder->program, (uint32_t)array)->stored) {
+        text_addf(error, "cannot record `%s`: there is no array of that name", item->name);
+        suggest_array(recorder->program, item->name, error);
+        return false;
+    }
+    item->array = (uint32_t)array;
+    return true;
+}
+
+// A name that is asked for again, on the command line, gets the later interval.
+static bool add_item(Recorder *recorder, Atom name, int64_t every, Text *error) {
+    bool continuous = recorder->model->experiment->present_steps == 0;
+    Item item = {.name = name, .every = every > 0 ? every : continuous};
+    if (!find_item(recorder, &item, error)) return false;
+    for (uint32_t i = 0; i < recorder->items.count; i++)
+        if (strcmp(recorder->items.items[i].name, name) == 0) {
+            recorder->items.items[i] = item;
+            return true;
+        }
+    vec_push(&recorder->items, item);
+    return true;
+}
+
+static bool collect_items(Recorder *recorder, Text *error) {
+    const Experiment *experiment = recorder->model->experiment;
+    for (uint32_t i = 0; i < experiment->recordings.count; i++) {
+        const Recording *recording = &experiment->recordings.items[i];
+        for (uint32_t k = 0; k < recording->names.count; k++)
+            if (!add_item(recorder, recording->names.items[k], recording->every, error)) return false;
+    }
+    for (uint32_t i = 0; i < recorder->options->record_count; i++) {
+        const char *names = recorder->options->records[i];
+        for (Atom name; (name = record_next_name(recorder->arena, &names));)
+            if (!add_item(recorder, name, recorder->options->every, error)) return false;
+    }
+    return true;
+}
+
+// ---- Files -----------------------------------------------------------------------------------------------------------
+
+static NpyWriter *open_writer(Recorder *recorder, const char *name, int rank, const int64_t *shape, Text *error) {
+    return npy_writer_open(arena_format(recorder->arena, "%s/%s.npy", recorder->options->out, name), rank, shape, error);
+}
+
+static bool open_item(Recorder *recorder, Item *item, int64_t *widest, Text *error) {
+    int64_t shape[EXPR_MAX_RANK + 1], rank = 0;
+    item->count = 1;
+    if (item->kind == ITEM_ARRAY) {
+        const ProgramArray *array = program_array(recorder->program, item->array);
+        if (array->batched) shape[rank++] = recorder->batch;
+        for (uint32_t i = 0; i < array->rank; i++) shape[rank++] = array->extent[i];
+        for (int64_t i = 0; i < rank; i++) item->count *= shape[i];
+    }
+    if (item->count > *widest) *widest = item->count;
+    item->writer = open_writer(recorder, item->name, (int)rank, shape, error);
+    return item->writer != NULL;
+}
+
+// steps.npy belongs to the first interval; other intervals have their own, with the interval in the name.
+static bool open_clock(Recorder *recorder, int64_t every, Text *error) {
+    for (uint32_t i = 0; i < recorder->clocks.count; i++)
+        if (recorder->clocks.items[i].every == every) return true;
+    Atom name = recorder->clocks.count == 0 ? "steps"
+                : every == 0                ? "steps-presentation"
+                                            : arena_format(recorder->arena, "steps-%lld", (long long)every);
+    Clock clock = {every, open_writer(recorder, name, 0, NULL, error)};
+    if (!clock.writer) return false;
+    vec_push(&recorder->clocks, clock);
+    return true;
+}
+
+Recorder *recorder_new(const Program *program, const RunOptions *options, int64_t batch, Text *error) {
+    Recorder *recorder = memory_resize(NULL, 1, sizeof *recorder);
+    *recorder = (Recorder){.program = program, .model = program_model(program), .options = options, .arena = arena_new(),
+                           .batch = batch};
+    bool fine = collect_items(recorder, error);
+    int64_t widest = 1;
+    for (uint32_t i = 0; i < recorder->items.count && fine; i++)
+        fine = open_item(recorder, &recorder->items.items[i], &widest, error) &&
+               open_clock(recorder, recorder->items.items[i].every, error);
+    recorder->row = memory_resize(NULL, (size_t)widest, sizeof(double));
+    if (fine) return recorder;
+    recorder_abandon(recorder);
+    return NULL;
+}
+
+static void recorder_free(Recorder *recorder) {
+    vec_free(&recorder->items);
+    vec_free(&recorder->clocks);
+    free(recorder->row);
+    arena_free(recorder->arena);
+    free(recorder);
+}
+
+void recorder_abandon(Recorder *recorder) {
+    if (!recorder) return;
+    for (uint32_t i = 0; i < recorder->items.count; i++) npy_writer_abandon(recorder->items.items[i].writer);
+    for (uint32_t i = 0; i < recorder->clocks.count; i++) npy_writer_abandon(recorder->clocks.items[i].writer);
+    recorder_free(recorder);
+}
+
+bool recorder_close(Recorder *recorder, uint32_t *files, Text *error) {
+    bool fine = true;
+    for (uint32_t i = 0; i < recorder->items.count + recorder->clocks.count; i++) {
+        bool item = i < recorder->items.count;
+        NpyWriter *writer = item ? recorder->items.items[i].writer : recorder->clocks.items[i - recorder->items.count].writer;
+        if (!fine) {
+            npy_writer_abandon(writer); // one message is enough
+        } else if ((fine = npy_writer_close(writer, error))) {
+            ++*files;
+        }
+    }
+    recorder_free(recorder);
+    return fine;
+}
+
+// ---- Records ---------------------------------------------------------------------------------------------------------
+
+static bool is_due(int64_t every, int64_t n, bool presented) { return every ? n % every == 0 : presented; }
+
+static void fill_row(const Recorder *recorder, Item *item, Instance *instance, const RecordNumbers *numbers) {
+    switch (item->kind) {
+    case ITEM_ARRAY: instance_get(instance, item->array, recorder->row); break;
+    case ITEM_COST: recorder->row[0] = numbers->cost; break;
+    case ITEM_LOSS:
+        recorder->row[0] = item->every ? item->cost_sum / (double)item->cost_steps : numbers->loss;
+        item->cost_sum = 0;
+        item->cost_steps = 0;
+        break;
+    case ITEM_SCORE: recorder->row[0] = numbers->scores[item->array]; break;
+    }
+}
+
+bool recorder_step(Recorder *recorder, Instance *instance, int64_t n, bool presented, const RecordNumbers *numbers,
+                   Text *error) {
+    for (uint32_t i = 0; i < recorder->items.count; i++) {
+        Item *item = &recorder->items.items[i];
+        item->cost_sum += numbers->cost;
+        item->cost_steps++;
+        if (!is_due(item->every, n, presented)) continue;
+        fill_row(recorder, item, instance, numbers);
+        if (!npy_writer_append(item->writer, recorder->row, 1, error)) return false;
+    }
+    for (uint32_t i = 0; i < recorder->clocks.count; i++) {
+        double step = (double)n;
+        if (is_due(recorder->clocks.items[i].every, n, presented) &&
+            !npy_writer_append(recorder->clocks.items[i].writer, &step, 1, error))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,391 @@
+// Evaluates scores: the formula becomes a tree of operations on [batch][length] blocks, walked once a step for what is
+// summed over a presentation and once at its end for the rest.
+#include "score.h"
+#include "../compiler/support/vec.h"
+#include <math.h>
+#include <string.h>
+
+typedef enum NodeKind {
+    NODE_NUMBER, NODE_ARRAY, NODE_ELEMENT,
+    NODE_ADD, NODE_SUBTRACT, NODE_MULTIPLY, NODE_DIVIDE, NODE_POWER,
+    NODE_EQUAL, NODE_UNEQUAL, NODE_LESS, NODE_LESS_EQUAL, NODE_MORE, NODE_MORE_EQUAL, NODE_AND, NODE_OR,
+    NODE_NEGATIVE, NODE_NOT, NODE_ABS, NODE_SQRT, NODE_EXP, NODE_LOG,
+    NODE_SUM, NODE_MEAN, NODE_MAX, NODE_MIN, NODE_ARGMAX, // over the elements of a vector
+    NODE_OVER, // over the steps of a presentation, combined as `over` says
+} NodeKind;
+
+typedef struct Node {
+    NodeKind kind;
+    struct Node *a, *b;
+    NodeKind over;
+    double number;
+    ScoreArray array;
+    int64_t element, length;
+    double *values; // [batch][length]
+    int64_t steps;  // OVER: how many were combined
+} Node;
+
+struct Scorer {
+    ScoreSource source;
+    Arena *arena;
+    Node *root;
+    Vec(Node *) over, late; // the reductions over time; the arrays read in the last step only
+    double *row;            // an array without samples, before it is repeated
+    bool within_over;       // while the tree is built
+    Span *place;
+    Text *error;
+};
+
+// ---- Building --------------------------------------------------------------------------------------------------------
+
+static Node *build(Scorer *scorer, const Ast *ast);
+
+static Node *refuse(Scorer *scorer, const Ast *ast) {
+    *scorer->place = ast->span;
+    return NULL;
+}
+
+static Node *node_new(Scorer *scorer, NodeKind kind, Node *a, Node *b, int64_t length) {
+    Node *node = arena_new_object(scorer->arena, Node);
+    *node = (Node){.kind = kind, .a = a, .b = b, .length = length};
+    node->values = arena_new_array(scorer->arena, double, length * scorer->source.batch);
+    return node;
+}
+
+// A whole number written as such; populations of an array and elements of a vector are chosen by it.
+static bool literal_index(const Ast *ast, int64_t *value) {
+    if (ast->kind != AST_NUMBER || ast->text || ast->number != floor(ast->number) || fabs(ast->number) > 1e9) return false;
+    *value = (int64_t)ast->number;
+    return true;
+}
+
+// The documented name that a NAME, MEMBER or INDEX spells: h[2].r. False when it is no name.
+static bool spell(const Ast *ast, Text *name) {
+    int64_t index;
+    switch (ast->kind) {
+    case AST_NAME: text_add(name, ast->name); return true;
+    case AST_MEMBER:
+        if (!spell(ast->child[0], name)) return false;
+        text_addf(name, ".%s", ast->name);
+        return true;
+    case AST_INDEX:
+        if (ast->count != 2 || !literal_index(ast->child[1], &index) || !spell(ast->child[0], name)) return false;
+        text_addf(name, "[%lld]", (long long)index);
+        return true;
+    default: return false;
+    }
+}
+
+static Node *array_node(Scorer *scorer, const ScoreArray *array) {
+    Node *node = node_new(scorer, NODE_ARRAY, NULL, NULL, array->length);
+    node->array = *array;
+    if (!scorer->within_over) vec_push(&scorer->late, node);
+    return node;
+}
+
+static Node *build_element(Scorer *scorer, const Ast *ast) {
+    int64_t element;
+    Node *vector = build(scorer, ast->child[0]);
+    if (!vector) return NULL;
+    if (ast->count != 2 || !literal_index(ast->child[1], &element) || element < 0 || element >= vector->length) {
+        text_addf(scorer->error, "an element is chosen by one whole number from 0 to %lld here",
+                  (long long)vector->length - 1);
+        return refuse(scorer, ast);
+    }
+    Node *node = node_new(scorer, NODE_ELEMENT, vector, NULL, 1);
+    node->element = element;
+    return node;
+}
+
+static Node *build_name(Scorer *scorer, const Ast *ast) {
+    Text name = {0};
+    ScoreArray array = {0};
+    bool spelled = spell(ast, &name), found = spelled && scorer->source.find(scorer->source.context, text_z(&name), &array);
+    Node *node = NULL;
+    if (found) {
+        node = array_node(scorer, &array);
+    } else if (ast->kind == AST_INDEX) {
+        node = build_element(scorer, ast);
+    } else {
+        text_addf(scorer->error, "there is no array `%s`", spelled ? text_z(&name) : "of that name");
+        if (spelled && scorer->source.suggest) scorer->source.suggest(scorer->source.context, text_z(&name), scorer->error);
+        node = refuse(scorer, ast);
+    }
+    text_free(&name);
+    return node;
+}
+
+static bool is_label(const Node *node) { return node->kind == NODE_ARRAY && node->array.label && node->length > 1; }
+
+typedef struct OperatorWord {
+    const char *word;
+    NodeKind kind;
+} OperatorWord;
+
+static const OperatorWord operators[] = {
+    {"+", NODE_ADD},    {"-", NODE_SUBTRACT},    {"*", NODE_MULTIPLY}, {"/", NODE_DIVIDE},       {"^", NODE_POWER},
+    {"==", NODE_EQUAL}, {"!=", NODE_UNEQUAL},    {"<", NODE_LESS},     {"<=", NODE_LESS_EQUAL},  {">", NODE_MORE},
+    {"and", NODE_AND},  {">=", NODE_MORE_EQUAL}, {"or", NODE_OR},      {NULL, NODE_NUMBER},
+};
+static const OperatorWord functions[] = {
+    {"sum", NODE_SUM},       {"mean", NODE_MEAN}, {"max", NODE_MAX},   {"min", NODE_MIN},
+    {"argmax", NODE_ARGMAX}, {"abs", NODE_ABS},   {"sqrt", NODE_SQRT}, {"exp", NODE_EXP},
+    {"log", NODE_LOG},       {NULL, NODE_NUMBER},
+};
+
+static bool find_word(const OperatorWord *words, const char *word, NodeKind *kind) {
+    for (; words->word; words++)
+        if (strcmp(words->word, word) == 0) return *kind = words->kind, true;
+    return false;
+}
+
+// A label beside one number is its class; otherwise a number goes with every element of a vector.
+static Node *build_binary(Scorer *scorer, const Ast *ast) {
+    NodeKind kind;
+    if (!find_word(operators, ast->name, &kind)) {
+        text_addf(scorer->error, "a score has no operator `%s`", ast->name);
+        return refuse(scorer, ast);
+    }
+    Node *a = build(scorer, ast->child[0]), *b = a ? build(scorer, ast->child[1]) : NULL;
+    if (!b) return NULL;
+    if (is_label(a) && b->length == 1) a = node_new(scorer, NODE_ARGMAX, a, NULL, 1);
+    if (is_label(b) && a->length == 1) b = node_new(scorer, NODE_ARGMAX, b, NULL, 1);
+    if (a->length != b->length && a->length != 1 && b->length != 1) {
+        text_addf(scorer->error, "%lld values on the left of `%s`, %lld on the right", (long long)a->length, ast->name,
+                  (long long)b->length);
+        return refuse(scorer, ast);
+    }
+    return node_new(scorer, kind, a, b, a->length > b->length ? a->length : b->length);
+}
+
+static Node *build_over(Scorer *scorer, const Ast *ast, NodeKind reduction) {
+    bool known = ast->name && strcmp(ast->name, "presentation") == 0;
+    if (!known || scorer->within_over || reduction < NODE_SUM || reduction > NODE_MIN) {
+        text_add(scorer->error, !known                ? "a score goes over a presentation only"
+                                : scorer->within_over ? "`over presentation` inside of another one"
+                                                      : "`over presentation` belongs into sum, mean, max or min");
+        return refuse(scorer, ast);
+    }
+    scorer->within_over = true;
+    Node *body = build(scorer, ast->child[0]);
+    scorer->within_over = false;
+    if (!body) return NULL;
+    Node *node = node_new(scorer, NODE_OVER, body, NULL, body->length);
+    node->over = reduction;
+    vec_push(&scorer->over, node);
+    return node;
+}
+
+static Node *build_function(Scorer *scorer, const Ast *ast, const char *name, const Ast *argument) {
+    NodeKind kind;
+    if (!name || !argument || !find_word(functions, name, &kind)) {
+        text_addf(scorer->error, "a score has no function `%s` of one argument; it has sum, mean, max, min, argmax, abs, "
+                                 "sqrt, exp, log", name ? name : "?");
+        return refuse(scorer, ast);
+    }
+    if (argument->kind == AST_OVER) return build_over(scorer, argument, kind);
+    Node *a = build(scorer, argument);
+    if (!a) return NULL;
+    return node_new(scorer, kind, a, NULL, kind >= NODE_SUM ? 1 : a->length);
+}
+
+// The only argument of a call or a reduction, or NULL.
+static const Ast *only_argument(const Ast *ast) {
+    uint32_t first = ast->kind == AST_CALL ? 1 : 0;
+    if (ast->count != first + 1) return NULL;
+    const Ast *argument = ast->child[first];
+    return argument && argument->kind == AST_ARGUMENT ? (argument->name ? NULL : argument->child[0]) : argument;
+}
+
+static Node *build_unary(Scorer *scorer, const Ast *ast) {
+    Node *a = build(scorer, ast->child[0]);
+    return a ? node_new(scorer, strcmp(ast->name, "not") == 0 ? NODE_NOT : NODE_NEGATIVE, a, NULL, a->length) : NULL;
+}
+
+static Node *build(Scorer *scorer, const Ast *ast) {
+    Node *node;
+    switch (ast->kind) {
+    case AST_NUMBER:
+        node = node_new(scorer, NODE_NUMBER, NULL, NULL, 1);
+        node->number = ast->number;
+        return node;
+    case AST_NAME:
+    case AST_MEMBER:
+    case AST_INDEX: return build_name(scorer, ast);
+    case AST_UNARY: return build_unary(scorer, ast);
+    case AST_BINARY: return build_binary(scorer, ast);
+    case AST_REDUCE: return build_function(scorer, ast, ast->name, only_argument(ast));
+    case AST_CALL:
+        return build_function(scorer, ast, ast->child[0]->kind == AST_NAME ? ast->child[0]->name : NULL,
+                              only_argument(ast));
+    case AST_OVER: return build_over(scorer, ast, NODE_NUMBER);
+    default:
+        text_addf(scorer->error, "a score cannot contain a %s", ast_kind_name(ast->kind));
+        return refuse(scorer, ast);
+    }
+}
+
+Scorer *scorer_new(const Ast *value, const ScoreSource *source, Span *place, Text *error) {
+    Scorer *scorer = memory_resize(NULL, 1, sizeof *scorer);
+    *scorer = (Scorer){.source = *source, .arena = arena_new(), .place = place, .error = error};
+    scorer->root = build(scorer, value);
+    if (scorer->root && scorer->root->length != 1) {
+        text_addf(error, "a score is one number per sample and this has %lld: take its sum, mean, max, min or argmax",
+                  (long long)scorer->root->length);
+        scorer->root = refuse(scorer, value);
+    }
+    if (scorer->root) return scorer;
+    scorer_free(scorer);
+    return NULL;
+}
+
+void scorer_free(Scorer *scorer) {
+    if (!scorer) return;
+    vec_free(&scorer->over);
+    vec_free(&scorer->late);
+    free(scorer->row);
+    arena_free(scorer->arena);
+    free(scorer);
+}
+
+void score_names(const Ast *value, ScoreVisit *visit, void *context) {
+    if (!value) return;
+    Text name = {0};
+    bool spelled = spell(value, &name);
+    if (spelled) visit(context, text_z(&name));
+    text_free(&name);
+    if (spelled && value->kind != AST_INDEX) return; // an index may choose an element: its object is a name as well
+    for (uint32_t i = value->kind == AST_CALL ? 1 : 0; i < value->count; i++) score_names(value->child[i], visit, context);
+}
+
+// ---- Evaluating ------------------------------------------------------------------------------------------------------
+
+static double combine(NodeKind kind, double a, double b) {
+    switch (kind) {
+    case NODE_ADD: return a + b;
+    case NODE_SUBTRACT: return a - b;
+    case NODE_MULTIPLY: return a * b;
+    case NODE_DIVIDE: return a / b;
+    case NODE_POWER: return b == 2 ? a * a : pow(a, b);
+    case NODE_EQUAL: return a == b;
+    case NODE_UNEQUAL: return a != b;
+    case NODE_LESS: return a < b;
+    case NODE_LESS_EQUAL: return a <= b;
+    case NODE_MORE: return a > b;
+    case NODE_MORE_EQUAL: return a >= b;
+    case NODE_AND: return a != 0 && b != 0;
+    case NODE_OR: return a != 0 || b != 0;
+    default: return NAN;
+    }
+}
+
+static double apply(NodeKind kind, double a) {
+    switch (kind) {
+    case NODE_NEGATIVE: return -a;
+    case NODE_NOT: return a == 0;
+    case NODE_ABS: return fabs(a);
+    case NODE_SQRT: return sqrt(a);
+    case NODE_EXP: return exp(a);
+    case NODE_LOG: return log(a);
+    default: return NAN;
+    }
+}
+
+static double reduce(NodeKind kind, const double *a, int64_t length) {
+    int64_t best = 0;
+    double sum = 0;
+    for (int64_t i = 0; i < length; i++) {
+        sum += a[i];
+        if (kind == NODE_MIN ? a[i] < a[best] : a[i] > a[best]) best = i; // of equal ones the first
+    }
+    switch (kind) {
+    case NODE_SUM: return sum;
+    case NODE_MEAN: return sum / (double)length;
+    case NODE_ARGMAX: return (double)best;
+    default: return length ? a[best] : NAN;
+    }
+}
+
+static void read_array(Scorer *scorer, Node *node) {
+    const ScoreSource *source = &scorer->source;
+    if (node->array.batched) {
+        source->read(source->context, node->array.number, node->values);
+        return;
+    }
+    scorer->row = memory_resize(scorer->row, (size_t)node->length, sizeof(double));
+    source->read(source->context, node->array.number, scorer->row);
+    for (int64_t b = 0; b < source->batch; b++)
+        memcpy(node->values + b * node->length, scorer->row, (size_t)node->length * sizeof(double));
+}
+
+static void evaluate(Scorer *scorer, Node *node, bool reading) {
+    int64_t batch = scorer->source.batch, length = node->length;
+    if (node->kind == NODE_OVER) return; // holds what was combined so far
+    if (node->kind == NODE_ARRAY) {
+        if (reading) read_array(scorer, node);
+        return;
+    }
+    if (node->a) evaluate(scorer, node->a, reading);
+    if (node->b) evaluate(scorer, node->b, reading);
+    for (int64_t s = 0; s < batch; s++) {
+        const double *a = node->a ? node->a->values + s * node->a->length : NULL;
+        const double *b = node->b ? node->b->values + s * node->b->length : NULL;
+        for (int64_t i = 0; i < length; i++) {
+            double *value = &node->values[s * length + i];
+            if (node->kind == NODE_NUMBER)
+                *value = node->number;
+            else if (node->kind == NODE_ELEMENT)
+                *value = a[node->element];
+            else if (node->kind >= NODE_SUM)
+                *value = reduce(node->kind, a, node->a->length);
+            else if (node->b)
+                *value = combine(node->kind, a[node->a->length == 1 ? 0 : i], b[node->b->length == 1 ? 0 : i]);
+            else
+                *value = apply(node->kind, a[i]);
+        }
+    }
+}
+
+void scorer_begin(Scorer *scorer) {
+    for (uint32_t i = 0; i < scorer->over.count; i++) scorer->over.items[i]->steps = 0;
+}
+
+static void accumulate(Node *over, int64_t count) {
+    const double *body = over->a->values;
+    for (int64_t i = 0; i < count; i++) {
+        double *value = &over->values[i];
+        if (over->steps == 0)
+            *value = body[i];
+        else if (over->over == NODE_MAX)
+            *value = fmax(*value, body[i]);
+        else if (over->over == NODE_MIN)
+            *value = fmin(*value, body[i]);
+        else
+            *value += body[i];
+    }
+    over->steps++;
+}
+
+void scorer_observe(Scorer *scorer, bool last) {
+    for (uint32_t i = 0; i < scorer->over.count; i++) {
+        Node *over = scorer->over.items[i];
+        evaluate(scorer, over->a, true);
+        accumulate(over, over->length * scorer->source.batch);
+    }
+    if (last)
+        for (uint32_t i = 0; i < scorer->late.count; i++) read_array(scorer, scorer->late.items[i]);
+}
+
+double scorer_finish(Scorer *scorer, double *per_sample) {
+    int64_t batch = scorer->source.batch;
+    for (uint32_t i = 0; i < scorer->over.count; i++) {
+        Node *over = scorer->over.items[i];
+        if (over->over == NODE_MEAN)
+            for (int64_t k = 0; k < over->length * batch; k++) over->values[k] /= (double)over->steps;
+    }
+    evaluate(scorer, scorer->root, false);
+    double sum = 0;
+    for (int64_t b = 0; b < batch; b++) sum += scorer->root->values[b];
+    if (per_sample) memcpy(per_sample, scorer->root->values, (size_t)batch * sizeof(double));
+    return sum / (double)batch;
+}

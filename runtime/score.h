@@ -1,0 +1,41 @@
+// Scores: small formulas over the arrays of a running instance, such as argmax(sum(out.r over presentation)) == y.
+// A score gives one number per sample and presentation; what is reported is the mean over samples.
+#ifndef LEQUEL_SCORE_H
+#define LEQUEL_SCORE_H
+
+#include "../grammar/ast.h"
+
+typedef struct ScoreArray { // an array as a score sees it: [batch][length], or [length] when it has no samples
+    uint32_t number;
+    int64_t length;
+    bool label;   // one-hot: compared with one number it stands for its class
+    bool batched;
+} ScoreArray;
+
+// Where a score finds its arrays. The context must outlive the scorer.
+typedef struct ScoreSource {
+    void *context;
+    int64_t batch;
+    bool (*find)(void *context, const char *name, ScoreArray *array); // by its documented name
+    void (*read)(void *context, uint32_t number, double *values);
+    // Adds names that resemble one that was not found, for messages; may be NULL.
+    void (*suggest)(void *context, const char *name, Text *out);
+} ScoreSource;
+
+typedef struct Scorer Scorer;
+
+// Understands: names of arrays and elements of them; numbers; + - * / ^; == != < <= > >=; and, or, not;
+// sum, mean, max, min, argmax of a vector; sum, mean, max, min (x over presentation); abs, sqrt, exp, log.
+// NULL with a sentence in `error`; `place` is set to the part of the formula that is to blame.
+Scorer *scorer_new(const Ast *value, const ScoreSource *source, Span *place, Text *error);
+void scorer_free(Scorer *scorer);
+
+// Calls visit(context, name) with every name of an array in a formula, found or not, without duplicates removed.
+typedef void ScoreVisit(void *context, const char *name);
+void score_names(const Ast *value, ScoreVisit *visit, void *context);
+
+void scorer_begin(Scorer *scorer);              // of a presentation
+void scorer_observe(Scorer *scorer, bool last); // one step; what is not `over presentation` is read in the last one
+double scorer_finish(Scorer *scorer, double *per_sample); // the mean; per_sample [batch] may be NULL
+
+#endif

@@ -1,0 +1,300 @@
+// Signals over time, delivered window by window, so that a long run needs no long array.
+//
+// Waves are functions of the time and are made for any window. Random processes are made once for the whole run. A filter
+// makes its source's window wider by its reach; edges are reflected only where the run begins and ends.
+#include "source.h"
+#include "source_arguments.h"
+#include <math.h>
+#include <string.h>
+
+typedef bool SignalMake(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream, double *out,
+                        Text *error);
+
+struct Signal {
+    const DataSource *source;
+    SignalPlan plan;
+    SignalMake *make;
+    double *whole;   // [channels][steps][batch], where windows cannot be made one by one
+    double *channel; // scratch
+    int64_t channel_room;
+    Signal *inner;  // what a filter filters
+    double sigma;   // of a filter, in steps
+    Table table;    // of a file
+    Vec(int64_t) columns;
+    int64_t channels;
+};
+
+// ---- Waves and processes ---------------------------------------------------------------------------------------------
+
+static PeriodicShift periodic(const Signal *signal, double from) {
+    const Model *model = signal->plan.model;
+    PeriodicShift time = {.period = argument_time(model, signal->source, "period", 0, 1), .shift = from};
+    if (argument_word_is(argument_find(signal->source, "shift", 3), "random"))
+        time.random_shift = true;
+    else
+        time.shift += argument_time(model, signal->source, "shift", 3, 0);
+    return time;
+}
+
+static bool make_square(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream, double *out,
+                        Text *error) {
+    SquareWave wave = {periodic(signal, from), argument_number(signal->source, "low", 1, -1),
+                       argument_number(signal->source, "high", 2, 1)};
+    return generate_square_wave(grid, &wave, stream, out, error);
+}
+
+static bool make_sawtooth(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream,
+                          double *out, Text *error) {
+    Sawtooth wave = {periodic(signal, from), argument_number(signal->source, "low", 1, -1),
+                     argument_number(signal->source, "high", 2, 1)};
+    return generate_sawtooth(grid, &wave, stream, out, error);
+}
+
+// Element k of an argument that is a list, or one number for all.
+static double element_of(const Argument *argument, uint32_t k, double otherwise) {
+    if (!argument) return otherwise;
+    return argument->list ? (k < argument->list_count ? argument->list[k] : otherwise) : argument->number;
+}
+
+// sines(period = [..]) or sines(frequency = [..]), amplitude, phase (radians, or `random`), offset.
+static bool make_sines(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream, double *out,
+                       Text *error) {
+    enum { MOST = 256 };
+    double frequency[MOST], amplitude[MOST], phase[MOST];
+    const DataSource *source = signal->source;
+    const Argument *period = argument_find(source, "period", 0), *rate = argument_find(source, "frequency", ARGUMENT_NAMED);
+    const Argument *leading = rate ? rate : period, *phases = argument_find(source, "phase", 2);
+    if (!leading) return source_fails(signal->plan.model, source, error, "expected period = … or frequency = …");
+    uint32_t count = leading->list ? leading->list_count : 1;
+    if (count > MOST) return source_fails(signal->plan.model, source, error, "more than 256 components");
+    const double two_pi = 6.283185307179586;
+    bool random = argument_word_is(phases, "random");
+    for (uint32_t k = 0; k < count; k++) {
+        double per_time = rate ? element_of(rate, k, 1) : 1 / element_of(period, k, 1);
+        if (!rate && period->unit.steps) per_time /= signal->plan.model->dt;
+        frequency[k] = two_pi * per_time;
+        amplitude[k] = element_of(argument_find(source, "amplitude", 1), k, 1);
+        double turns = per_time * from; // whole turns are left out: the rest keeps its digits
+        phase[k] = two_pi * (turns - floor(turns)) + (random ? 0 : element_of(phases, k, 0));
+    }
+    SineMixture sines = {(int)count, frequency, amplitude, phase, random, argument_number(source, "offset", 3, 0)};
+    return generate_sine_mixture(grid, &sines, stream, out, error);
+}
+
+static bool make_steps(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream, double *out,
+                       Text *error) {
+    (void)from;
+    const DataSource *source = signal->source;
+    const Argument *levels = argument_find(source, "levels", 1);
+    StepTrain train = {.hold = argument_time(signal->plan.model, source, "hold", 0, 1),
+                       .count = levels && levels->list ? (int)levels->list_count : 0,
+                       .levels = levels ? levels->list : NULL,
+                       .low = argument_number(source, "low", ARGUMENT_NAMED, 0),
+                       .high = argument_number(source, "high", ARGUMENT_NAMED, 1)};
+    return generate_step_train(grid, &train, stream, out, error);
+}
+
+static bool make_ou(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream, double *out,
+                    Text *error) {
+    (void)from;
+    const DataSource *source = signal->source;
+    OrnsteinUhlenbeck process = {.tau = argument_time(signal->plan.model, source, "tau", 0, 1),
+                                 .mean = argument_number(source, "mean", 1, 0),
+                                 .sigma = argument_number(source, "sigma", 2, 1)};
+    return generate_ornstein_uhlenbeck(grid, &process, stream, out, error);
+}
+
+static bool make_mackey_glass(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream,
+                              double *out, Text *error) {
+    (void)from;
+    const DataSource *source = signal->source;
+    MackeyGlass system = mackey_glass_default();
+    system.growth = argument_number(source, "growth", ARGUMENT_NAMED, system.growth);
+    system.decay = argument_number(source, "decay", ARGUMENT_NAMED, system.decay);
+    system.delay = argument_time(signal->plan.model, source, "delay", 0, system.delay);
+    system.step = argument_time(signal->plan.model, source, "step", ARGUMENT_NAMED, system.step);
+    system.power = (int)argument_number(source, "power", ARGUMENT_NAMED, system.power);
+    system.discard = argument_time(signal->plan.model, source, "discard", ARGUMENT_NAMED, system.discard);
+    return generate_mackey_glass(grid, &system, stream, out, error);
+}
+
+// ---- Files -----------------------------------------------------------------------------------------------------------
+
+// columns = "x" takes the columns x and x.…; without it all are taken.
+static void choose_columns(Signal *signal, const char *name) {
+    size_t length = name ? strlen(name) : 0;
+    int64_t count = signal->table.shape[1];
+    for (int64_t i = 0; i < count; i++) {
+        const char *column = signal->table.columns ? signal->table.columns[i] : "";
+        if (!name || (strncmp(column, name, length) == 0 && (column[length] == 0 || column[length] == '.')))
+            vec_push(&signal->columns, i);
+    }
+}
+
+static bool file_fits(Signal *signal, const char *path, Text *error) {
+    const SignalPlan *plan = &signal->plan;
+    int64_t rows = signal->table.shape[0], width = signal->columns.count, wanted = plan->batch * plan->channels;
+    Text sentence = {0};
+    if (rows < plan->steps)
+        text_addf(&sentence, "`%s` has %lld rows, one for each step, but the run has %lld steps", path, (long long)rows,
+                  (long long)plan->steps);
+    else if (width == wanted || width == plan->channels)
+        signal->channels = plan->channels;
+    else if (plan->classes_allowed && (width == plan->batch || width == 1))
+        signal->channels = 1;
+    else
+        text_addf(&sentence, "`%s` has %lld values in a row, but %lld samples of %lld values need %lld", path,
+                  (long long)width, (long long)plan->batch, (long long)plan->channels, (long long)wanted);
+    bool fine = !sentence.length || source_fails(plan->model, signal->source, error, text_z(&sentence));
+    text_free(&sentence);
+    return fine;
+}
+
+static bool open_file(Signal *signal, Text *error) {
+    const Argument *path = argument_find(signal->source, "path", 0);
+    const Argument *columns = argument_find(signal->source, "columns", 1);
+    const Model *model = signal->plan.model;
+    if (!path || !path->word) return source_fails(model, signal->source, error, "expected the name of a file in quotes");
+    Table *table = &signal->table;
+    if (!source_load(model, signal->source, path->word, table, error)) return false;
+    if (table->rank == 0) return source_fails(model, signal->source, error, "the file holds one number and no steps");
+    if (columns && !table->columns)
+        return source_fails(model, signal->source, error, "`columns` needs a file whose first line names them");
+    int64_t width = 1; // all axes but the first together
+    for (int i = 1; i < table->rank; i++) width *= table->shape[i];
+    table->rank = 2;
+    table->shape[1] = width;
+    choose_columns(signal, columns ? columns->word : NULL);
+    return file_fits(signal, path->word, error);
+}
+
+// Values of a row are sample after sample; a row of one sample serves all.
+static void window_of_file(const Signal *signal, int64_t first, int64_t count, double *out) {
+    int64_t width = signal->columns.count, wanted = signal->plan.batch * signal->channels;
+    for (int64_t n = 0; n < count; n++) {
+        const double *row = signal->table.data + (first + n) * signal->table.shape[1];
+        for (int64_t i = 0; i < wanted; i++) out[n * wanted + i] = row[signal->columns.items[i % width]];
+    }
+}
+
+// ---- Windows ---------------------------------------------------------------------------------------------------------
+
+static RandomStream stream_of(const Signal *signal, int64_t channel) {
+    Text name = {0};
+    text_addf(&name, "data %s", signal->plan.name);
+    RandomStream stream = random_stream(signal->plan.seed, text_z(&name));
+    text_free(&name);
+    return channel ? random_child(&stream, (1ull << 32) + (uint64_t)channel) : stream; // samples are children below 2^32
+}
+
+static double *channel_scratch(Signal *signal, int64_t count) {
+    if (count > signal->channel_room)
+        signal->channel = memory_resize(signal->channel, (size_t)(signal->channel_room = count), sizeof(double));
+    return signal->channel;
+}
+
+static bool window_of_wave(Signal *signal, int64_t first, int64_t count, double *out, Text *error) {
+    const SignalPlan *plan = &signal->plan;
+    SignalGrid grid = {count, plan->batch, plan->model->dt};
+    int64_t values = count * plan->batch;
+    for (int64_t c = 0; c < plan->channels; c++) {
+        RandomStream stream = stream_of(signal, c);
+        double *channel = plan->channels == 1 ? out : channel_scratch(signal, values);
+        if (!signal->make(signal, &grid, (double)first * grid.dt, &stream, channel, error)) return false;
+        if (plan->channels > 1)
+            for (int64_t i = 0; i < values; i++) out[i * plan->channels + c] = channel[i];
+    }
+    return true;
+}
+
+static void window_of_whole(const Signal *signal, int64_t first, int64_t count, double *out) {
+    const SignalPlan *plan = &signal->plan;
+    for (int64_t c = 0; c < plan->channels; c++) {
+        const double *from = signal->whole + (c * plan->steps + first) * plan->batch;
+        for (int64_t i = 0; i < count * plan->batch; i++) out[i * plan->channels + c] = from[i];
+    }
+}
+
+static bool window_of_filter(Signal *signal, int64_t first, int64_t count, double *out, Text *error) {
+    const SignalPlan *plan = &signal->plan;
+    int64_t reach = (int64_t)(4 * signal->sigma + 0.5), row = plan->batch * signal->channels;
+    int64_t begin = first > reach ? first - reach : 0;
+    int64_t end = first + count + reach < plan->steps ? first + count + reach : plan->steps;
+    double *wide = channel_scratch(signal, (end - begin) * row);
+    if (!signal_window(signal->inner, begin, end - begin, wide, error)) return false;
+    SignalGrid grid = {end - begin, row, plan->model->dt};
+    if (!smooth_in_time(&grid, signal->sigma, wide, error)) return false;
+    memcpy(out, wide + (first - begin) * row, (size_t)(count * row) * sizeof(double));
+    return true;
+}
+
+bool signal_window(Signal *signal, int64_t first, int64_t count, double *out, Text *error) {
+    if (signal->inner) return window_of_filter(signal, first, count, out, error);
+    if (signal->whole) return window_of_whole(signal, first, count, out), true;
+    if (signal->make) return window_of_wave(signal, first, count, out, error);
+    return window_of_file(signal, first, count, out), true;
+}
+
+// ---- Opening ---------------------------------------------------------------------------------------------------------
+
+static bool make_whole(Signal *signal, Text *error) {
+    const SignalPlan *plan = &signal->plan;
+    SignalGrid grid = {plan->steps, plan->batch, plan->model->dt};
+    int64_t size = plan->steps * plan->batch;
+    signal->whole = memory_resize(NULL, (size_t)(size * plan->channels), sizeof(double));
+    for (int64_t c = 0; c < plan->channels; c++) {
+        RandomStream stream = stream_of(signal, c);
+        if (!signal->make(signal, &grid, 0, &stream, signal->whole + c * size, error)) return false;
+    }
+    return true;
+}
+
+static bool open_filter(Signal *signal, Text *error) {
+    const DataSource *source = signal->source;
+    const Argument *inner = argument_find(source, "source", 0), *sigma = argument_find(source, "sigma", 1);
+    const Model *model = signal->plan.model;
+    if (!inner || !inner->source || !sigma) return source_fails(model, source, error, "expected a signal and sigma = …");
+    signal->sigma = sigma->unit.steps ? sigma->number : sigma->number / model->dt;
+    if (!(signal->sigma >= 0 && signal->sigma <= 1e6))
+        return source_fails(model, source, error, "expected a sigma of 0 to 1000000 steps");
+    SignalPlan plan = signal->plan;
+    plan.classes_allowed = false;
+    signal->inner = signal_new(inner->source, &plan, error);
+    return signal->inner != NULL;
+}
+
+static bool open_signal(Signal *signal, Text *error) {
+    switch (signal->source->kind) {
+    case DATA_SQUARE: signal->make = make_square; return true;
+    case DATA_SAWTOOTH: signal->make = make_sawtooth; return true;
+    case DATA_SINES: signal->make = make_sines; return true;
+    case DATA_STEPS: signal->make = make_steps; return make_whole(signal, error);
+    case DATA_OU: signal->make = make_ou; return make_whole(signal, error);
+    case DATA_MACKEY_GLASS: signal->make = make_mackey_glass; return make_whole(signal, error);
+    case DATA_SMOOTH: return open_filter(signal, error);
+    case DATA_FILE: return open_file(signal, error);
+    case DATA_MNIST1D:
+    case DATA_IDX: break;
+    }
+    return source_fails(signal->plan.model, signal->source, error, "a set of samples where a signal over time is needed");
+}
+
+Signal *signal_new(const DataSource *source, const SignalPlan *plan, Text *error) {
+    Signal *signal = memory_resize(NULL, 1, sizeof *signal);
+    *signal = (Signal){.source = source, .plan = *plan, .channels = plan->channels};
+    if (open_signal(signal, error)) return signal;
+    signal_free(signal);
+    return NULL;
+}
+
+void signal_free(Signal *signal) {
+    if (!signal) return;
+    signal_free(signal->inner);
+    vec_free(&signal->columns);
+    table_free(&signal->table);
+    free(signal->whole);
+    free(signal->channel);
+    free(signal);
+}
+
+int64_t signal_channels(const Signal *signal) { return signal->channels; }
