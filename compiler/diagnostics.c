@@ -7,11 +7,11 @@
 #include <strings.h>
 
 enum {
-    KEPT = 100,        // errors, and as many warnings
-    TAB_WIDTH = 4,     // of an excerpt
+    KEPT = 100,          // errors, and as many warnings
+    TAB_WIDTH = 4,       // of an excerpt
     EXCERPT_WIDTH = 110, // columns of a source line that are shown
-    CONTEXT = 40,      // columns shown before the caret in a clipped line
-    LONGEST_NAME = 64  // no suggestions for longer ones
+    CONTEXT = 40,        // columns shown before the caret in a clipped line
+    LONGEST_NAME = 64    // no suggestions for longer ones
 };
 
 typedef struct Source {
@@ -86,7 +86,8 @@ uint32_t diag_add_source(Diagnostics *diags, const char *name, const char *text,
     return ++diags->source_count;
 }
 
-__attribute__((format(printf, 2, 0))) static Atom format_atom(Diagnostics *diags, const char *format, va_list args) {
+__attribute__((format(printf, 2, 0), nonnull)) static Atom format_atom(Diagnostics *diags, const char *format,
+                                                                       va_list args) {
     va_list again;
     va_copy(again, args);
     int length = vsnprintf(NULL, 0, format, args);
@@ -134,13 +135,16 @@ void diag_expected(Diagnostics *diags, const char *format, ...) {
     va_end(args);
 }
 
-__attribute__((format(printf, 4, 0))) static void add(Diagnostics *diags, bool is_help, Span span, const char *format, va_list args) {
+__attribute__((format(printf, 4, 0))) static void add(Diagnostics *diags, bool is_help, Span span, const char *format,
+                                                      va_list args) {
     Report *report = diags->last;
     if (!report) return;
     Addition *addition = arena_new_object(diags->arena, Addition);
     *addition = (Addition){.is_help = is_help, .span = span, .text = format_atom(diags, format, args)};
-    if (report->last) report->last->next = addition;
-    else report->first = addition;
+    if (report->last)
+        report->last->next = addition;
+    else
+        report->first = addition;
     report->last = addition;
 }
 
@@ -165,7 +169,7 @@ uint32_t diag_count(const Diagnostics *diags) { return diags->errors + diags->wa
 // ---- places
 
 typedef struct Place {
-    const Source *source; // NULL: no place
+    const Source *source;                        // NULL: no place
     uint32_t offset, line, line_begin, line_end; // line from 0; line_end excludes the newline
 } Place;
 
@@ -193,8 +197,10 @@ static Place find_place(const Diagnostics *diags, uint32_t number, uint32_t offs
     uint32_t low = 0, high = source->line_count; // the last line that begins at or before the offset
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
-        if (source->lines[middle] <= offset) low = middle;
-        else high = middle;
+        if (source->lines[middle] <= offset)
+            low = middle;
+        else
+            high = middle;
     }
     return line_place(source, low, offset);
 }
@@ -203,8 +209,7 @@ static bool continues_character(char byte) { return ((unsigned char)byte & 0xC0)
 
 static uint32_t column_of(const Place *place) { // from 1, in characters
     uint32_t column = 1;
-    for (uint32_t i = place->line_begin; i < place->offset; i++)
-        column += !continues_character(place->source->text[i]);
+    for (uint32_t i = place->line_begin; i < place->offset; i++) column += !continues_character(place->source->text[i]);
     return column;
 }
 
@@ -236,16 +241,20 @@ static uint32_t add_character(Text *out, const char *bytes, size_t room) {
     uint32_t length = character_length(bytes, room);
     unsigned char first = (unsigned char)bytes[0];
     bool control = first < 0x20 || first == 0x7F || (first == 0xC2 && length == 2 && (unsigned char)bytes[1] < 0xA0);
-    if (!length || control) text_add(out, REPLACEMENT);
-    else text_add_bytes(out, bytes, length);
+    if (!length || control)
+        text_add(out, REPLACEMENT);
+    else
+        text_add_bytes(out, bytes, length);
     return length ? length : 1;
 }
 
 static void add_safe(Text *out, const char *string) {
     size_t length = strlen(string);
     for (size_t i = 0; i < length;) {
-        if (string[i] == '\n') text_add(out, "\n"), i++;
-        else i += add_character(out, string + i, length - i);
+        if (string[i] == '\n')
+            text_add(out, "\n"), i++;
+        else
+            i += add_character(out, string + i, length - i);
     }
 }
 
@@ -339,7 +348,7 @@ static void add_place(const Diagnostics *diags, Text *out, Span span, int gutter
         return;
     }
     add_excerpt(out, &begin, begin.offset, begin.line_end, gutter, colours);
-    if (end.line > begin.line + 1) text_addf(out, "%s%*s%s\n", colours.frame, gutter + 1, "...", colours.reset);
+    if (end.line > begin.line + 1) text_addf(out, "%s...%s\n", colours.frame, colours.reset);
     add_excerpt(out, &end, trimmed_begin(&end), stop, gutter, colours);
 }
 
@@ -403,12 +412,18 @@ static void add_json_string(Text *out, const char *string) {
     for (size_t i = 0; i < length;) {
         unsigned char c = (unsigned char)string[i];
         uint32_t width = character_length(string + i, length - i);
-        if (c == '"' || c == '\\') text_addf(out, "\\%c", c);
-        else if (c == '\n') text_add(out, "\\n");
-        else if (c == '\t') text_add(out, "\\t");
-        else if (c < 0x20 || c == 0x7F) text_addf(out, "\\u%04x", c);
-        else if (!width) text_add(out, "\\ufffd");
-        else text_add_bytes(out, string + i, width);
+        if (c == '"' || c == '\\')
+            text_addf(out, "\\%c", c);
+        else if (c == '\n')
+            text_add(out, "\\n");
+        else if (c == '\t')
+            text_add(out, "\\t");
+        else if (c < 0x20 || c == 0x7F)
+            text_addf(out, "\\u%04x", c);
+        else if (!width)
+            text_add(out, "\\ufffd");
+        else
+            text_add_bytes(out, string + i, width);
         i += width ? width : 1;
     }
     text_add(out, "\"");
@@ -469,8 +484,10 @@ static int compare_reports(const void *left, const void *right) {
 static void add_rest(Text *out, DiagStyle style, uint32_t count, const char *severity) {
     if (count <= KEPT) return;
     if (style == DIAG_JSON)
-        text_addf(out, "{\"severity\":\"%s\",\"message\":\"%u more\",\"help\":[],\"notes\":[]}\n", severity, count - KEPT);
-    else text_addf(out, "%s: %u more\n", severity, count - KEPT);
+        text_addf(out, "{\"severity\":\"%s\",\"message\":\"%u more\",\"help\":[],\"notes\":[]}\n", severity,
+                  count - KEPT);
+    else
+        text_addf(out, "%s: %u more\n", severity, count - KEPT);
 }
 
 void diag_print(const Diagnostics *diags, DiagStyle style, Text *out) {
@@ -478,8 +495,10 @@ void diag_print(const Diagnostics *diags, DiagStyle style, Text *out) {
     for (uint32_t i = 0; i < diags->report_count; i++) order[i] = &diags->reports[i];
     if (diags->report_count) qsort(order, diags->report_count, sizeof *order, compare_reports);
     for (uint32_t i = 0; i < diags->report_count; i++) {
-        if (style == DIAG_JSON) print_json(diags, order[i], out);
-        else print_text(diags, order[i], style, out);
+        if (style == DIAG_JSON)
+            print_json(diags, order[i], out);
+        else
+            print_text(diags, order[i], style, out);
     }
     free(order);
     add_rest(out, style, diags->errors, "error");

@@ -15,9 +15,9 @@ Span parser_span(const Parser *parser, uint32_t begin, uint32_t end) { return (S
 
 // ---- Lists
 
-AstList *list_new(Parser *parser) { return arena_new_object(parser->arena, AstList); }
+AstList *ast_list_new(Parser *parser) { return arena_new_object(parser->arena, AstList); }
 
-AstList *list_add(Parser *parser, AstList *list, Ast *item) {
+AstList *ast_list_add(Parser *parser, AstList *list, Ast *item) {
     if (list->count == list->capacity) {
         list->capacity = list->capacity ? 2 * list->capacity : 4;
         Ast **items = arena_new_array(parser->arena, Ast *, list->capacity);
@@ -28,12 +28,12 @@ AstList *list_add(Parser *parser, AstList *list, Ast *item) {
     return list;
 }
 
-AstList *list_of(Parser *parser, Ast *item) { return list_add(parser, list_new(parser), item); }
+AstList *ast_list_of(Parser *parser, Ast *item) { return ast_list_add(parser, ast_list_new(parser), item); }
 
 // Items that could not be read are NULL and left out.
-AstList *list_join(Parser *parser, AstList *list, const AstList *more) {
+AstList *ast_list_join(Parser *parser, AstList *list, const AstList *more) {
     for (uint32_t i = 0; i < more->count; i++)
-        if (more->items[i]) list_add(parser, list, more->items[i]);
+        if (more->items[i]) ast_list_add(parser, list, more->items[i]);
     return list;
 }
 
@@ -113,8 +113,8 @@ Ast *ast_reduction(Parser *parser, Span span, Ast *callee, const AstList *indice
         diag_report(parser->diags, DIAG_E0110, indices->items[i]->span, "an index must be a name");
         diag_expected(parser->diags, "names before the colon, as in `sum(i, j: W[i, j] * x[j])`");
     }
-    AstList *children = list_join(parser, list_new(parser), indices);
-    list_add(parser, children, body);
+    AstList *children = ast_list_join(parser, ast_list_new(parser), indices);
+    ast_list_add(parser, children, body);
     return ast_build(parser, AST_REDUCE, span, (Name){callee->name, callee->span}, children, 0);
 }
 
@@ -122,14 +122,14 @@ Ast *ast_reduction(Parser *parser, Span span, Ast *callee, const AstList *indice
 
 const char *ast_kind_name(AstKind kind) {
     static const char *const names[] = {
-        "number",     "string",     "name",      "member",     "index",    "call",       "argument",   "reduction",
-        "unary",      "binary",     "range",     "list",       "over",     "file",       "import",     "function",
-        "neuron",     "synapse",    "network",   "optimiser",  "experiment", "parameters", "parameter", "state",
-        "input",      "output",     "let",       "energy",     "compartment", "equation", "assignment", "couple",
-        "noise",      "weight",     "option",    "current",    "plasticity", "count",    "setting",    "target",
-        "label",      "population", "connect",   "for",        "cost",     "dynamics",   "learn",      "from",
-        "until",      "clamp",      "order",     "phase",      "on",       "data",       "present",    "batch",
-        "epochs",     "duration",   "settle",    "score",      "evaluate", "anneal",     "record"};
+        "number", "string",     "name",    "member",    "index",       "call",       "argument",   "reduction",
+        "unary",  "binary",     "range",   "list",      "over",        "file",       "import",     "function",
+        "neuron", "synapse",    "network", "optimiser", "experiment",  "parameters", "parameter",  "state",
+        "input",  "output",     "let",     "energy",    "compartment", "equation",   "assignment", "couple",
+        "noise",  "weight",     "option",  "current",   "plasticity",  "count",      "setting",    "target",
+        "label",  "population", "connect", "for",       "cost",        "dynamics",   "learn",      "from",
+        "until",  "clamp",      "order",   "phase",     "on",          "data",       "present",    "batch",
+        "epochs", "duration",   "settle",  "score",     "evaluate",    "anneal",     "record"};
     _Static_assert(sizeof names / sizeof *names == AST_KIND_COUNT, "one name for each kind");
     return kind < AST_KIND_COUNT ? names[kind] : "?";
 }

@@ -37,8 +37,8 @@
 // PARAMETER     name; flag DRAW                            default or none           also `param x ~ …` as an item
 //
 // Items of neurons, synapses, optimisers
-// STATE         name                                       initial                   one node per name: state m = 0, q = 0
-// INPUT         name                                       size or none              input I; input x[1]
+// STATE         name; flag DRAW                            initial, LIST of dims (only if written)   one node per name: state m = 0, q = 0
+// INPUT         name                                       size or none              input I; input x[1]; several sizes: a LIST
 // OUTPUT        name                                       value, initially or none
 // LET           name                                       value
 // ENERGY        -                                          value
@@ -48,7 +48,7 @@
 // COUPLE        -                                          from, to, conductance     couple a -> b : g
 // NOISE         -                                          value                     noise(sigma) as an item
 // WEIGHT        name; flag DRAW                            INDEX-like LIST of dims, initial or none, option…
-// OPTION        name                                       value or none             zero diagonal -> name "zero diagonal"
+// OPTION        name                                       call or none              zero diagonal -> name "zero diagonal"; sparse(p = 0.2)
 // CURRENT       -                                          value
 // PLASTICITY    -                                          EQUATION or ASSIGN, FROM/UNTIL/CLAMP option…
 // COUNT         name                                       -                         count k

@@ -4,10 +4,10 @@
 // after operators, and blocks on one line, stay as the author set them. Signs of arithmetic and `..` stay tight where
 // they are written tight on both sides, else they get a blank on each; `^` is always tight, `=`, `~`, arrows and
 // comparisons never. Trailing comments of lines that follow without a gap stand in one column.
-#include "syntax.h"
-#include "parser.h"
-#include <string.h>
 #include "../compiler/support/vec.h"
+#include "parser.h"
+#include "syntax.h"
+#include <string.h>
 
 enum { NAME_END = 1, UNARY_SIGN = 2 }; // what the tree knows of a byte of the source
 enum { COMMENT_COLUMN_LIMIT = 64 };    // longer lines do not push the comments of their neighbours to the right
@@ -26,8 +26,8 @@ typedef struct Formatter {
     Vec(Line) lines;
     bool line_open, has_comment;
     uint32_t indent, brackets;
-    uint32_t newlines;   // since the last token
-    bool semicolon;      // likewise
+    uint32_t newlines; // since the last token
+    bool semicolon;    // likewise
     Token previous;
     bool previous_tight; // the previous token is an operator without blanks around it
     uint32_t one_line;   // depth of blocks that stand on one line
@@ -78,22 +78,23 @@ static void empty_line(Formatter *f) {
 }
 
 static bool inside_statement(const Formatter *f) {
-    return f->brackets || (is_operator(f->previous.kind) && f->previous.kind);
+    return f->brackets || (token_is_operator(f->previous.kind) && f->previous.kind);
 }
 
 static uint32_t indentation(const Formatter *f) { return 2 * f->indent + (inside_statement(f) ? 4 : 0); }
 
 // ---- Spaces
 
-static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+static bool is_space(char c) { return is_blank(c) || c == '\n'; }
 
 static bool written_tight(const Formatter *f, Token token) {
-    return token.begin > 0 && !is_blank(f->source[token.begin - 1]) && token.end < f->length &&
-           !is_blank(f->source[token.end]);
+    return token.begin > 0 && !is_space(f->source[token.begin - 1]) && token.end < f->length &&
+           !is_space(f->source[token.end]);
 }
 
 static bool has_unit(const Formatter *f, Token token) {
-    return token.kind == TOK_NUMBER && number_length(f->source, f->length, token.begin) < token.end - token.begin;
+    return token.kind == TOK_NUMBER &&
+           literal_number_length(f->source, f->length, token.begin) < token.end - token.begin;
 }
 
 static bool is_unary(const Formatter *f, Token token) { return f->marks[token.begin] & UNARY_SIGN; }
@@ -133,8 +134,8 @@ static void add_token(Formatter *f, Token token) {
     const char *text = f->source + token.begin;
     uint32_t length = token.end - token.begin;
     if (has_unit(f, token)) { // one blank between number and unit
-        uint32_t number = number_length(f->source, f->length, token.begin), unit = number;
-        while (unit < length && is_blank(text[unit])) unit++;
+        uint32_t number = literal_number_length(f->source, f->length, token.begin), unit = number;
+        while (unit < length && is_space(text[unit])) unit++;
         text_add_bytes(&f->buffer, text, number);
         text_add(&f->buffer, " ");
         text_add_bytes(&f->buffer, text + unit, length - unit);
@@ -199,7 +200,7 @@ static void format_token(Formatter *f, Token token) {
 
 static void format_comment(Formatter *f, Token token) {
     uint32_t end = token.end;
-    while (end > token.begin && is_blank(f->source[end - 1])) end--;
+    while (end > token.begin && is_space(f->source[end - 1])) end--;
     if (f->line_open && !f->newlines && !f->has_comment) {
         f->lines.items[f->lines.count - 1].code_end = (uint32_t)f->buffer.length;
     } else {
@@ -266,10 +267,14 @@ void ast_format(const Ast *file, const char *source, size_t length, Text *out) {
     Scanner scanner;
     scanner_open(&scanner, source, f->length);
     for (Token token = scanner_next(&scanner); token.kind; token = scanner_next(&scanner)) {
-        if (token.kind == SCAN_NEWLINE) f->newlines++;
-        else if (token.kind == ';') f->semicolon = true;
-        else if (token.kind == SCAN_COMMENT) format_comment(f, token);
-        else if (token.kind != SCAN_STRAY || (unsigned char)source[token.begin] != 0xEF) format_token(f, token);
+        if (token.kind == SCAN_NEWLINE)
+            f->newlines++;
+        else if (token.kind == ';')
+            f->semicolon = true;
+        else if (token.kind == SCAN_COMMENT)
+            format_comment(f, token);
+        else if (token.kind != SCAN_STRAY || (unsigned char)source[token.begin] != 0xEF)
+            format_token(f, token);
     }
     scanner_close(&scanner);
     end_line(f);

@@ -1,6 +1,6 @@
 // Entry of the front end: checks that a source is a text, runs the parser over it, and returns the tree.
-#include "syntax.h"
 #include "parser.h"
+#include "syntax.h"
 
 enum { LARGEST_SOURCE = 8 << 20 };
 
@@ -22,8 +22,10 @@ static bool check_encoding(Parser *p) {
         uint32_t width = text[at] < 0x80 ? text[at] != 0 : character_length(text, p->length, at);
         if (!width) {
             Span place = parser_span(p, at, at + 1);
-            if (!text[at]) diag_report(p->diags, DIAG_E0005, place, "a zero byte: this is not a text file");
-            else diag_report(p->diags, DIAG_E0005, place, "byte 0x%02X is not UTF-8", text[at]);
+            if (!text[at])
+                diag_report(p->diags, DIAG_E0005, place, "a zero byte: this is not a text file");
+            else
+                diag_report(p->diags, DIAG_E0005, place, "byte 0x%02X is not UTF-8", text[at]);
             diag_expected(p->diags, "a text in UTF-8");
             if (text[at]) diag_help(p->diags, "the file was saved in another encoding: save it as UTF-8");
             return false;
@@ -47,7 +49,7 @@ Ast *ast_parse(Arena *arena, Diagnostics *diags, uint32_t source, const char *te
     if (check_size(p, length)) {
         p->length = (uint32_t)length;
         if (check_encoding(p)) {
-            start_tokens(p);
+            tokens_start(p);
             leq_parse(p);
             scanner_close(&p->scanner);
         }

@@ -102,8 +102,8 @@ static Name name_of(Parser *p, const char *word, Span span);
 file: declarations { p->file = NODE_LIST(FILE, @$, NO_NAME, $1); }
 
 declarations:
-  %empty                                   { $$ = list_new(p); }
-| declarations declaration SEPARATOR       { $$ = $2 ? list_add(p, $1, $2) : $1; }
+  %empty                                   { $$ = ast_list_new(p); }
+| declarations declaration SEPARATOR       { $$ = $2 ? ast_list_add(p, $1, $2) : $1; }
 | declarations error SEPARATOR             { $$ = $1; yyerrok; }
 
 declaration:
@@ -131,8 +131,8 @@ parameters:
 | '(' parameter_list ')'                   { $$ = NODE_LIST(PARAMETERS, @$, NO_NAME, $2); }
 
 parameter_list:
-  parameter                                { $$ = list_of(p, $1); }
-| parameter_list ',' parameter             { $$ = list_add(p, $1, $3); }
+  parameter                                { $$ = ast_list_of(p, $1); }
+| parameter_list ',' parameter             { $$ = ast_list_add(p, $1, $3); }
 
 parameter:
   name                                     { $$ = NODE(PARAMETER, @$, $1, 1, NULL); }
@@ -142,11 +142,11 @@ parameter:
 /* ---- Neurons */
 
 neuron_items:
-  %empty                                   { $$ = list_new(p); }
-| neuron_items neuron_item SEPARATOR       { $$ = list_join(p, $1, $2); }
+  %empty                                   { $$ = ast_list_new(p); }
+| neuron_items neuron_item SEPARATOR       { $$ = ast_list_join(p, $1, $2); }
 | neuron_items error SEPARATOR             { $$ = $1; yyerrok; }
 
-neuron_item: states | inputs | neuron_plain { $$ = list_of(p, $1); }
+neuron_item: states | inputs | neuron_plain { $$ = ast_list_of(p, $1); }
 
 neuron_plain:
   parameter_item
@@ -168,8 +168,8 @@ parameter_item:
 states: STATE state_list                   { $$ = $2; }
 
 state_list:
-  state                                    { $$ = list_of(p, $1); }
-| state_list ',' state                     { $$ = list_add(p, $1, $3); }
+  state                                    { $$ = ast_list_of(p, $1); }
+| state_list ',' state                     { $$ = ast_list_add(p, $1, $3); }
 
 state:
   name '=' value                           { $$ = NODE(STATE, @$, $1, 1, $3); }
@@ -181,8 +181,8 @@ state:
 inputs: INPUT input_list                   { $$ = $2; }
 
 input_list:
-  input_one                                { $$ = list_of(p, $1); }
-| input_list ',' input_one                 { $$ = list_add(p, $1, $3); }
+  input_one                                { $$ = ast_list_of(p, $1); }
+| input_list ',' input_one                 { $$ = ast_list_add(p, $1, $3); }
 
 input_one:
   name                                     { $$ = NODE(INPUT, @$, $1, 1, NULL); }
@@ -217,18 +217,18 @@ on:
 period: PRESENTATION | EPOCH
 
 assignments:
-  %empty                                   { $$ = list_new(p); }
-| assignments assignment SEPARATOR         { $$ = list_add(p, $1, $2); }
+  %empty                                   { $$ = ast_list_new(p); }
+| assignments assignment SEPARATOR         { $$ = ast_list_add(p, $1, $2); }
 | assignments error SEPARATOR              { $$ = $1; yyerrok; }
 
 /* ---- Synapses and optimisers */
 
 synapse_items:
-  %empty                                   { $$ = list_new(p); }
-| synapse_items synapse_item SEPARATOR     { $$ = list_join(p, $1, $2); }
+  %empty                                   { $$ = ast_list_new(p); }
+| synapse_items synapse_item SEPARATOR     { $$ = ast_list_join(p, $1, $2); }
 | synapse_items error SEPARATOR            { $$ = $1; yyerrok; }
 
-synapse_item: states | synapse_plain       { $$ = list_of(p, $1); }
+synapse_item: states | synapse_plain       { $$ = ast_list_of(p, $1); }
 
 synapse_plain:
   parameter_item
@@ -250,8 +250,8 @@ weight:
     { $$ = ast_with_flags(ast_build(p, AST_WEIGHT, @$, $2, $8, 2, NODE_LIST(LIST, @4, NO_NAME, $4), $7), AST_DRAW); }
 
 weight_options:
-  %empty                                   { $$ = list_new(p); }
-| weight_options ',' weight_option         { $$ = list_add(p, $1, $3); }
+  %empty                                   { $$ = ast_list_new(p); }
+| weight_options ',' weight_option         { $$ = ast_list_add(p, $1, $3); }
 
 /* Options of a weight are words: `zero diagonal`, or a call: `sparse(p = 0.2)`. */
 weight_option:
@@ -266,8 +266,8 @@ plasticity:
 | PLASTICITY assignment rule_options       { $$ = ast_build(p, AST_PLASTICITY, @$, NO_NAME, $3, 1, $2); }
 
 rule_options:
-  %empty                                   { $$ = list_new(p); }
-| rule_options rule_option                 { $$ = list_add(p, $1, $2); }
+  %empty                                   { $$ = ast_list_new(p); }
+| rule_options rule_option                 { $$ = ast_list_add(p, $1, $2); }
 
 rule_option:
   FROM expression                          { $$ = NODE(FROM, @$, NO_NAME, 1, $2); }
@@ -278,21 +278,21 @@ rule_option:
     { $$ = NODE(CLAMP, ((Span){@2.source, @2.begin, @5.end}), NO_NAME, 2, $3, $5); }
 
 optimiser_items:
-  %empty                                   { $$ = list_new(p); }
-| optimiser_items optimiser_item SEPARATOR { $$ = list_join(p, $1, $2); }
+  %empty                                   { $$ = ast_list_new(p); }
+| optimiser_items optimiser_item SEPARATOR { $$ = ast_list_join(p, $1, $2); }
 | optimiser_items error SEPARATOR          { $$ = $1; yyerrok; }
 
 optimiser_item:
   states
-| let                                      { $$ = list_of(p, $1); }
-| assignment                               { $$ = list_of(p, $1); }
-| COUNT name                               { $$ = list_of(p, NODE0(COUNT, @$, $2)); }
+| let                                      { $$ = ast_list_of(p, $1); }
+| assignment                               { $$ = ast_list_of(p, $1); }
+| COUNT name                               { $$ = ast_list_of(p, NODE0(COUNT, @$, $2)); }
 
 /* ---- Networks */
 
 network_items:
-  %empty                                   { $$ = list_new(p); }
-| network_items network_item SEPARATOR     { $$ = list_join(p, $1, $2); }
+  %empty                                   { $$ = ast_list_new(p); }
+| network_items network_item SEPARATOR     { $$ = ast_list_join(p, $1, $2); }
 | network_items error SEPARATOR            { $$ = $1; yyerrok; }
 
 network_item:
@@ -307,22 +307,22 @@ network_item:
       $$ = $2;
       for (uint32_t i = 0; i < $$->count; i++) $$->items[i]->kind = AST_LABEL;
     }
-| network_plain                            { $$ = list_of(p, $1); }
-| PHASE name '{' phase_items '}'           { $$ = list_of(p, NODE_LIST(PHASE, @$, $2, $4)); }
-| PHASE error '{' { yyerrok; } phase_items '}' { $$ = list_new(p); }
+| network_plain                            { $$ = ast_list_of(p, $1); }
+| PHASE name '{' phase_items '}'           { $$ = ast_list_of(p, NODE_LIST(PHASE, @$, $2, $4)); }
+| PHASE error '{' { yyerrok; } phase_items '}' { $$ = ast_list_new(p); }
 
 phase_items:
-  %empty                                   { $$ = list_new(p); }
-| phase_items phase_item SEPARATOR         { $$ = list_join(p, $1, $2); }
+  %empty                                   { $$ = ast_list_new(p); }
+| phase_items phase_item SEPARATOR         { $$ = ast_list_join(p, $1, $2); }
 | phase_items error SEPARATOR              { $$ = $1; yyerrok; }
 
 phase_item:
-  network_plain                            { $$ = list_of(p, $1); }
-| ENERGY value                             { $$ = list_of(p, NODE(ENERGY, @$, NO_NAME, 1, $2)); }
+  network_plain                            { $$ = ast_list_of(p, $1); }
+| ENERGY value                             { $$ = ast_list_of(p, NODE(ENERGY, @$, NO_NAME, 1, $2)); }
 
 external_list:
-  external                                 { $$ = list_of(p, $1); }
-| external_list ',' external               { $$ = list_add(p, $1, $3); }
+  external                                 { $$ = ast_list_of(p, $1); }
+| external_list ',' external               { $$ = ast_list_add(p, $1, $3); }
 
 external: name '[' sizes ']'               { $$ = NODE(TARGET, @$, $1, 1, ast_sizes(p, @3, $3)); }
 
@@ -383,14 +383,14 @@ learn:
 by_optimiser: BY call                      { $$ = $2; }
 
 targets:
-  target                                   { $$ = list_of(p, $1); }
-| targets ',' target                       { $$ = list_add(p, $1, $3); }
+  target                                   { $$ = ast_list_of(p, $1); }
+| targets ',' target                       { $$ = ast_list_add(p, $1, $3); }
 
 /* ---- Experiments */
 
 experiment_items:
-  %empty                                   { $$ = list_new(p); }
-| experiment_items experiment_item SEPARATOR { $$ = list_add(p, $1, $2); }
+  %empty                                   { $$ = ast_list_new(p); }
+| experiment_items experiment_item SEPARATOR { $$ = ast_list_add(p, $1, $2); }
 | experiment_items error SEPARATOR         { $$ = $1; yyerrok; }
 
 experiment_item:
@@ -411,11 +411,11 @@ experiment_item:
 data: DATA name '=' value                  { $$ = NODE(DATA, @$, $2, 1, $4); }
 
 present: PRESENT bindings presented_for
-    { $$ = NODE_LIST(PRESENT, @$, NO_NAME, list_add(p, $2, $3)); }
+    { $$ = NODE_LIST(PRESENT, @$, NO_NAME, ast_list_add(p, $2, $3)); }
 
 bindings:
-  binding                                  { $$ = list_of(p, $1); }
-| bindings ',' binding                     { $$ = list_add(p, $1, $3); }
+  binding                                  { $$ = ast_list_of(p, $1); }
+| bindings ',' binding                     { $$ = ast_list_add(p, $1, $3); }
 
 binding: name '=' value                    { $$ = NODE(ARGUMENT, @$, $1, 1, $3); }
 
@@ -440,8 +440,8 @@ record:
     { $$ = ast_with_flags(NODE(RECORD, @$, NO_NAME, 2, NODE_LIST(LIST, @2, NO_NAME, $2), $4.value), $4.flags); }
 
 records:
-  expression                               { $$ = list_of(p, $1); }
-| records ',' expression                   { $$ = list_add(p, $1, $3); }
+  expression                               { $$ = ast_list_of(p, $1); }
+| records ',' expression                   { $$ = ast_list_add(p, $1, $3); }
 
 amount:
   expression
@@ -468,12 +468,12 @@ call:
 | name arguments                           { $$ = ast_build(p, AST_CALL, @$, NO_NAME, $2, 1, name_node(p, $1)); }
 
 arguments:
-  '(' ')'                                  { $$ = list_new(p); }
+  '(' ')'                                  { $$ = ast_list_new(p); }
 | '(' argument_list ')'                    { $$ = $2; }
 
 argument_list:
-  argument                                 { $$ = list_of(p, $1); }
-| argument_list ',' argument               { $$ = list_add(p, $1, $3); }
+  argument                                 { $$ = ast_list_of(p, $1); }
+| argument_list ',' argument               { $$ = ast_list_add(p, $1, $3); }
 
 argument:
   value
@@ -482,8 +482,8 @@ argument:
 | name '~' value                           { $$ = ast_with_flags(NODE(ARGUMENT, @$, $1, 1, $3), AST_DRAW); }
 
 values:
-  operand_list                             { $$ = list_of(p, $1); }
-| values ',' operand_list                  { $$ = list_add(p, $1, $3); }
+  operand_list                             { $$ = ast_list_of(p, $1); }
+| values ',' operand_list                  { $$ = ast_list_add(p, $1, $3); }
 
 operand_list: value | range
 
@@ -548,12 +548,12 @@ static int yyreport_syntax_error(const yypcontext_t *context, Parser *p) {
     yysymbol_kind_t kinds[YYNTOKENS];
     const char *names[YYNTOKENS];
     int count = 0;
-    if (p->syntax_errors++ < 100) { /* no more are kept, and to look for what was expected takes time */
+    if (p->syntax_errors++ < SYNTAX_ERROR_LIMIT) { /* no more are kept */
         count = yypcontext_expected_tokens(context, kinds, YYNTOKENS);
         if (count < 0) return count;
     }
     for (int i = 0; i < count; i++) names[i] = yysymbol_name(kinds[i]);
     report_unexpected(p, *yypcontext_location(context), p->previous, (Expected){names, count});
-    begin_recovery(p);
+    tokens_begin_recovery(p);
     return 0;
 }

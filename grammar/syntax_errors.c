@@ -1,6 +1,6 @@
 // Says in the author's words what the grammar refused: what stands there, what could stand there, and a suggestion.
-#include "syntax.h"
 #include "parser.h"
+#include "syntax.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -84,8 +84,10 @@ static Atom statement_phrase(Parser *p, Set *set, int opener) {
     const char *first[4];
     int count = 0, kept = 0;
     for (int i = 0; i < set->count; i++) {
-        if (!is_statement_name(set->names[i])) set->names[kept++] = set->names[i];
-        else if (count < 4 && strcmp(set->names[i], "param") != 0) first[count++] = set->names[i];
+        if (!is_statement_name(set->names[i]))
+            set->names[kept++] = set->names[i];
+        else if (count < 4 && strcmp(set->names[i], "param") != 0)
+            first[count++] = set->names[i];
     }
     set->count = kept;
     strike(set, (const char *const[]){"a name", "`clamp`", "`batch`", "`shuffle`", "`exponential`", "d(…)", "'}'",
@@ -121,11 +123,12 @@ static int rank(const char *name) {
     return is_phrase(name) ? 3 : 1;
 }
 
-static const char *const operand_names[] = {"a name", "a number", "a text in quotes", "'('", "'['", "'-'", "not",
-                                            "`clamp`", "`batch`", "`shuffle`", "`exponential`", NULL};
+static const char *const operand_names[] = {"a name",        "a number", "a text in quotes", "'('",     "'['",
+                                            "'-'",           "not",      "`clamp`",          "`batch`", "`shuffle`",
+                                            "`exponential`", NULL};
 static const char *const contextual_names[] = {"`clamp`", "`batch`", "`shuffle`", "`exponential`", NULL};
-static const char *const operator_names[] = {"'+'", "'-'", "'*'", "'/'", "'@'", "'^'", "'<'", "'>'", "==", "!=", "<=",
-                                             ">=",  "and", "or",  "'.'", "'['", "'('", NULL};
+static const char *const operator_names[] = {"'+'", "'-'", "'*'", "'/'", "'@'", "'^'", "'<'", "'>'", "==",
+                                             "!=",  "<=",  ">=",  "and", "or",  "'.'", "'['", "'('", NULL};
 
 static Atom expected_text(Parser *p, Expected expected) {
     Set set = {.count = 0};
@@ -180,24 +183,19 @@ static Atom nearest_word(Parser *p, Atom found, Expected expected) {
     return diag_nearest(found, words, count);
 }
 
-static bool is_option(const char *word, size_t length) {
-    static const char *const options[] = {"clamp", "batch", "shuffle", "exponential"};
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
-        if (strlen(options[i]) == length && memcmp(options[i], word, length) == 0) return true;
-    return false;
-}
-
 static bool help_with_word(Parser *p, Span span, Expected expected) {
     size_t length = span.end - span.begin;
     const char *word = p->text + span.begin;
     Atom nearest = nearest_word(p, arena_atom(p->arena, word, length), expected);
-    bool after_operand = ends_operand(p->before_previous);
-    if (nearest) diag_help(p->diags, "did you mean `%s`?", nearest);
-    else if (is_option(word, length) && expects(expected, "','"))
+    bool after_operand = token_ends_operand(p->before_previous);
+    if (nearest)
+        diag_help(p->diags, "did you mean `%s`?", nearest);
+    else if (option_keyword(word, length) && expects(expected, "','"))
         diag_help(p->diags, "write a `,` before `%.*s`", (int)length, word);
     else if (statement_keyword(word, length) && (after_operand || p->before_previous == '}'))
         diag_help(p->diags, "begin a new line before `%.*s`", (int)length, word);
-    else return false;
+    else
+        return false;
     return true;
 }
 
@@ -209,19 +207,28 @@ static bool is_comparison(int token) {
 static bool help_with_sign(Parser *p, int token, Expected expected) {
     const char *help = NULL;
     int before = p->before_previous;
-    if (token == TOK_EQUAL && expects(expected, "'='")) help = "a value is given with `=`; `==` compares";
-    else if (token == '=' && expects(expected, "==")) help = "`==` compares; `=` gives a value to a name";
-    else if (token == '=' && expects(expected, "<-")) help = "write `let u = …` for a value, `state u = …` for a "
-                                                            "variable, `u <- …` for an assignment in every step";
-    else if (token == '=' && expects(expected, "a number")) help = "what belongs here is written without `=`";
-    else if (token == TOK_ASSIGN && expects(expected, "'<'")) help = "to compare with a negative number, write `< -`";
-    else if (token == TOK_ASSIGN && expects(expected, "'='")) help = "here a value is given with `=`";
+    if (token == TOK_EQUAL && expects(expected, "'='"))
+        help = "a value is given with `=`; `==` compares";
+    else if (token == '=' && expects(expected, "=="))
+        help = "`==` compares; `=` gives a value to a name";
+    else if (token == '=' && expects(expected, "<-"))
+        help = "write `let u = …` for a value, `state u = …` for a "
+               "variable, `u <- …` for an assignment in every step";
+    else if (token == '=' && expects(expected, "a number"))
+        help = "what belongs here is written without `=`";
+    else if (token == TOK_ASSIGN && expects(expected, "'<'"))
+        help = "to compare with a negative number, write `< -`";
+    else if (token == TOK_ASSIGN && expects(expected, "'='"))
+        help = "here a value is given with `=`";
     else if (is_comparison(token) && expects(expected, "'*'"))
         help = "comparisons do not chain: write `a < b and b < c`";
-    else if (token == '*' && before == '*') help = "a power is written `^`";
-    else if (token == '/' && before == '/') help = "a comment begins with `#`";
-    else if (token == '>' && before == '-') help = "an arrow is written `->`, without a blank";
-    else if (is_operator(token) && before == TOK_SEPARATOR)
+    else if (token == '*' && before == '*')
+        help = "a power is written `^`";
+    else if (token == '/' && before == '/')
+        help = "a comment begins with `#`";
+    else if (token == '>' && before == '-')
+        help = "an arrow is written `->`, without a blank";
+    else if (token_is_operator(token) && before == TOK_SEPARATOR)
         help = "a line that goes on is broken after an operator, not before it";
     if (help) diag_help(p->diags, "%s", help);
     return help != NULL;
@@ -229,11 +236,12 @@ static bool help_with_sign(Parser *p, int token, Expected expected) {
 
 static void help_with_juxtaposition(Parser *p, int token, Expected expected) {
     bool operand = token == TOK_NAME || token == TOK_NUMBER || token == TOK_STRING;
-    if (!operand || !ends_operand(p->before_previous)) return;
+    if (!operand || !token_ends_operand(p->before_previous)) return;
     const Bracket *open = open_bracket_before(p, p->previous_end);
     if (expects(expected, "','") && open && open->kind != '{')
         diag_help(p->diags, "separate arguments with `,` and factors with `*`");
-    else if (expects(expected, "'*'")) diag_help(p->diags, "write `*` between factors, and each statement on its own line");
+    else if (expects(expected, "'*'"))
+        diag_help(p->diags, "write `*` between factors, and each statement on its own line");
 }
 
 static void help_with_place(Parser *p, Span span, Expected expected) {
@@ -276,10 +284,11 @@ typedef struct Replacement {
 } Replacement;
 
 static const Replacement replacements[] = {
-    {"&", "and"}, {"|", "or"},  {"!", "not"},   {"'", "\""},  {"`", "\""},  {"“", "\""},  {"”", "\""}, {"„", "\""},
-    {"×", "*"},   {"·", "*"},   {"∙", "*"},     {"÷", "/"},   {"−", "-"},   {"–", "-"},   {"—", "-"},  {"≤", "<="},
-    {"≥", ">="},  {"≠", "!="},  {"→", "->"},    {"←", "<-"},  {"µ", "u"},   {"μ", "u"},   {"Ω", "Ohm"}, {"τ", "tau"},
-    {"β", "beta"}, {"γ", "gamma"}, {"φ", "phi"}, {"²", "^2"}, {"³", "^3"},  {"½", "1/2"}, {"…", ".."}, {"\xC2\xA0", " "}};
+    {"&", "and"}, {"|", "or"},  {"!", "not"}, {"'", "\""},      {"`", "\""},    {"“", "\""},  {"”", "\""},
+    {"„", "\""},  {"×", "*"},   {"·", "*"},   {"∙", "*"},       {"÷", "/"},     {"−", "-"},   {"–", "-"},
+    {"—", "-"},   {"≤", "<="},  {"≥", ">="},  {"≠", "!="},      {"→", "->"},    {"←", "<-"},  {"µ", "u"},
+    {"μ", "u"},   {"Ω", "Ohm"}, {"τ", "tau"}, {"β", "beta"},    {"γ", "gamma"}, {"φ", "phi"}, {"²", "^2"},
+    {"³", "^3"},  {"½", "1/2"}, {"…", ".."},  {"\xC2\xA0", " "}};
 
 static const char *replacement_for(const char *text, size_t length) {
     for (size_t i = 0; i < sizeof replacements / sizeof *replacements; i++)
@@ -293,19 +302,25 @@ void report_character(Parser *p, Token token) {
     int length = (int)(token.end - token.begin);
     unsigned char first = (unsigned char)*text;
     Span span = parser_span(p, token.begin, token.end);
-    if (first < 0x20 || first == 0x7F) diag_report(p->diags, DIAG_E0101, span, "control character 0x%02X", first);
-    else diag_report(p->diags, DIAG_E0101, span, "the character `%.*s` has no meaning here", length, text);
+    if (first < 0x20 || first == 0x7F)
+        diag_report(p->diags, DIAG_E0101, span, "control character 0x%02X", first);
+    else
+        diag_report(p->diags, DIAG_E0101, span, "the character `%.*s` has no meaning here", length, text);
     const char *meant = replacement_for(text, (size_t)length);
-    if (meant && strcmp(meant, " ") == 0) diag_help(p->diags, "this is a no-break space: write an ordinary blank");
-    else if (meant && *meant == '"') diag_help(p->diags, "a text stands between straight double quotes");
-    else if (meant) diag_help(p->diags, "write `%s`", meant);
-    else if (first >= 0x80) diag_help(p->diags, "names are written with the letters a to z, digits and `_`");
+    if (meant && strcmp(meant, " ") == 0)
+        diag_help(p->diags, "this is a no-break space: write an ordinary blank");
+    else if (meant && *meant == '"')
+        diag_help(p->diags, "a text stands between straight double quotes");
+    else if (meant)
+        diag_help(p->diags, "write `%s`", meant);
+    else if (first >= 0x80)
+        diag_help(p->diags, "names are written with the letters a to z, digits and `_`");
 }
 
 static Atom nearest_unit(Parser *p, const char *text, size_t length) {
-    static const char *const units[] = {"ms", "us", "ns", "mV", "uV", "mA", "uA", "nA", "pA", "mS", "uS", "nS", "pS",
-                                        "mF", "uF", "nF", "pF", "Ohm", "kOhm", "MOhm", "GOhm", "Hz", "kHz", "steps",
-                                        "epochs"};
+    static const char *const units[] = {"ms",   "us",   "ns",   "mV", "uV",  "mA",    "uA",    "nA", "pA",
+                                        "mS",   "uS",   "nS",   "pS", "mF",  "uF",    "nF",    "pF", "Ohm",
+                                        "kOhm", "MOhm", "GOhm", "Hz", "kHz", "steps", "epochs"};
     Atom words[sizeof units / sizeof *units];
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) words[i] = arena_atom_z(p->arena, units[i]);
     return diag_nearest(arena_atom(p->arena, text, length), words, sizeof units / sizeof *units);
@@ -316,15 +331,22 @@ void report_number(Parser *p, Token token) {
     size_t length = token.end - token.begin;
     diag_report(p->diags, DIAG_E0104, parser_span(p, token.begin, token.end), "`%s` is not a number",
                 excerpt(p, token.begin, token.end));
-    uint32_t number = number_length(p->text, token.end, token.begin);
+    uint32_t number = literal_number_length(p->text, token.end, token.begin);
     const char *rest = text + number;
     size_t rest_length = length - number;
     Atom unit = rest_length ? nearest_unit(p, rest, rest_length) : NULL;
-    if (text[length - 1] == '.') diag_help(p->diags, "write a digit after the point: `%.*s.0`", (int)number, text);
-    else if (*text == '.') diag_help(p->diags, "write a digit before the point: `0%s`", excerpt(p, token.begin, token.end));
-    else if (*rest == 'e' || *rest == 'E') diag_help(p->diags, "digits follow the `e` of a power of ten: `1e-3`");
-    else if (*text == '0' && (*rest == 'x' || *rest == 'X')) diag_help(p->diags, "numbers are written in decimal");
-    else if (*rest == '_') diag_help(p->diags, "digits are written without separators");
-    else if (unit) diag_help(p->diags, "did you mean the unit `%s`?", unit);
-    else diag_help(p->diags, "a name begins with a letter; between factors stands `*`");
+    if (text[length - 1] == '.')
+        diag_help(p->diags, "write a digit after the point: `%.*s.0`", (int)number, text);
+    else if (*text == '.')
+        diag_help(p->diags, "write a digit before the point: `0%s`", excerpt(p, token.begin, token.end));
+    else if (*rest == 'e' || *rest == 'E')
+        diag_help(p->diags, "digits follow the `e` of a power of ten: `1e-3`");
+    else if (*text == '0' && (*rest == 'x' || *rest == 'X'))
+        diag_help(p->diags, "numbers are written in decimal");
+    else if (*rest == '_')
+        diag_help(p->diags, "digits are written without separators");
+    else if (unit)
+        diag_help(p->diags, "did you mean the unit `%s`?", unit);
+    else
+        diag_help(p->diags, "a name begins with a letter; between factors stands `*`");
 }

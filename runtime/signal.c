@@ -28,25 +28,25 @@ struct Signal {
 
 static PeriodicShift periodic(const Signal *signal, double from) {
     const Model *model = signal->plan.model;
-    PeriodicShift time = {.period = argument_time(model, signal->source, "period", 0, 1), .shift = from};
-    if (argument_word_is(argument_find(signal->source, "shift", 3), "random"))
+    PeriodicShift time = {.period = argument_time(model, signal->source, "period", 1), .shift = from};
+    if (argument_word_is(argument_find(signal->source, "shift"), "random"))
         time.random_shift = true;
     else
-        time.shift += argument_time(model, signal->source, "shift", 3, 0);
+        time.shift += argument_time(model, signal->source, "shift", 0);
     return time;
 }
 
 static bool make_square(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream, double *out,
                         Text *error) {
-    SquareWave wave = {periodic(signal, from), argument_number(signal->source, "low", 1, -1),
-                       argument_number(signal->source, "high", 2, 1)};
+    SquareWave wave = {periodic(signal, from), argument_number(signal->source, "low", -1),
+                       argument_number(signal->source, "high", 1)};
     return generate_square_wave(grid, &wave, stream, out, error);
 }
 
 static bool make_sawtooth(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream,
                           double *out, Text *error) {
-    Sawtooth wave = {periodic(signal, from), argument_number(signal->source, "low", 1, -1),
-                     argument_number(signal->source, "high", 2, 1)};
+    Sawtooth wave = {periodic(signal, from), argument_number(signal->source, "low", -1),
+                     argument_number(signal->source, "high", 1)};
     return generate_sawtooth(grid, &wave, stream, out, error);
 }
 
@@ -56,28 +56,25 @@ static double element_of(const Argument *argument, uint32_t k, double otherwise)
     return argument->list ? (k < argument->list_count ? argument->list[k] : otherwise) : argument->number;
 }
 
-// sines(period = [..]) or sines(frequency = [..]), amplitude, phase (radians, or `random`), offset.
+// Frequencies count periods per unit of time; phases are in radians, or `random`.
 static bool make_sines(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream, double *out,
                        Text *error) {
     enum { MOST = 256 };
     double frequency[MOST], amplitude[MOST], phase[MOST];
     const DataSource *source = signal->source;
-    const Argument *period = argument_find(source, "period", 0), *rate = argument_find(source, "frequency", ARGUMENT_NAMED);
-    const Argument *leading = rate ? rate : period, *phases = argument_find(source, "phase", 2);
-    if (!leading) return source_fails(signal->plan.model, source, error, "expected period = … or frequency = …");
-    uint32_t count = leading->list ? leading->list_count : 1;
+    const Argument *rates = argument_find(source, "frequencies"), *phases = argument_find(source, "phases");
+    if (!rates) return source_fails(signal->plan.model, source, error, "expected frequencies = …");
+    uint32_t count = rates->list ? rates->list_count : 1;
     if (count > MOST) return source_fails(signal->plan.model, source, error, "more than 256 components");
     const double two_pi = 6.283185307179586;
     bool random = argument_word_is(phases, "random");
     for (uint32_t k = 0; k < count; k++) {
-        double per_time = rate ? element_of(rate, k, 1) : 1 / element_of(period, k, 1);
-        if (!rate && period->unit.steps) per_time /= signal->plan.model->dt;
-        frequency[k] = two_pi * per_time;
-        amplitude[k] = element_of(argument_find(source, "amplitude", 1), k, 1);
-        double turns = per_time * from; // whole turns are left out: the rest keeps its digits
-        phase[k] = two_pi * (turns - floor(turns)) + (random ? 0 : element_of(phases, k, 0));
+        double rate = element_of(rates, k, 1), turns = rate * from;
+        frequency[k] = two_pi * rate;
+        amplitude[k] = element_of(argument_find(source, "amplitudes"), k, 1);
+        phase[k] = two_pi * (turns - floor(turns)) + (random ? 0 : element_of(phases, k, 0)); // whole turns cost digits
     }
-    SineMixture sines = {(int)count, frequency, amplitude, phase, random, argument_number(source, "offset", 3, 0)};
+    SineMixture sines = {(int)count, frequency, amplitude, phase, random, 0};
     return generate_sine_mixture(grid, &sines, stream, out, error);
 }
 
@@ -85,12 +82,9 @@ static bool make_steps(const Signal *signal, const SignalGrid *grid, double from
                        Text *error) {
     (void)from;
     const DataSource *source = signal->source;
-    const Argument *levels = argument_find(source, "levels", 1);
-    StepTrain train = {.hold = argument_time(signal->plan.model, source, "hold", 0, 1),
-                       .count = levels && levels->list ? (int)levels->list_count : 0,
-                       .levels = levels ? levels->list : NULL,
-                       .low = argument_number(source, "low", ARGUMENT_NAMED, 0),
-                       .high = argument_number(source, "high", ARGUMENT_NAMED, 1)};
+    StepTrain train = {.hold = argument_time(signal->plan.model, source, "hold", 1),
+                       .low = argument_number(source, "low", 0),
+                       .high = argument_number(source, "high", 1)};
     return generate_step_train(grid, &train, stream, out, error);
 }
 
@@ -98,9 +92,9 @@ static bool make_ou(const Signal *signal, const SignalGrid *grid, double from, c
                     Text *error) {
     (void)from;
     const DataSource *source = signal->source;
-    OrnsteinUhlenbeck process = {.tau = argument_time(signal->plan.model, source, "tau", 0, 1),
-                                 .mean = argument_number(source, "mean", 1, 0),
-                                 .sigma = argument_number(source, "sigma", 2, 1)};
+    OrnsteinUhlenbeck process = {.tau = argument_time(signal->plan.model, source, "tau", 1),
+                                 .mean = argument_number(source, "mean", 0),
+                                 .sigma = argument_number(source, "sigma", 1)};
     return generate_ornstein_uhlenbeck(grid, &process, stream, out, error);
 }
 
@@ -109,12 +103,8 @@ static bool make_mackey_glass(const Signal *signal, const SignalGrid *grid, doub
     (void)from;
     const DataSource *source = signal->source;
     MackeyGlass system = mackey_glass_default();
-    system.growth = argument_number(source, "growth", ARGUMENT_NAMED, system.growth);
-    system.decay = argument_number(source, "decay", ARGUMENT_NAMED, system.decay);
-    system.delay = argument_time(signal->plan.model, source, "delay", 0, system.delay);
-    system.step = argument_time(signal->plan.model, source, "step", ARGUMENT_NAMED, system.step);
-    system.power = (int)argument_number(source, "power", ARGUMENT_NAMED, system.power);
-    system.discard = argument_time(signal->plan.model, source, "discard", ARGUMENT_NAMED, system.discard);
+    system.delay = argument_time(signal->plan.model, source, "tau", system.delay);
+    system.discard = argument_time(signal->plan.model, source, "discard", system.discard);
     return generate_mackey_glass(grid, &system, stream, out, error);
 }
 
@@ -151,8 +141,8 @@ static bool file_fits(Signal *signal, const char *path, Text *error) {
 }
 
 static bool open_file(Signal *signal, Text *error) {
-    const Argument *path = argument_find(signal->source, "path", 0);
-    const Argument *columns = argument_find(signal->source, "columns", 1);
+    const Argument *path = argument_find(signal->source, "path");
+    const Argument *columns = argument_find(signal->source, "columns");
     const Model *model = signal->plan.model;
     if (!path || !path->word) return source_fails(model, signal->source, error, "expected the name of a file in quotes");
     Table *table = &signal->table;
@@ -251,7 +241,7 @@ static bool make_whole(Signal *signal, Text *error) {
 
 static bool open_filter(Signal *signal, Text *error) {
     const DataSource *source = signal->source;
-    const Argument *inner = argument_find(source, "source", 0), *sigma = argument_find(source, "sigma", 1);
+    const Argument *inner = argument_find(source, "source"), *sigma = argument_find(source, "sigma");
     const Model *model = signal->plan.model;
     if (!inner || !inner->source || !sigma) return source_fails(model, source, error, "expected a signal and sigma = …");
     signal->sigma = sigma->unit.steps ? sigma->number : sigma->number / model->dt;
@@ -282,6 +272,9 @@ static bool open_signal(Signal *signal, Text *error) {
 Signal *signal_new(const DataSource *source, const SignalPlan *plan, Text *error) {
     Signal *signal = memory_resize(NULL, 1, sizeof *signal);
     *signal = (Signal){.source = source, .plan = *plan, .channels = plan->channels};
+    const Experiment *experiment = plan->model->experiment; // a data set inside of another is the same one everywhere
+    for (uint32_t i = 0; i < experiment->data.count; i++)
+        if (experiment->data.items[i].source == source) signal->plan.name = experiment->data.items[i].name;
     if (open_signal(signal, error)) return signal;
     signal_free(signal);
     return NULL;

@@ -8,22 +8,19 @@
 
 // ---- Arguments -------------------------------------------------------------------------------------------------------
 
-const Argument *argument_find(const DataSource *source, const char *name, uint32_t position) {
-    uint32_t positional = 0;
-    for (uint32_t i = 0; i < source->arguments.count; i++) {
-        const Argument *argument = &source->arguments.items[i];
-        if (argument->name ? strcmp(argument->name, name) == 0 : positional++ == position) return argument;
-    }
+const Argument *argument_find(const DataSource *source, const char *name) {
+    for (uint32_t i = 0; i < source->arguments.count; i++)
+        if (strcmp(source->arguments.items[i].name, name) == 0) return &source->arguments.items[i];
     return NULL;
 }
 
-double argument_number(const DataSource *source, const char *name, uint32_t position, double otherwise) {
-    const Argument *argument = argument_find(source, name, position);
+double argument_number(const DataSource *source, const char *name, double otherwise) {
+    const Argument *argument = argument_find(source, name);
     return argument ? argument->number : otherwise;
 }
 
-double argument_time(const Model *model, const DataSource *source, const char *name, uint32_t position, double otherwise) {
-    const Argument *argument = argument_find(source, name, position);
+double argument_time(const Model *model, const DataSource *source, const char *name, double otherwise) {
+    const Argument *argument = argument_find(source, name);
     if (!argument) return otherwise;
     return argument->unit.steps ? argument->number * model->dt : argument->number;
 }
@@ -86,9 +83,9 @@ static void samples_from_tables(SampleSet *set, const Table *x, const Table *y) 
 // One generation makes both splits, so it is kept for the other one. The default seed is fixed: a data set does not
 // change with the seed of a run.
 static bool open_mnist1d(const Model *model, const DataSource *source, SourceCache *cache, SampleSet *set, Text *error) {
-    int64_t length = (int64_t)argument_number(source, "length", 1, 40);
-    uint64_t seed = (uint64_t)argument_number(source, "seed", 2, 42);
-    const Argument *split = argument_find(source, "split", 0);
+    int64_t length = (int64_t)argument_number(source, "length", 40);
+    uint64_t seed = (uint64_t)argument_number(source, "seed", 42);
+    const Argument *split = argument_find(source, "split");
     bool train = argument_word_is(split, "train");
     if (!train && !argument_word_is(split, "test"))
         return source_fails(model, source, error, "expected split = train or split = test");
@@ -104,25 +101,25 @@ static bool open_mnist1d(const Model *model, const DataSource *source, SourceCac
 }
 
 static bool open_classes(const Model *model, const DataSource *source, SampleSet *set, Text *error) {
-    const Argument *classes = argument_find(source, "classes", 1);
+    const Argument *classes = argument_find(source, "labels");
     if (!classes || !classes->word) return true;
     if (!source_load(model, source, classes->word, &set->own_classes, error)) return false;
     if (table_count(&set->own_classes) == set->own_values.shape[0]) return true;
     Text sentence = {0};
     text_addf(&sentence, "%lld samples in `%s`, but %lld classes in `%s`", (long long)set->own_values.shape[0],
-              argument_find(source, "path", 0)->word, (long long)table_count(&set->own_classes), classes->word);
+              argument_find(source, "values")->word, (long long)table_count(&set->own_classes), classes->word);
     source_fails(model, source, error, text_z(&sentence));
     text_free(&sentence);
     return false;
 }
 
 static bool open_files(const Model *model, const DataSource *source, SampleSet *set, Text *error) {
-    const Argument *path = argument_find(source, "path", 0);
+    const Argument *path = argument_find(source, "values");
     if (!path || !path->word) return source_fails(model, source, error, "expected the name of a file in quotes");
     if (!source_load(model, source, path->word, &set->own_values, error)) return false;
     if (set->own_values.rank < 1) return source_fails(model, source, error, "the file holds one number and no samples");
     if (!open_classes(model, source, set, error)) return false;
-    double scale = argument_number(source, "scale", 2, source->kind == DATA_IDX ? 1.0 / 255 : 1);
+    double scale = argument_number(source, "scale", 1);
     for (int64_t i = 0, n = table_count(&set->own_values); scale != 1 && i < n; i++) set->own_values.data[i] *= scale;
     samples_from_tables(set, &set->own_values, &set->own_classes);
     return true;
@@ -133,7 +130,6 @@ bool samples_open(const Model *model, const DataSource *source, SourceCache *cac
     bool fine;
     switch (source->kind) {
     case DATA_MNIST1D: fine = open_mnist1d(model, source, cache, set, error); break;
-    case DATA_FILE:
     case DATA_IDX: fine = open_files(model, source, set, error); break;
     default: fine = source_fails(model, source, error, "a signal over time where a set of samples is needed"); break;
     }

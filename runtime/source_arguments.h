@@ -4,13 +4,11 @@
 
 #include "source.h"
 
-// By name, or the position-th of those without one; NULL when it was not given.
-const Argument *argument_find(const DataSource *source, const char *name, uint32_t position);
-enum { ARGUMENT_NAMED = 1000 }; // a position for arguments that must be named
-
-double argument_number(const DataSource *source, const char *name, uint32_t position, double otherwise);
+// NULL when it was not given. Every argument has a name: resolve has named the positional ones.
+const Argument *argument_find(const DataSource *source, const char *name);
+double argument_number(const DataSource *source, const char *name, double otherwise);
 // A time in the unit of dt, whether it was written as a time or in steps.
-double argument_time(const Model *model, const DataSource *source, const char *name, uint32_t position, double otherwise);
+double argument_time(const Model *model, const DataSource *source, const char *name, double otherwise);
 bool argument_word_is(const Argument *argument, const char *word);
 
 // Adds "file:line:column: generator: sentence"; returns false.

@@ -16,6 +16,8 @@ typedef struct Leaf {
     Atom label;        // tau_r; distinguishes leaves in names
 } Leaf;
 
+enum { EXPR_MAX_OUTPUTS = 8 }; // of one neuron
+
 // How one output answers to one lookahead: its gate is d output / d leaf.
 typedef struct Gate {
     uint32_t output, leaf;
@@ -23,6 +25,13 @@ typedef struct Gate {
     bool trivial;  // the output is the lookahead itself: no gate, no register
     Symbol symbol; // h.r_gate
 } Gate;
+
+// What reaches an output from all its readers: the sum of their downward errors and of -dC/d(output), before the gate.
+typedef struct OutputError {
+    uint32_t output;
+    Symbol symbol; // h.r_error
+    Expr cost;     // dC/d(output) at the population's own index, over messages; 0 (the handle) when no cost reads it
+} OutputError;
 
 // What flows into the error of one leaf from outside the neuron's own mismatch: g = -dE/dX.
 typedef struct ErrorInput {
@@ -39,14 +48,17 @@ typedef struct NeuronEquations {
     uint32_t state_number; // among the population's states
     Vec(Leaf) leaves;
     uint32_t solved;  // the leaf that carries the input
-    Symbol drive;     // h.I, ROLE_DRIVE
-    Expr mismatch;    // A = dE/dX of the solved leaf, over leaf symbols and the drive
+    Expr value[EXPR_MAX_OUTPUTS]; // per output: its value over leaf symbols
+    Expr energy;      // over leaf symbols and drives
+    Expr mismatch;    // A = dE/dX of the solved leaf, over leaf symbols and drives
     Expr membrane;    // p, the solution of A = gamma * error: the membrane relaxes to it with the solved tau
     Expr judged;      // p with A = error: what gradients are taken at (gamma enters the membrane only)
-    Expr drive_error; // -dE/d(drive) at `judged`: what a current sees; equals `error` for a quadratic mismatch
+    Vec(Expr) drive_errors; // per port: -dE/d(drive) at `judged`, what a current sees; `error` for 1/2*(X - I)^2
     Vec(Gate) gates;
+    Vec(OutputError) output_errors;
     Vec(ErrorInput) errors;
     Symbol error;     // h.error
+    Symbol rate;      // h.u_rate, du/dt
     bool has_error;   // false when nothing downstream reaches a cost: the error is zero and not computed
 } NeuronEquations;
 
@@ -63,16 +75,10 @@ typedef struct Gradient { // of one learned parameter
     Span span;
 } Gradient;
 
-typedef struct CostError { // dC/d(message) of an output that a cost reads
-    uint32_t population, output;
-    Expr value; // at the population's own index
-} CostError;
-
 typedef struct Equations {
     Model *model;
     Vec(NeuronEquations) neurons; // one per population that has an energy, in the model's order
     Vec(ConnectionEquations) connections;
-    Vec(CostError) costs;
     Vec(Gradient) gradients;
 } Equations;
 
@@ -93,6 +99,8 @@ const Principle *principle_find(PrincipleKind kind);
 Equations *equations_derive(Model *model);
 void equations_free(Equations *equations);
 void equations_dump(const Equations *equations, Text *out);
+// The total energy as one scalar, over lookaheads, drives and parameters: `--dump=energy`.
+void energy_dump(const Equations *equations, Text *out);
 
 // `lequel derive`: the derived system for readers, each term with the line of the energy it came from.
 void equations_print(const Equations *equations, ExprStyle style, Text *out);

@@ -139,6 +139,8 @@ static Expr derive_node(Derivation *d, Expr expr) {
     case EXPR_SUM: return derive_sum(d, node);
     case EXPR_MAXIMUM: return derive_maximum(d, expr, node);
     case EXPR_AHEAD:
+        if (d->leaf) return zero; // another lookahead, or one of the leaf itself: a variable of its own, held fixed
+        // fall through
     case EXPR_LOWPASS:
     case EXPR_DELAY: // linear in the signal; time constants are learned through the leaf's own rule (derive/)
         inner = derive(d, node.argument[0]);

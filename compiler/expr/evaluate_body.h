@@ -99,8 +99,7 @@ static NUMBER NAME(compute)(NAME(Walk) * walk, const Frame *frame, const ExprNod
     case EXPR_ACCESS: return NAME(access)(walk, frame, node);
     case EXPR_ADD:
     case EXPR_MUL: return NAME(fold)(walk, frame, node);
-    case EXPR_POWER:
-        return NAME(power)(NAME(value)(walk, frame, argument[0]), NAME(value)(walk, frame, argument[1]));
+    case EXPR_POWER: return NAME(power)(NAME(value)(walk, frame, argument[0]), NAME(value)(walk, frame, argument[1]));
     case EXPR_CALL: return NAME(call)(node->function, NAME(value)(walk, frame, argument[0]));
     case EXPR_MIN:
     case EXPR_MAX: return NAME(choose)(walk, frame, node);
@@ -143,8 +142,8 @@ static NUMBER NAME(value)(NAME(Walk) * walk, const Frame *frame, Expr expr) {
 
 NUMBER EVALUATE(const ExprStore *store, Expr expr, ELEMENT *element, void *context, int64_t *index_values,
                 int64_t batch) {
-    NAME(Walk) walk = {
-        .store = store, .element = element, .context = context, .index_values = index_values, .batch = batch};
+    NAME(Walk)
+    walk = {.store = store, .element = element, .context = context, .index_values = index_values, .batch = batch};
     const Frame outermost = {.stamp = 0};
     return NAME(value)(&walk, &outermost, expr);
 }

@@ -8,6 +8,7 @@
 
 typedef struct Node {
     ExprNode node;
+    bool has_delta;        // somewhere inside
     uint64_t free_indices; // bit (index % 64) set when that index may occur free: a quick "no"
     Span span;
 } Node;
@@ -153,7 +154,9 @@ static Expr intern(ExprStore *store, ExprNode node) {
     } else {
         node.argument = NULL;
     }
-    vec_push(&store->nodes, (Node){.node = node, .free_indices = free_indices(store, &node)});
+    bool has_delta = node.kind == EXPR_DELTA;
+    for (uint32_t i = 0; i < node.count; i++) has_delta |= store->nodes.items[node.argument[i]].has_delta;
+    vec_push(&store->nodes, (Node){.node = node, .has_delta = has_delta, .free_indices = free_indices(store, &node)});
     return store->table[slot] = store->nodes.count - 1;
 }
 
@@ -249,16 +252,34 @@ static Expr scale(ExprStore *store, double factor, Expr rest) { // rest has no c
     return result;
 }
 
+// -(a + b) becomes -a - b, exactly; other constants stay outside so that rounding is the user's.
+static Expr negate_sum(ExprStore *store, Expr sum) {
+    ExprNode node = expr_node(store, sum);
+    ExprList list = {0};
+    for (uint32_t i = 0; i < node.count; i++) vec_push(&list, expr_neg(store, node.argument[i]));
+    Expr result = expr_add_n(store, list.items, list.count);
+    vec_free(&list);
+    return result;
+}
+
 Expr expr_add_n(ExprStore *store, const Expr *terms, uint32_t count) {
     PartList parts = {0};
     double constant = 0;
     for (uint32_t i = 0; i < count; i++) gather_terms(store, &parts, &constant, terms[i]);
     part_merge(&parts);
     ExprList list = {0};
+    bool nested = false; // 3*(a + b) - 2*(a + b) leaves a sum, whose terms belong among the others
     if (constant != 0 || !parts.count) vec_push(&list, expr_const(store, constant));
-    for (uint32_t i = 0; i < parts.count; i++)
-        vec_push(&list, scale(store, parts.items[i].coefficient, parts.items[i].what));
-    Expr result = list.count == 1 ? list.items[0] : intern_kind(store, EXPR_ADD, list.items, list.count);
+    for (uint32_t i = 0; i < parts.count; i++) {
+        Part part = parts.items[i];
+        bool is_sum = expr_node(store, part.what).kind == EXPR_ADD && fabs(part.coefficient) == 1;
+        nested |= is_sum;
+        vec_push(&list, is_sum && part.coefficient < 0 ? negate_sum(store, part.what)
+                                                       : scale(store, part.coefficient, part.what));
+    }
+    Expr result = list.count == 1 ? list.items[0]
+                  : nested        ? expr_add_n(store, list.items, list.count)
+                                  : intern_kind(store, EXPR_ADD, list.items, list.count);
     vec_free(&list);
     vec_free(&parts);
     return result;
@@ -284,18 +305,15 @@ static void gather_factors(ExprStore *store, PartList *parts, double *constant, 
     }
 }
 
-static Expr raise(ExprStore *store, Part part) {
-    if (part.coefficient == 1) return part.what;
-    return intern_kind(store, EXPR_POWER, (Expr[]){part.what, expr_const(store, part.coefficient)}, 2);
-}
-
-// -(a + b) becomes -a - b, exactly; other constants stay outside so that rounding is the user's.
-static Expr negate_sum(ExprStore *store, Expr sum) {
-    ExprNode node = expr_node(store, sum);
-    ExprList list = {0};
-    for (uint32_t i = 0; i < node.count; i++) vec_push(&list, expr_neg(store, node.argument[i]));
-    Expr result = expr_add_n(store, list.items, list.count);
-    vec_free(&list);
+// (a*b)^0.5 * (a*b)^0.5 is a*b, whose factors belong among the others: then `again` is set.
+static Expr raise(ExprStore *store, Part part, bool *again) {
+    Expr result = expr_power(store, part.what, expr_const(store, part.coefficient));
+    ExprNode node = expr_node(store, result);
+    bool plain = part.coefficient != 1 && node.kind == EXPR_POWER && node.argument[0] == part.what;
+    double exponent;
+    if (part.coefficient == 1)
+        plain = node.kind != EXPR_MUL && !(node.kind == EXPR_POWER && expr_get_const(store, node.argument[1], &exponent));
+    *again |= !plain;
     return result;
 }
 
@@ -309,10 +327,16 @@ Expr expr_mul_n(ExprStore *store, const Expr *factors, uint32_t count) {
         result = expr_const(store, constant);
     } else {
         ExprList list = {0};
-        for (uint32_t i = 0; i < parts.count; i++) vec_push(&list, raise(store, parts.items[i]));
-        Expr rest = list.count == 1 ? list.items[0] : intern_kind(store, EXPR_MUL, list.items, list.count);
+        bool again = false;
+        for (uint32_t i = 0; i < parts.count; i++) vec_push(&list, raise(store, parts.items[i], &again));
+        if (again) vec_push(&list, expr_const(store, constant));
+        Expr rest = list.count == 1 ? list.items[0]
+                    : again         ? expr_mul_n(store, list.items, list.count)
+                                    : intern_kind(store, EXPR_MUL, list.items, list.count);
         vec_free(&list);
-        if (constant == -1 && expr_node(store, rest).kind == EXPR_ADD)
+        if (again)
+            result = rest;
+        else if (constant == -1 && expr_node(store, rest).kind == EXPR_ADD)
             result = negate_sum(store, rest);
         else
             result = scale(store, constant, rest);
@@ -406,12 +430,99 @@ static Expr delta_fixes(const ExprStore *store, Expr factor, Index index) {
     return 0;
 }
 
+// True when `term` is a product with a delta that fixes `index`, or such a delta itself.
 static bool has_fixing_delta(const ExprStore *store, Expr term, Index index) {
     ExprNode node = expr_node(store, term);
     if (node.kind == EXPR_MUL)
         for (uint32_t i = 0; i < node.count; i++)
             if (delta_fixes(store, node.argument[i], index)) return true;
     return delta_fixes(store, term, index) != 0;
+}
+
+// True when multiplying out would bring a delta that fixes `index` to the front: (u - s)*(delta(i, k) - a).
+static bool hides_delta(const ExprStore *store, Expr expr, Index index) {
+    if (!store->nodes.items[expr].has_delta || !expr_has_index(store, expr, index)) return false;
+    if (has_fixing_delta(store, expr, index)) return true;
+    ExprNode node = expr_node(store, expr);
+    if (node.kind != EXPR_ADD && node.kind != EXPR_MUL && node.kind != EXPR_SELECT && node.kind != EXPR_SUM) return false;
+    for (uint32_t i = node.kind == EXPR_SELECT; i < node.count; i++) // a condition stays where it is
+        if (hides_delta(store, node.argument[i], index)) return true;
+    return false;
+}
+
+static void multiply_out(ExprStore *store, Expr expr, Index index, ExprList *terms, ExprList *rest);
+
+// One factor is a sum with hidden deltas: the others multiply each of its delta terms, and what remains as a whole.
+static void multiply_out_product(ExprStore *store, ExprNode node, Index index, ExprList *terms, ExprList *rest) {
+    uint32_t at = 0;
+    while (!hides_delta(store, node.argument[at], index)) at++;
+    ExprList others = {0}, inner_terms = {0}, inner_rest = {0};
+    for (uint32_t i = 0; i < node.count; i++)
+        if (i != at) vec_push(&others, node.argument[i]);
+    Expr outside = expr_mul_n(store, others.items, others.count);
+    multiply_out(store, node.argument[at], index, &inner_terms, &inner_rest);
+    for (uint32_t i = 0; i < inner_terms.count; i++) vec_push(terms, expr_mul(store, outside, inner_terms.items[i]));
+    Expr remains = expr_mul(store, outside, expr_add_n(store, inner_rest.items, inner_rest.count));
+    if (inner_terms.count)
+        multiply_out(store, remains, index, terms, rest); // another factor may hide deltas too
+    else
+        vec_push(rest, remains); // a delta under a sum over the other side's index stays there
+    vec_free(&others);
+    vec_free(&inner_terms);
+    vec_free(&inner_rest);
+}
+
+// select(c, a, b) = select(c, a, 0) + select(c, 0, b), and so on for the terms of a and b that have deltas.
+static void multiply_out_branch(ExprStore *store, ExprNode node, uint32_t branch, Index index, ExprList *terms,
+                                ExprList *rest) {
+    ExprList inner_terms = {0}, inner_rest = {0};
+    Expr zero = expr_const(store, 0), condition = node.argument[0];
+    multiply_out(store, node.argument[branch], index, &inner_terms, &inner_rest);
+    vec_push(&inner_terms, expr_add_n(store, inner_rest.items, inner_rest.count));
+    for (uint32_t i = 0; i < inner_terms.count; i++) {
+        Expr term = inner_terms.items[i];
+        Expr chosen = branch == 1 ? expr_select(store, condition, term, zero) : expr_select(store, condition, zero, term);
+        if (has_fixing_delta(store, chosen, index))
+            vec_push(terms, chosen);
+        else
+            vec_push(rest, chosen);
+    }
+    vec_free(&inner_terms);
+    vec_free(&inner_rest);
+}
+
+static void multiply_out_sum(ExprStore *store, ExprNode node, Index index, ExprList *terms, ExprList *rest) {
+    ExprList inner_terms = {0}, inner_rest = {0};
+    multiply_out(store, node.argument[0], index, &inner_terms, &inner_rest);
+    vec_push(&inner_terms, expr_add_n(store, inner_rest.items, inner_rest.count));
+    for (uint32_t i = 0; i < inner_terms.count; i++) {
+        Expr sum = expr_sum(store, node.index, inner_terms.items[i]);
+        if (has_fixing_delta(store, sum, index))
+            vec_push(terms, sum);
+        else
+            vec_push(rest, sum);
+    }
+    vec_free(&inner_terms);
+    vec_free(&inner_rest);
+}
+
+// Splits `expr` into terms with a delta that fixes `index` as a factor, and the rest; their sum is `expr`.
+static void multiply_out(ExprStore *store, Expr expr, Index index, ExprList *terms, ExprList *rest) {
+    ExprNode node = expr_node(store, expr);
+    if (has_fixing_delta(store, expr, index)) {
+        vec_push(terms, expr);
+    } else if (!hides_delta(store, expr, index)) {
+        vec_push(rest, expr);
+    } else if (node.kind == EXPR_ADD) {
+        for (uint32_t i = 0; i < node.count; i++) multiply_out(store, node.argument[i], index, terms, rest);
+    } else if (node.kind == EXPR_MUL) {
+        multiply_out_product(store, node, index, terms, rest);
+    } else if (node.kind == EXPR_SELECT) {
+        multiply_out_branch(store, node, 1, index, terms, rest);
+        multiply_out_branch(store, node, 2, index, terms, rest);
+    } else {
+        multiply_out_sum(store, node, index, terms, rest);
+    }
 }
 
 // sum(index: product): factors free of the index come out, a delta picks one term.
@@ -470,7 +581,25 @@ static Expr sum_of_terms(ExprStore *store, Index index, ExprNode body) {
     return result;
 }
 
+static Expr sum_multiplied_out(ExprStore *store, Index index, Expr body) {
+    ExprList terms = {0}, rest = {0};
+    multiply_out(store, body, index, &terms, &rest);
+    Expr remains = expr_add_n(store, rest.items, rest.count), result = 0;
+    if (terms.count && !hides_delta(store, remains, index)) { // else a delta stays within
+        for (uint32_t i = 0; i < terms.count; i++) terms.items[i] = expr_sum(store, index, terms.items[i]);
+        vec_push(&terms, expr_sum(store, index, remains));
+        result = expr_add_n(store, terms.items, terms.count);
+    }
+    vec_free(&terms);
+    vec_free(&rest);
+    return result;
+}
+
 Expr expr_sum(ExprStore *store, Index index, Expr body) {
+    if (!has_fixing_delta(store, body, index) && hides_delta(store, body, index)) {
+        Expr result = sum_multiplied_out(store, index, body);
+        if (result) return result;
+    }
     ExprNode node = expr_node(store, body);
     if (node.kind == EXPR_MUL) return sum_of_product(store, index, node.argument, node.count);
     if (node.kind == EXPR_ADD) return sum_of_terms(store, index, node);
@@ -730,4 +859,20 @@ static Expr substitute(ExprStore *store, Expr expr, Index from, Expr to) {
 
 Expr expr_substitute_index(ExprStore *store, Expr expr, Expr from, Expr to) {
     return from == to ? expr : substitute(store, expr, expr_node(store, from).index, to);
+}
+
+typedef struct Renaming {
+    Symbol from, to;
+    ExprVersion from_version, to_version;
+} Renaming;
+
+static Expr rename_rule(ExprStore *store, Expr node, void *context) {
+    const Renaming *r = context;
+    ExprNode n = expr_node(store, node);
+    if (n.kind != EXPR_ACCESS || n.symbol != r->from || n.version != r->from_version) return node;
+    return expr_access(store, r->to, r->to_version, n.argument, n.count);
+}
+
+Expr expr_rename(ExprStore *store, Expr expr, Symbol from, ExprVersion from_version, Symbol to, ExprVersion to_version) {
+    return expr_rewrite(store, expr, rename_rule, &(Renaming){from, to, from_version, to_version});
 }

@@ -154,6 +154,8 @@ bool expr_reads(const ExprStore *store, Expr expr, Symbol symbol); // any versio
 typedef Expr ExprRule(ExprStore *store, Expr node, void *context);
 Expr expr_rewrite(ExprStore *store, Expr expr, ExprRule *rule, void *context);
 Expr expr_replace(ExprStore *store, Expr expr, Expr from, Expr to);
+// Replaces every access of one array's version by the same access of another's.
+Expr expr_rename(ExprStore *store, Expr expr, Symbol from, ExprVersion from_version, Symbol to, ExprVersion to_version);
 // Replaces a free index variable; bound variables are renamed where they would capture.
 Expr expr_substitute_index(ExprStore *store, Expr expr, Expr from, Expr to); // from: an EXPR_INDEX
 

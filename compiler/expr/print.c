@@ -8,11 +8,12 @@
 // Unicode turns Greek bases into letters and short subscripts into subscript characters: h[2].τₘ[i]. LaTeX prints the
 // base, all subscripts and then the indices below, and the owner in parentheses above: \tau^{(h_{2})}_{m,i}. It needs
 // no package. New versions carry a prime.
-#include "expr.h"
 #include "../support/vec.h"
+#include "expr.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 // From loosest to tightest binding.
@@ -52,7 +53,8 @@ static void add(Printer *p, const char *text, const char *unicode, const char *l
 static void open_bracket(Printer *p) { add(p, "(", "(", "\\left("); }
 static void close_bracket(Printer *p) { add(p, ")", ")", "\\right)"); }
 
-// ---- Names -----------------------------------------------------------------------------------------------------------
+// ---- Names
+// -----------------------------------------------------------------------------------------------------------
 
 typedef struct Word {
     const char *begin;
@@ -64,17 +66,39 @@ typedef struct Greek {
 } Greek;
 
 static const Greek greek_letters[] = {
-    {"alpha", "α", "\\alpha"},   {"beta", "β", "\\beta"},       {"gamma", "γ", "\\gamma"},
-    {"delta", "δ", "\\delta"},   {"epsilon", "ε", "\\varepsilon"}, {"zeta", "ζ", "\\zeta"},
-    {"eta", "η", "\\eta"},       {"theta", "θ", "\\theta"},     {"iota", "ι", "\\iota"},
-    {"kappa", "κ", "\\kappa"},   {"lambda", "λ", "\\lambda"},   {"mu", "μ", "\\mu"},
-    {"nu", "ν", "\\nu"},         {"xi", "ξ", "\\xi"},           {"pi", "π", "\\pi"},
-    {"rho", "ρ", "\\rho"},       {"sigma", "σ", "\\sigma"},     {"tau", "τ", "\\tau"},
-    {"upsilon", "υ", "\\upsilon"}, {"phi", "φ", "\\varphi"},    {"chi", "χ", "\\chi"},
-    {"psi", "ψ", "\\psi"},       {"omega", "ω", "\\omega"},     {"Gamma", "Γ", "\\Gamma"},
-    {"Delta", "Δ", "\\Delta"},   {"Theta", "Θ", "\\Theta"},     {"Lambda", "Λ", "\\Lambda"},
-    {"Xi", "Ξ", "\\Xi"},         {"Pi", "Π", "\\Pi"},           {"Sigma", "Σ", "\\Sigma"},
-    {"Phi", "Φ", "\\Phi"},       {"Psi", "Ψ", "\\Psi"},         {"Omega", "Ω", "\\Omega"},
+    {"alpha", "α", "\\alpha"},
+    {"beta", "β", "\\beta"},
+    {"gamma", "γ", "\\gamma"},
+    {"delta", "δ", "\\delta"},
+    {"epsilon", "ε", "\\varepsilon"},
+    {"zeta", "ζ", "\\zeta"},
+    {"eta", "η", "\\eta"},
+    {"theta", "θ", "\\theta"},
+    {"iota", "ι", "\\iota"},
+    {"kappa", "κ", "\\kappa"},
+    {"lambda", "λ", "\\lambda"},
+    {"mu", "μ", "\\mu"},
+    {"nu", "ν", "\\nu"},
+    {"xi", "ξ", "\\xi"},
+    {"pi", "π", "\\pi"},
+    {"rho", "ρ", "\\rho"},
+    {"sigma", "σ", "\\sigma"},
+    {"tau", "τ", "\\tau"},
+    {"upsilon", "υ", "\\upsilon"},
+    {"phi", "φ", "\\varphi"},
+    {"chi", "χ", "\\chi"},
+    {"psi", "ψ", "\\psi"},
+    {"omega", "ω", "\\omega"},
+    {"Gamma", "Γ", "\\Gamma"},
+    {"Delta", "Δ", "\\Delta"},
+    {"Theta", "Θ", "\\Theta"},
+    {"Lambda", "Λ", "\\Lambda"},
+    {"Xi", "Ξ", "\\Xi"},
+    {"Pi", "Π", "\\Pi"},
+    {"Sigma", "Σ", "\\Sigma"},
+    {"Phi", "Φ", "\\Phi"},
+    {"Psi", "Ψ", "\\Psi"},
+    {"Omega", "Ω", "\\Omega"},
 };
 
 static bool word_is(Word word, const char *text) {
@@ -217,7 +241,8 @@ static void add_latex_owner(Text *out, Word owner) {
     text_add(out, ")");
 }
 
-// ---- Index variables -------------------------------------------------------------------------------------------------
+// ---- Index variables
+// -------------------------------------------------------------------------------------------------
 
 static void add_once(IndexList *list, Index index) {
     for (uint32_t i = 0; i < list->count; i++)
@@ -290,7 +315,8 @@ static void add_index_name(Printer *p, Index index) {
     }
 }
 
-// ---- Numbers and accesses --------------------------------------------------------------------------------------------
+// ---- Numbers and accesses
+// --------------------------------------------------------------------------------------------
 
 static void add_minus(Printer *p) { add(p, "-", "−", "-"); }
 
@@ -305,9 +331,7 @@ static void add_latex_number(Text *out, const char *digits) {
         text_add_bytes(out, digits, (size_t)(e - digits));
         text_add(out, " \\cdot ");
     }
-    int exponent = 0;
-    sscanf(e + 1, "%d", &exponent);
-    text_addf(out, "10^{%d}", exponent);
+    text_addf(out, "10^{%ld}", strtol(e + 1, NULL, 10));
 }
 
 static void add_magnitude(Printer *p, double value) {
@@ -374,7 +398,8 @@ static void print_access(Printer *p, const ExprNode *node, bool dotted) {
     text_add(p->out, "]");
 }
 
-// ---- Products --------------------------------------------------------------------------------------------------------
+// ---- Products
+// --------------------------------------------------------------------------------------------------------
 
 typedef struct Factor {
     Expr base, exponent; // exponent 0 (no expression): a number
@@ -459,6 +484,7 @@ static Product product_of(Printer *p, Expr expr) {
 // A base that already carries something above it needs a bracket before it is raised.
 static bool has_superscript(const Printer *p, Expr base) {
     ExprNode node = expr_node(p->store, base);
+    if (node.kind == EXPR_RATE) node = expr_node(p->store, node.argument[0]); // a dotted letter
     if (p->style != EXPR_LATEX || node.kind != EXPR_ACCESS) return false;
     Word owner, member;
     split_owner(symbol_info(p->store, node.symbol)->name, &owner, &member);
@@ -548,7 +574,8 @@ static void print_product(Printer *p, Expr expr, bool with_sign) {
     vec_free(&product.below);
 }
 
-// ---- Sums of terms ---------------------------------------------------------------------------------------------------
+// ---- Sums of terms
+// ---------------------------------------------------------------------------------------------------
 
 static bool is_negative(const Printer *p, Expr term) {
     ExprNode node = expr_node(p->store, term);
@@ -583,7 +610,8 @@ static void print_terms(Printer *p, const ExprNode *node) {
     if (first_term) print_term(p, node->argument[0], false);
 }
 
-// ---- Reductions, functions, operators --------------------------------------------------------------------------------
+// ---- Reductions, functions, operators
+// --------------------------------------------------------------------------------
 
 // An index variable that is bound here must not look like one that is free in the body or bound around it.
 static void print_reduction(Printer *p, const ExprNode *node) {
@@ -713,7 +741,8 @@ static void print_not(Printer *p, const ExprNode *node) {
     print(p, node->argument[0], LEVEL_SUM);
 }
 
-// ---- All kinds -------------------------------------------------------------------------------------------------------
+// ---- All kinds
+// -------------------------------------------------------------------------------------------------------
 
 static Level level_of_number(const Printer *p, double value) {
     char buffer[32];
@@ -743,8 +772,9 @@ static Level level_of(const Printer *p, const ExprNode *node) {
     case EXPR_NOT: return LEVEL_NOT;
     case EXPR_AHEAD:
     case EXPR_LOWPASS: return p->style == EXPR_LATEX ? LEVEL_PRODUCT : LEVEL_ATOM;
-    case EXPR_RATE:
-        return p->style == EXPR_TEXT || is_dotted(p, node->argument[0]) ? LEVEL_ATOM : LEVEL_PRODUCT;
+    case EXPR_RATE: return p->style == EXPR_TEXT || is_dotted(p, node->argument[0]) ? LEVEL_ATOM : LEVEL_PRODUCT;
+    case EXPR_DELAY: return p->style == EXPR_TEXT ? LEVEL_ATOM : LEVEL_POWER;
+    case EXPR_SELECT: return p->style == EXPR_LATEX ? LEVEL_LOOSE : LEVEL_ATOM;
     default: return LEVEL_ATOM;
     }
 }

@@ -33,7 +33,7 @@ typedef struct Emitter {
     LLVMTypeRef kernel_type; // void (ptr arrays, ptr arguments, ptr table)
     KernelCode *kernels;
     // Shared by all contractions of an element type, made when first wanted (kernel_product.c).
-    LLVMValueRef panels[2][PANEL_MAX + 1], transpose[2];
+    LLVMValueRef panels[2][PANEL_MAX + 1], turns[2], zeros[2];
     // The kernel being built.
     KernelCode *code;
     LLVMValueRef function, arrays, table, batch, batch_padded;
@@ -91,13 +91,13 @@ typedef int64_t CallNumber(const LoopCall *call, uint32_t which);
 LLVMValueRef emit_call_number(Emitter *e, CallNumber *number, uint32_t which);
 LLVMValueRef emit_stride(Emitter *e, uint32_t which); // LoopCall.stride[which], in elements
 LLVMValueRef emit_offset(Emitter *e, uint32_t which);
-LLVMValueRef emit_extent(Emitter *e, uint32_t axis);  // real elements
+LLVMValueRef emit_extent(Emitter *e, uint32_t axis);    // real elements
 LLVMValueRef emit_array(Emitter *e, uint32_t argument); // address
 
 // The emitters: each builds the body of e->code->function.
-void emit_nest_kernel(Emitter *e, const LoopKernel *kernel);     // kernel_nest.c: MAP, REDUCE
-void emit_product_kernel(Emitter *e, const LoopKernel *kernel);  // kernel_product.c
-void emit_outer_kernel(Emitter *e, const LoopKernel *kernel);
+void emit_nest_kernel(Emitter *e, const LoopKernel *kernel); // kernel_nest.c: MAP, REDUCE
+void emit_product_kernel(Emitter *e);                        // kernel_product.c
+void emit_outer_kernel(Emitter *e);
 LLVMValueRef emit_op(const Emitter *e, const LoopOp *op, const LLVMValueRef *operands, unsigned lanes); // operation.c
 
 void emit_program(Emitter *e); // program.c

@@ -113,8 +113,8 @@ static void plan_access(Nest *nest, uint32_t number) {
     const LoopAccess *access = &nest->kernel->accesses.items[number];
     NestAccess *plan = &nest->accesses[number];
     plan->real = access->scalar_f64 ? LOOP_F64 : nest->kernel->real;
-    plan->pointer = emit_address(e, emit_real_type(e, plan->real, 1), emit_array(e, access->argument),
-                                 emit_offset(e, number));
+    plan->pointer =
+        emit_address(e, emit_real_type(e, plan->real, 1), emit_array(e, access->argument), emit_offset(e, number));
     plan->vector = LOOP_SPLAT;
     if (!nest->kernel->axes) return;
     plan->vector = movement(e, number, nest->vector_axis);
@@ -219,9 +219,12 @@ static void store_scalar(const Nest *nest, const NestAccess *access, LLVMValueRe
 }
 
 static void store_access(const Nest *nest, const NestAccess *access, const NestValue *value) {
-    if (access->vector == LOOP_SPLAT) store_scalar(nest, access, value->scalar);
-    else if (access->vector == LOOP_STRIDED) store_lanes(nest, access, value->vector);
-    else emit_store(nest->e, value->vector, access->pointer, emit_alignment(access->real));
+    if (access->vector == LOOP_SPLAT)
+        store_scalar(nest, access, value->scalar);
+    else if (access->vector == LOOP_STRIDED)
+        store_lanes(nest, access, value->vector);
+    else
+        emit_store(nest->e, value->vector, access->pointer, emit_alignment(access->real));
 }
 
 static void emit_constant(Nest *nest, const LoopOp *op, NestValue *value) {
@@ -250,10 +253,14 @@ static void emit_value(Nest *nest, uint32_t number) {
         const NestValue *operand = &nest->values[numbers[i]];
         operands[i] = value->in_lanes ? operand->vector : operand->scalar;
     }
-    if (op->kind == LOOP_LOAD) result = load_access(nest, &nest->accesses[op->a]);
-    else result = emit_op(nest->e, op, operands, value->in_lanes ? nest->lanes : 1);
-    if (value->in_lanes) value->vector = result;
-    else value->scalar = result;
+    if (op->kind == LOOP_LOAD)
+        result = load_access(nest, &nest->accesses[op->a]);
+    else
+        result = emit_op(nest->e, op, operands, value->in_lanes ? nest->lanes : 1);
+    if (value->in_lanes)
+        value->vector = result;
+    else
+        value->scalar = result;
     if (!value->in_lanes && value->want_vector) value->vector = emit_splat(nest->e, result, nest->lanes);
 }
 
@@ -264,12 +271,14 @@ static void emit_values_of_level(Nest *nest, uint32_t level) {
 
 // --- Loops ----------------------------------------------------------------------------------------------------------
 
-static void open_loop(Nest *nest, uint32_t loop, LLVMValueRef *carried, unsigned count) {
+// Opens loop number `loop` over `count` elements of its axis from `first` on.
+static void open_part(Nest *nest, uint32_t loop, LLVMValueRef first, LLVMValueRef count, LLVMValueRef *carried,
+                      unsigned carried_count) {
     Emitter *e = nest->e;
     uint32_t axis = nest->order[loop];
     bool vector = axis == nest->vector_axis;
-    nest->loops[loop] = emit_for(e, nest->extent[axis], vector ? nest->lanes : 1, carried, count);
-    LLVMValueRef index = nest->loops[loop].index;
+    nest->loops[loop] = emit_for(e, count, vector ? nest->lanes : 1, carried, carried_count);
+    LLVMValueRef index = emit_add(e, first, nest->loops[loop].index);
     if (vector) nest->vector_index = index;
     for (uint32_t a = 0; a < nest->kernel->accesses.count; a++) {
         NestAccess *access = &nest->accesses[a];
@@ -280,17 +289,22 @@ static void open_loop(Nest *nest, uint32_t loop, LLVMValueRef *carried, unsigned
     emit_values_of_level(nest, loop + 1);
 }
 
+static void open_loop(Nest *nest, uint32_t loop, LLVMValueRef *carried, unsigned count) {
+    open_part(nest, loop, emit_int(nest->e, 0), nest->extent[nest->order[loop]], carried, count);
+}
+
 static void emit_map(Nest *nest) {
     const LoopKernel *kernel = nest->kernel;
     for (uint32_t loop = 0; loop < kernel->axes; loop++) open_loop(nest, loop, NULL, 0);
     for (uint32_t s = 0; s < kernel->stores.count; s++)
-        store_access(nest, &nest->accesses[kernel->stores.items[s].access], &nest->values[kernel->stores.items[s].value]);
+        store_access(nest, &nest->accesses[kernel->stores.items[s].access],
+                     &nest->values[kernel->stores.items[s].value]);
     for (uint32_t loop = kernel->axes; loop-- > 0;) emit_end(nest->e, &nest->loops[loop], NULL);
 }
 
 static LLVMValueRef identity(const Nest *nest, unsigned lanes) {
-    LLVMValueRef scalar = LLVMConstReal(emit_real_type(nest->e, nest->kernel->real, 1),
-                                        nest->kernel->maximum ? -INFINITY : 0);
+    LLVMValueRef scalar =
+        LLVMConstReal(emit_real_type(nest->e, nest->kernel->real, 1), nest->kernel->maximum ? -INFINITY : 0);
     LLVMValueRef all[64];
     for (unsigned i = 0; i < lanes; i++) all[i] = scalar;
     return lanes > 1 ? LLVMConstVector(all, lanes) : scalar;
@@ -312,20 +326,52 @@ static LLVMValueRef combine_lanes(const Nest *nest, LLVMValueRef vector) {
         unsigned low[64], high[64];
         for (unsigned i = 0; i < lanes; i++) low[i] = i, high[i] = i + lanes;
         LLVMValueRef poison = LLVMGetPoison(LLVMTypeOf(vector));
-        LLVMValueRef halves[] = {emit_shuffle(e, vector, poison, low, lanes), emit_shuffle(e, vector, poison, high, lanes)};
+        LLVMValueRef halves[] = {emit_shuffle(e, vector, poison, low, lanes),
+                                 emit_shuffle(e, vector, poison, high, lanes)};
         vector = combine(nest, halves[0], halves[1]);
     }
     return LLVMBuildExtractElement(e->builder, vector, emit_int(e, 0), "");
 }
 
+enum { SUMS = 4 };
+
+// Terms go round several sums, so that one addition need not wait for the last: the oldest sum takes the new term and
+// becomes the youngest.
+static void add_term(const Nest *nest, LLVMValueRef *sums, LLVMValueRef term) {
+    LLVMValueRef youngest = combine(nest, sums[0], term);
+    for (unsigned i = 0; i + 1 < SUMS; i++) sums[i] = sums[i + 1];
+    sums[SUMS - 1] = youngest;
+}
+
 // The body's value with the vector axis' padding replaced by the identity.
-static LLVMValueRef masked_value(const Nest *nest, const NestValue *value) {
+static LLVMValueRef masked_value(const Nest *nest, LLVMValueRef value) {
     const Emitter *e = nest->e;
-    LLVMValueRef extent = nest->extent[nest->vector_axis];
-    if (LLVMIsAConstantInt(extent) && LLVMConstIntGetSExtValue(extent) % nest->lanes == 0) return value->vector;
-    LLVMValueRef left = LLVMBuildSub(e->builder, extent, nest->vector_index, "");
+    LLVMValueRef left = LLVMBuildSub(e->builder, nest->extent[nest->vector_axis], nest->vector_index, "");
     LLVMValueRef real = emit_lanes_below(e, nest->kernel->real, left, nest->lanes);
-    return LLVMBuildSelect(e->builder, real, value->vector, identity(nest, nest->lanes), "");
+    return LLVMBuildSelect(e->builder, real, value, identity(nest, nest->lanes), "");
+}
+
+// The innermost loop when it goes over a reduced vector axis: whole vectors, then what is left, masked.
+static void reduce_vectors(Nest *nest, LLVMValueRef *sums) {
+    const Emitter *e = nest->e;
+    uint32_t loop = nest->kernel->axes - 1, accesses = nest->kernel->accesses.count;
+    const NestValue *value = &nest->values[nest->kernel->stores.items[0].value];
+    LLVMValueRef extent = nest->extent[nest->vector_axis];
+    LLVMValueRef whole = LLVMBuildAnd(e->builder, extent, emit_int(e, -(int64_t)nest->lanes), "");
+    LLVMValueRef rest = LLVMBuildSub(e->builder, extent, whole, "");
+    LLVMValueRef *pointers = memory_resize(NULL, accesses, sizeof *pointers); // where both parts begin
+    for (uint32_t a = 0; a < accesses; a++) pointers[a] = nest->accesses[a].pointer;
+    if (!emit_is_constant(whole, 0)) {
+        open_part(nest, loop, emit_int(e, 0), whole, sums, SUMS);
+        add_term(nest, sums, value->vector);
+        emit_end(nest->e, &nest->loops[loop], sums);
+    }
+    for (uint32_t a = 0; a < accesses; a++) nest->accesses[a].pointer = pointers[a];
+    free(pointers);
+    if (emit_is_constant(rest, 0)) return;
+    open_part(nest, loop, whole, rest, sums, SUMS);
+    add_term(nest, sums, masked_value(nest, value->vector));
+    emit_end(nest->e, &nest->loops[loop], sums);
 }
 
 static void emit_reduce(Nest *nest) {
@@ -333,12 +379,19 @@ static void emit_reduce(Nest *nest) {
     LoopStore store = kernel->stores.items[0];
     for (uint32_t loop = 0; loop < nest->kept; loop++) open_loop(nest, loop, NULL, 0);
     bool lanes_reduced = kernel->axes && nest->vector_axis >= nest->kept;
-    LLVMValueRef result = identity(nest, nest->lanes);
-    for (uint32_t loop = nest->kept; loop < kernel->axes; loop++) open_loop(nest, loop, &result, 1);
+    LLVMValueRef sums[SUMS];
+    for (unsigned i = 0; i < SUMS; i++) sums[i] = identity(nest, nest->lanes);
+    uint32_t loops = lanes_reduced ? kernel->axes - 1 : kernel->axes;
+    for (uint32_t loop = nest->kept; loop < loops; loop++) open_loop(nest, loop, sums, SUMS);
     const NestValue *value = &nest->values[store.value];
-    LLVMValueRef term = lanes_reduced ? masked_value(nest, value) : kernel->axes ? value->vector : value->scalar;
-    result = combine(nest, result, term);
-    for (uint32_t loop = kernel->axes; loop-- > nest->kept;) emit_end(nest->e, &nest->loops[loop], &result);
+    if (lanes_reduced)
+        reduce_vectors(nest, sums);
+    else
+        add_term(nest, sums, kernel->axes ? value->vector : value->scalar);
+    for (uint32_t loop = loops; loop-- > nest->kept;) emit_end(nest->e, &nest->loops[loop], sums);
+    LLVMValueRef result = sums[SUMS - 1];
+    if (nest->kept < kernel->axes)
+        result = combine(nest, combine(nest, sums[0], sums[1]), combine(nest, sums[2], result));
     if (lanes_reduced) result = combine_lanes(nest, result);
     store_access(nest, &nest->accesses[store.access], &(NestValue){.scalar = result, .vector = result});
     for (uint32_t loop = nest->kept; loop-- > 0;) emit_end(nest->e, &nest->loops[loop], NULL);
@@ -355,8 +408,10 @@ void emit_nest_kernel(Emitter *e, const LoopKernel *kernel) {
     for (uint32_t i = 0; i < kernel->ops.count; i++) plan_value(&nest, i);
     for (uint32_t s = 0; s < kernel->stores.count; s++) nest.values[kernel->stores.items[s].value].want_vector = true;
     emit_values_of_level(&nest, 0);
-    if (kernel->kind == LOOP_MAP) emit_map(&nest);
-    else emit_reduce(&nest);
+    if (kernel->kind == LOOP_MAP)
+        emit_map(&nest);
+    else
+        emit_reduce(&nest);
     free(nest.accesses);
     free(nest.values);
 }

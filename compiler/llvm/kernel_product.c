@@ -6,9 +6,10 @@
 enum { DEPTH = 256 };   // inner indices per pass over a panel, so that its part of X stays in the first-level cache
 enum { SAMPLES = 128 }; // samples that OUTER turns round at a time
 
-typedef struct Panel { // arguments of a panel function: out[i, v] (+)= sum over k of a[i, k] * x[k, v]
-    LLVMValueRef out, out_stride, a, a_row, a_step, x, x_stride, rows, depth, more;
+typedef struct Panel { // arguments of a panel function: out[i, v] = start[i, v] + sum over k of a[i, k] * x[k, v]
+    LLVMValueRef out, out_row, start, start_row, a, a_row, a_step, x, x_step, rows, depth;
 } Panel;
+enum { PANEL_ARGUMENTS = 11 };
 
 typedef struct Tile {
     unsigned rows, vectors;
@@ -23,71 +24,62 @@ static Tile tile_of(const Emitter *e, unsigned vectors) {
 
 static unsigned panel_width(const Emitter *e) { return e->target->registers >= 32 ? 2 : 3; }
 
+static LLVMTypeRef element_type(const Emitter *e) { return emit_real_type(e, e->real, 1); }
+static LLVMTypeRef vector_type(const Emitter *e) { return emit_real_type(e, e->real, emit_lanes(e, e->real)); }
+
+// Address of vector `v` of row `r` of a tile whose first element is at `first`.
+static LLVMValueRef tile_address(const Emitter *e, LLVMValueRef first, LLVMValueRef row, unsigned r, unsigned v) {
+    LLVMValueRef at = emit_address(e, element_type(e), first, emit_mul(e, emit_int(e, r), row));
+    return emit_address(e, element_type(e), at, emit_int(e, (int64_t)v * emit_lanes(e, e->real)));
+}
+
 // One step of the inner index: `sums` += column of A times row of X.
-static void emit_tile_step(Emitter *e, const Panel *p, Tile tile, LLVMValueRef a, LLVMValueRef k, LLVMValueRef *sums) {
-    LLVMTypeRef element = emit_real_type(e, e->real, 1), vector = emit_real_type(e, e->real, emit_lanes(e, e->real));
+static void emit_tile_step(Emitter *e, const Panel *p, Tile tile, LLVMValueRef k, LLVMValueRef *sums) {
     unsigned lanes = emit_lanes(e, e->real), alignment = emit_alignment(e->real);
-    LLVMValueRef x[PANEL_MAX], row = emit_address(e, element, p->x, emit_mul(e, k, p->x_stride));
+    LLVMValueRef x[PANEL_MAX], row = emit_address(e, element_type(e), p->x, emit_mul(e, k, p->x_step));
     for (unsigned v = 0; v < tile.vectors; v++)
-        x[v] = emit_load(e, vector, emit_address(e, element, row, emit_int(e, (int64_t)v * lanes)), alignment);
-    LLVMValueRef column = emit_address(e, element, a, emit_mul(e, k, p->a_step));
+        x[v] = emit_load(e, vector_type(e), tile_address(e, row, p->x_step, 0, v), alignment);
+    LLVMValueRef column = emit_address(e, element_type(e), p->a, emit_mul(e, k, p->a_step));
     for (unsigned r = 0; r < tile.rows; r++) {
-        LLVMValueRef at = emit_address(e, element, column, emit_mul(e, emit_int(e, r), p->a_row));
-        LLVMValueRef factor = emit_splat(e, emit_load(e, element, at, alignment), lanes);
+        LLVMValueRef factor = emit_load(e, element_type(e), tile_address(e, column, p->a_row, r, 0), alignment);
+        factor = emit_splat(e, factor, lanes);
         for (unsigned v = 0; v < tile.vectors; v++)
             sums[r * tile.vectors + v] = emit_fma(e, factor, x[v], sums[r * tile.vectors + v]);
     }
 }
 
-static void store_tile(Emitter *e, const Panel *p, Tile tile, LLVMValueRef out, const LLVMValueRef *sums, bool add) {
-    LLVMTypeRef element = emit_real_type(e, e->real, 1), vector = emit_real_type(e, e->real, emit_lanes(e, e->real));
-    unsigned lanes = emit_lanes(e, e->real), alignment = emit_alignment(e->real);
-    for (unsigned r = 0; r < tile.rows; r++) {
-        LLVMValueRef row = emit_address(e, element, out, emit_mul(e, emit_int(e, r), p->out_stride));
-        for (unsigned v = 0; v < tile.vectors; v++) {
-            LLVMValueRef at = emit_address(e, element, row, emit_int(e, (int64_t)v * lanes));
-            LLVMValueRef value = sums[r * tile.vectors + v];
-            if (add) value = LLVMBuildFAdd(e->builder, emit_load(e, vector, at, alignment), value, "");
-            emit_store(e, value, at, alignment);
-        }
+static void emit_tile(Emitter *e, const Panel *p, Tile tile) {
+    LLVMValueRef sums[TILE_MAX];
+    unsigned count = tile.rows * tile.vectors, alignment = emit_alignment(e->real);
+    for (unsigned i = 0; i < count; i++) {
+        LLVMValueRef from = tile_address(e, p->start, p->start_row, i / tile.vectors, i % tile.vectors);
+        sums[i] = emit_load(e, vector_type(e), from, alignment);
     }
-}
-
-static void emit_tile(Emitter *e, const Panel *p, Tile tile, LLVMValueRef row) {
-    LLVMTypeRef element = emit_real_type(e, e->real, 1);
-    LLVMValueRef sums[TILE_MAX], zero = LLVMConstNull(emit_real_type(e, e->real, emit_lanes(e, e->real)));
-    unsigned count = tile.rows * tile.vectors;
-    LLVMValueRef a = emit_address(e, element, p->a, emit_mul(e, row, p->a_row));
-    LLVMValueRef out = emit_address(e, element, p->out, emit_mul(e, row, p->out_stride));
-    for (unsigned i = 0; i < count; i++) sums[i] = zero;
     ForLoop loop = emit_for(e, p->depth, 1, sums, count);
-    emit_tile_step(e, p, tile, a, loop.index, sums);
+    emit_tile_step(e, p, tile, loop.index, sums);
     emit_end(e, &loop, sums);
-
-    LLVMBasicBlockRef add = emit_block(e, "add"), set = emit_block(e, "set"), done = emit_block(e, "done");
-    LLVMBuildCondBr(e->builder, p->more, add, set);
-    LLVMPositionBuilderAtEnd(e->builder, add);
-    store_tile(e, p, tile, out, sums, true);
-    LLVMBuildBr(e->builder, done);
-    LLVMPositionBuilderAtEnd(e->builder, set);
-    store_tile(e, p, tile, out, sums, false);
-    LLVMBuildBr(e->builder, done);
-    LLVMPositionBuilderAtEnd(e->builder, done);
+    for (unsigned i = 0; i < count; i++)
+        emit_store(e, sums[i], tile_address(e, p->out, p->out_row, i / tile.vectors, i % tile.vectors), alignment);
 }
 
-// Whole tiles of rows, the last one partly in the padding, except that a single left row goes alone: results with one
-// row have no padding.
-static void emit_panel_body(Emitter *e, const Panel *p, Tile tile) {
-    int64_t rows = tile.rows;
-    LLVMValueRef rest = LLVMBuildAnd(e->builder, p->rows, emit_int(e, rows - 1), "");
-    LLVMValueRef alone = LLVMBuildICmp(e->builder, LLVMIntEQ, rest, emit_int(e, 1), "");
-    alone = LLVMBuildZExt(e->builder, alone, e->int64, "");
-    ForLoop loop = emit_for(e, LLVMBuildSub(e->builder, p->rows, alone, ""), rows, NULL, 0);
-    emit_tile(e, p, tile, loop.index);
-    emit_end(e, &loop, NULL);
-    ForLoop last = emit_for(e, alone, 1, NULL, 0); // at most once
-    emit_tile(e, p, (Tile){1, tile.vectors}, LLVMBuildSub(e->builder, p->rows, emit_int(e, 1), ""));
-    emit_end(e, &last, NULL);
+// The panel from a row on. A single row that is left goes with all row strides 0, so that the whole tile computes that
+// row: results with one row have no padding to spill into. More rows than one spill into the padding.
+static Panel panel_from(const Emitter *e, const Panel *p, LLVMValueRef row) {
+    LLVMValueRef left = LLVMBuildSub(e->builder, p->rows, row, ""), zero = emit_int(e, 0);
+    LLVMValueRef alone = LLVMBuildICmp(e->builder, LLVMIntEQ, left, emit_int(e, 1), "");
+    Panel from = *p;
+    from.out = emit_address(e, element_type(e), p->out, emit_mul(e, row, p->out_row));
+    from.start = emit_address(e, element_type(e), p->start, emit_mul(e, row, p->start_row));
+    from.a = emit_address(e, element_type(e), p->a, emit_mul(e, row, p->a_row));
+    from.out_row = LLVMBuildSelect(e->builder, alone, zero, p->out_row, "");
+    from.start_row = LLVMBuildSelect(e->builder, alone, zero, p->start_row, "");
+    from.a_row = LLVMBuildSelect(e->builder, alone, zero, p->a_row, "");
+    return from;
+}
+
+static LLVMTypeRef panel_type(const Emitter *e) {
+    LLVMTypeRef p = e->pointer, i = e->int64, types[PANEL_ARGUMENTS] = {p, i, p, i, p, i, i, p, i, i, i};
+    return LLVMFunctionType(e->no_value, types, PANEL_ARGUMENTS, 0);
 }
 
 typedef struct Place { // where the builder stands, to come back to
@@ -102,48 +94,36 @@ static void come_back(Emitter *e, Place place) {
     LLVMPositionBuilderAtEnd(e->builder, place.block);
 }
 
-static LLVMTypeRef panel_type(const Emitter *e) {
-    LLVMTypeRef p = e->pointer, i = e->int64;
-    LLVMTypeRef types[] = {p, i, p, i, i, p, i, i, i, LLVMInt1TypeInContext(e->context)};
-    return LLVMFunctionType(e->no_value, types, sizeof types / sizeof *types, 0);
-}
-
 static LLVMValueRef panel_function(Emitter *e, unsigned vectors) {
-    LLVMValueRef *function = &e->panels[e->real][vectors];
+    LLVMValueRef *function = &e->panels[e->real][vectors], a[PANEL_ARGUMENTS];
     if (*function) return *function;
     Place place = leave(e);
-    const char *name = e->real == LOOP_F32 ? "panel_f32" : "panel_f64";
-    *function = emit_function(e, name, panel_type(e), true);
-    Panel p = {emit_argument(e, 0), emit_argument(e, 1), emit_argument(e, 2), emit_argument(e, 3), emit_argument(e, 4),
-               emit_argument(e, 5), emit_argument(e, 6), emit_argument(e, 7), emit_argument(e, 8), emit_argument(e, 9)};
-    emit_panel_body(e, &p, tile_of(e, vectors));
+    *function = emit_function(e, e->real == LOOP_F32 ? "panel_f32" : "panel_f64", panel_type(e), true);
+    for (unsigned i = 0; i < PANEL_ARGUMENTS; i++) a[i] = emit_argument(e, i);
+    Panel p = {a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10]};
+    Tile tile = tile_of(e, vectors);
+    ForLoop loop = emit_for(e, p.rows, tile.rows, NULL, 0);
+    Panel from = panel_from(e, &p, loop.index);
+    emit_tile(e, &from, tile);
+    emit_end(e, &loop, NULL);
     LLVMBuildRetVoid(e->builder);
     come_back(e, place);
     return *function;
 }
 
-static void call_panel(Emitter *e, unsigned vectors, const Panel *p) {
-    LLVMValueRef function = panel_function(e, vectors);
-    LLVMValueRef arguments[] = {p->out, p->out_stride, p->a,     p->a_row, p->a_step,
-                                p->x,   p->x_stride,   p->rows,  p->depth, p->more};
-    LLVMBuildCall2(e->builder, panel_type(e), function, arguments, sizeof arguments / sizeof *arguments, "");
+// A strip of the result's columns, one panel wide.
+typedef struct Strip {
+    LLVMValueRef column, width, panel; // first column, number of vectors, the panel function for that number
+} Strip;
+typedef void StripEmitter(Emitter *e, const void *context, const Strip *strip);
+
+static void call_panel(Emitter *e, const Strip *strip, const Panel *p) {
+    LLVMValueRef arguments[PANEL_ARGUMENTS] = {p->out,    p->out_row, p->start,  p->start_row, p->a,    p->a_row,
+                                               p->a_step, p->x,       p->x_step, p->rows,      p->depth};
+    LLVMBuildCall2(e->builder, panel_type(e), strip->panel, arguments, PANEL_ARGUMENTS, "");
 }
 
-// Strips the columns of the result: as wide as possible, but never leaving a single vector over, since one vector
-// alone keeps the multipliers half busy. `strip` emits the work on one strip of a width.
-typedef void StripEmitter(Emitter *e, void *context, LLVMValueRef column, unsigned vectors);
-
-static void emit_strip_case(Emitter *e, StripEmitter *strip, void *context, LLVMValueRef column, LLVMValueRef chosen,
-                            unsigned width, LLVMBasicBlockRef next) {
-    LLVMBasicBlockRef yes = emit_block(e, "strip"), no = emit_block(e, "narrower");
-    LLVMValueRef this = LLVMBuildICmp(e->builder, LLVMIntEQ, chosen, emit_int(e, width), "");
-    LLVMBuildCondBr(e->builder, this, yes, no);
-    LLVMPositionBuilderAtEnd(e->builder, yes);
-    strip(e, context, column, width);
-    LLVMBuildBr(e->builder, next);
-    LLVMPositionBuilderAtEnd(e->builder, no);
-}
-
+// As wide as possible, but 2 + 2 instead of 3 + 1: one vector alone keeps the multipliers half busy.
 static LLVMValueRef strip_width(Emitter *e, LLVMValueRef left) { // left: vectors still to do
     int64_t most = panel_width(e);
     LLVMValueRef width = emit_min(e, left, emit_int(e, most));
@@ -152,60 +132,84 @@ static LLVMValueRef strip_width(Emitter *e, LLVMValueRef left) { // left: vector
     return LLVMBuildSelect(e->builder, four, emit_int(e, 2), width, "");
 }
 
-static void emit_strips(Emitter *e, LLVMValueRef columns, StripEmitter *strip, void *context) {
+static LLVMValueRef choose_panel(Emitter *e, LLVMValueRef width) {
+    LLVMValueRef panel = panel_function(e, 1);
+    for (unsigned v = 2; v <= panel_width(e); v++) {
+        LLVMValueRef this = LLVMBuildICmp(e->builder, LLVMIntEQ, width, emit_int(e, v), "");
+        panel = LLVMBuildSelect(e->builder, this, panel_function(e, v), panel, "");
+    }
+    return panel;
+}
+
+// A loop over strips: the step varies, so it is the number of vectors left that is carried round.
+static void emit_strips(Emitter *e, LLVMValueRef columns, StripEmitter *emit_strip, const void *context) {
     int64_t lanes = emit_lanes(e, e->real);
-    LLVMValueRef vectors = LLVMBuildSDiv(e->builder, emit_round_up(e, columns, (unsigned)lanes), emit_int(e, lanes), "");
-    // A loop of varying step: the number of vectors left is what is carried round.
-    LLVMValueRef left = vectors;
+    LLVMValueRef vectors = emit_round_up(e, columns, (unsigned)lanes), zero = emit_int(e, 0);
+    vectors = LLVMBuildExactSDiv(e->builder, vectors, emit_int(e, lanes), "");
     LLVMBasicBlockRef before = LLVMGetInsertBlock(e->builder), body = emit_block(e, "strips");
-    LLVMBasicBlockRef next = emit_block(e, "next"), after = emit_block(e, "after");
-    LLVMBuildCondBr(e->builder, LLVMBuildICmp(e->builder, LLVMIntSGT, vectors, emit_int(e, 0), ""), body, after);
+    LLVMBasicBlockRef after = emit_block(e, "after");
+    LLVMBuildCondBr(e->builder, LLVMBuildICmp(e->builder, LLVMIntSGT, vectors, zero, ""), body, after);
     LLVMPositionBuilderAtEnd(e->builder, body);
-    LLVMValueRef phi = LLVMBuildPhi(e->builder, e->int64, "left");
-    LLVMAddIncoming(phi, &left, &before, 1);
-    LLVMValueRef width = strip_width(e, phi);
-    LLVMValueRef column = LLVMBuildNSWSub(e->builder, vectors, phi, "");
-    column = emit_mul(e, column, emit_int(e, lanes));
-    for (unsigned v = panel_width(e); v > 1; v--) emit_strip_case(e, strip, context, column, width, v, next);
-    strip(e, context, column, 1);
-    LLVMBuildBr(e->builder, next);
-    LLVMPositionBuilderAtEnd(e->builder, next);
-    left = LLVMBuildNSWSub(e->builder, phi, width, "");
-    LLVMAddIncoming(phi, &left, &next, 1);
-    LLVMValueRef more = LLVMBuildICmp(e->builder, LLVMIntSGT, left, emit_int(e, 0), "");
-    LLVMBuildCondBr(e->builder, more, body, after);
+    LLVMValueRef left = LLVMBuildPhi(e->builder, e->int64, "left");
+    LLVMAddIncoming(left, &vectors, &before, 1);
+    Strip strip = {.width = strip_width(e, left)};
+    strip.column = LLVMBuildNSWSub(e->builder, vectors, left, "");
+    strip.column = emit_mul(e, strip.column, emit_int(e, lanes));
+    strip.panel = choose_panel(e, strip.width);
+    emit_strip(e, context, &strip);
+    LLVMValueRef rest = LLVMBuildNSWSub(e->builder, left, strip.width, "");
+    LLVMBasicBlockRef last = LLVMGetInsertBlock(e->builder);
+    LLVMAddIncoming(left, &rest, &last, 1);
+    LLVMBuildCondBr(e->builder, LLVMBuildICmp(e->builder, LLVMIntSGT, rest, zero, ""), body, after);
+    LLVMMoveBasicBlockAfter(after, last);
     LLVMPositionBuilderAtEnd(e->builder, after);
 }
 
-// Number of passes of `size` over `count`, at least one: a sum of nothing is still written.
-static LLVMValueRef pass_end(Emitter *e, LLVMValueRef count) {
-    LLVMValueRef any = LLVMBuildICmp(e->builder, LLVMIntSGT, count, emit_int(e, 1), "");
-    return LLVMBuildSelect(e->builder, any, count, emit_int(e, 1), "");
+// What sums start from: what earlier passes left in `out`, or zeros, the same for all rows.
+static void set_start(Emitter *e, Panel *panel, LLVMValueRef pass) {
+    LLVMTypeRef zeros = LLVMArrayType2(vector_type(e), PANEL_MAX);
+    LLVMValueRef *global = &e->zeros[e->real];
+    if (!*global) {
+        *global = LLVMAddGlobal(e->module, zeros, "zeros");
+        LLVMSetLinkage(*global, LLVMPrivateLinkage);
+        LLVMSetGlobalConstant(*global, 1);
+        LLVMSetInitializer(*global, LLVMConstNull(zeros));
+    }
+    LLVMValueRef first = LLVMBuildICmp(e->builder, LLVMIntEQ, pass, emit_int(e, 0), "");
+    panel->start = LLVMBuildSelect(e->builder, first, *global, panel->out, "");
+    panel->start_row = LLVMBuildSelect(e->builder, first, emit_int(e, 0), panel->out_row, "");
+}
+
+// A loop over passes of `size` over a sum of `count` terms; at least one, since a sum of nothing is written too.
+static ForLoop emit_passes(Emitter *e, LLVMValueRef count, int64_t size) {
+    LLVMValueRef several = LLVMBuildICmp(e->builder, LLVMIntSGT, count, emit_int(e, 1), "");
+    return emit_for(e, LLVMBuildSelect(e->builder, several, count, emit_int(e, 1), ""), size, NULL, 0);
+}
+
+static LLVMValueRef pass_length(Emitter *e, const ForLoop *pass, LLVMValueRef count, int64_t size) {
+    return emit_min(e, LLVMBuildSub(e->builder, count, pass->index, ""), emit_int(e, size));
 }
 
 typedef struct Product {
     LLVMValueRef out, a, x, rows, depth, a_row, a_step;
 } Product;
 
-static void product_strip(Emitter *e, void *context, LLVMValueRef column, unsigned vectors) {
+static void product_strip(Emitter *e, const void *context, const Strip *strip) {
     const Product *p = context;
-    LLVMTypeRef element = emit_real_type(e, e->real, 1);
-    LLVMValueRef out = emit_address(e, element, p->out, column), x = emit_address(e, element, p->x, column);
-    ForLoop pass = emit_for(e, pass_end(e, p->depth), DEPTH, NULL, 0);
-    LLVMValueRef left = LLVMBuildSub(e->builder, p->depth, pass.index, "");
-    Panel panel = {.out = out, .out_stride = e->batch_padded, .a_row = p->a_row, .a_step = p->a_step};
-    panel.a = emit_address(e, element, p->a, emit_mul(e, pass.index, p->a_step));
-    panel.x = emit_address(e, element, x, emit_mul(e, pass.index, e->batch_padded));
-    panel.x_stride = e->batch_padded;
+    ForLoop pass = emit_passes(e, p->depth, DEPTH);
+    Panel panel = {.out_row = e->batch_padded, .a_row = p->a_row, .a_step = p->a_step, .x_step = e->batch_padded};
+    panel.out = emit_address(e, element_type(e), p->out, strip->column);
+    set_start(e, &panel, pass.index);
+    panel.a = emit_address(e, element_type(e), p->a, emit_mul(e, pass.index, p->a_step));
+    panel.x = emit_address(e, element_type(e), p->x, emit_mul(e, pass.index, e->batch_padded));
+    panel.x = emit_address(e, element_type(e), panel.x, strip->column);
     panel.rows = p->rows;
-    panel.depth = emit_min(e, left, emit_int(e, DEPTH));
-    panel.more = LLVMBuildICmp(e->builder, LLVMIntSGT, pass.index, emit_int(e, 0), "");
-    call_panel(e, vectors, &panel);
+    panel.depth = pass_length(e, &pass, p->depth, DEPTH);
+    call_panel(e, strip, &panel);
     emit_end(e, &pass, NULL);
 }
 
-void emit_product_kernel(Emitter *e, const LoopKernel *kernel) {
-    (void)kernel;
+void emit_product_kernel(Emitter *e) {
     Product p = {.out = emit_array(e, 0), .a = emit_array(e, 1), .x = emit_array(e, 2)};
     p.rows = emit_extent(e, 0);
     p.depth = emit_extent(e, 1);
@@ -241,23 +245,22 @@ static LLVMTypeRef turn_type(const Emitter *e) {
 }
 
 static LLVMValueRef turn_function(Emitter *e) {
-    LLVMValueRef *function = &e->transpose[e->real], address[64], rows[64];
+    LLVMValueRef *function = &e->turns[e->real], address[64], rows[64];
     if (*function) return *function;
     Place place = leave(e);
     unsigned lanes = emit_lanes(e, e->real), alignment = emit_alignment(e->real);
-    LLVMTypeRef element = emit_real_type(e, e->real, 1), vector = emit_real_type(e, e->real, lanes);
     *function = emit_function(e, e->real == LOOP_F32 ? "turn_f32" : "turn_f64", turn_type(e), true);
     for (unsigned r = 0; r < lanes; r++) {
         LLVMValueRef row = emit_min(e, emit_add(e, emit_argument(e, 2), emit_int(e, r)), emit_argument(e, 3));
-        address[r] = emit_address(e, element, emit_argument(e, 0), emit_mul(e, row, emit_argument(e, 1)));
+        address[r] = emit_address(e, element_type(e), emit_argument(e, 0), emit_mul(e, row, emit_argument(e, 1)));
     }
     ForLoop loop = emit_for(e, emit_argument(e, 6), lanes, NULL, 0);
     for (unsigned r = 0; r < lanes; r++)
-        rows[r] = emit_load(e, vector, emit_address(e, element, address[r], loop.index), alignment);
+        rows[r] = emit_load(e, vector_type(e), emit_address(e, element_type(e), address[r], loop.index), alignment);
     emit_turn(e, rows, lanes);
     for (unsigned r = 0; r < lanes; r++) {
         LLVMValueRef sample = emit_mul(e, emit_add(e, loop.index, emit_int(e, r)), emit_argument(e, 5));
-        emit_store(e, rows[r], emit_address(e, element, emit_argument(e, 4), sample), alignment);
+        emit_store(e, rows[r], emit_address(e, element_type(e), emit_argument(e, 4), sample), alignment);
     }
     emit_end(e, &loop, NULL);
     LLVMBuildRetVoid(e->builder);
@@ -266,38 +269,33 @@ static LLVMValueRef turn_function(Emitter *e) {
 }
 
 typedef struct Outer {
-    LLVMValueRef out, left, right, rows, last_column, out_stride, scratch;
+    LLVMValueRef out, left, right, rows, last_column, out_row, scratch;
 } Outer;
 
-static void outer_strip(Emitter *e, void *context, LLVMValueRef column, unsigned vectors) {
+static void outer_strip(Emitter *e, const void *context, const Strip *strip) {
     const Outer *p = context;
-    LLVMTypeRef element = emit_real_type(e, e->real, 1);
-    unsigned lanes = emit_lanes(e, e->real);
-    ForLoop pass = emit_for(e, pass_end(e, e->batch), SAMPLES, NULL, 0);
-    LLVMValueRef from = emit_address(e, element, p->right, pass.index), width = emit_int(e, vectors * lanes);
-    LLVMValueRef left = LLVMBuildSub(e->builder, e->batch, pass.index, "");
-    LLVMValueRef samples = emit_min(e, left, emit_int(e, SAMPLES)), turn = turn_function(e);
-    for (unsigned v = 0; v < vectors; v++) {
-        LLVMValueRef first = emit_add(e, column, emit_int(e, v * lanes));
-        LLVMValueRef to = emit_address(e, element, p->scratch, emit_int(e, v * lanes));
-        LLVMValueRef arguments[] = {from, e->batch_padded, first, p->last_column, to, width, samples};
-        LLVMBuildCall2(e->builder, turn_type(e), turn, arguments, 7, "");
-    }
-    Panel panel = {.out_stride = p->out_stride, .a_row = e->batch_padded, .a_step = emit_int(e, 1)};
-    panel.out = emit_address(e, element, p->out, column);
-    panel.a = emit_address(e, element, p->left, pass.index);
-    panel.x = p->scratch;
-    panel.x_stride = width;
+    LLVMValueRef lanes = emit_int(e, emit_lanes(e, e->real)), turn = turn_function(e);
+    ForLoop pass = emit_passes(e, e->batch, SAMPLES);
+    Panel panel = {.out_row = p->out_row, .a_row = e->batch_padded, .a_step = emit_int(e, 1), .x = p->scratch};
+    panel.out = emit_address(e, element_type(e), p->out, strip->column);
+    set_start(e, &panel, pass.index);
+    panel.a = emit_address(e, element_type(e), p->left, pass.index);
+    panel.x_step = emit_mul(e, strip->width, lanes);
     panel.rows = p->rows;
-    panel.depth = samples;
-    panel.more = LLVMBuildICmp(e->builder, LLVMIntSGT, pass.index, emit_int(e, 0), "");
-    call_panel(e, vectors, &panel);
+    panel.depth = pass_length(e, &pass, e->batch, SAMPLES);
+    ForLoop part = emit_for(e, strip->width, 1, NULL, 0);
+    LLVMValueRef from = emit_address(e, element_type(e), p->right, pass.index), skip = emit_mul(e, part.index, lanes);
+    LLVMValueRef to = emit_address(e, element_type(e), p->scratch, skip);
+    LLVMValueRef first = emit_add(e, strip->column, skip);
+    LLVMValueRef arguments[] = {from, e->batch_padded, first, p->last_column, to, panel.x_step, panel.depth};
+    LLVMBuildCall2(e->builder, turn_type(e), turn, arguments, 7, "");
+    emit_end(e, &part, NULL);
+    call_panel(e, strip, &panel);
     emit_end(e, &pass, NULL);
 }
 
-void emit_outer_kernel(Emitter *e, const LoopKernel *kernel) {
-    (void)kernel;
-    LLVMTypeRef block = LLVMArrayType2(emit_real_type(e, e->real, PANEL_MAX * emit_lanes(e, e->real)), SAMPLES);
+void emit_outer_kernel(Emitter *e) {
+    LLVMTypeRef block = LLVMArrayType2(vector_type(e), PANEL_MAX * SAMPLES);
     Outer p = {.scratch = LLVMBuildAlloca(e->builder, block, "scratch")};
     LLVMSetAlignment(p.scratch, 64);
     p.out = emit_array(e, 0);
@@ -306,6 +304,6 @@ void emit_outer_kernel(Emitter *e, const LoopKernel *kernel) {
     p.rows = emit_extent(e, 0);
     LLVMValueRef columns = emit_extent(e, 1);
     p.last_column = LLVMBuildSub(e->builder, columns, emit_int(e, 1), "");
-    p.out_stride = emit_stride(e, 0);
+    p.out_row = emit_stride(e, 0);
     emit_strips(e, columns, outer_strip, &p);
 }

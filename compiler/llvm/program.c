@@ -33,8 +33,8 @@ static void emit_kernel(Emitter *e, uint32_t number) {
     switch (kernel->kind) {
     case LOOP_MAP:
     case LOOP_REDUCE: emit_nest_kernel(e, kernel); break;
-    case LOOP_PRODUCT: emit_product_kernel(e, kernel); break;
-    case LOOP_OUTER: emit_outer_kernel(e, kernel); break;
+    case LOOP_PRODUCT: emit_product_kernel(e); break;
+    case LOOP_OUTER: emit_outer_kernel(e); break;
     }
     e->function = function;
     LLVMBuildRetVoid(e->builder);

@@ -86,7 +86,8 @@ LLVMTargetMachineRef target_open(Target *target, const char *cpu, int level, Tex
         target->fma = strncmp(target->triple, "aarch64", 7) == 0 || strncmp(target->triple, "arm64", 5) == 0;
     } else if (!cpu) {
         const char *features = target->features;
-        describe(target, has_feature(features, "+avx512f"), has_feature(features, "+avx"), has_feature(features, "+fma"));
+        describe(target, has_feature(features, "+avx512f"), has_feature(features, "+avx"),
+                 has_feature(features, "+fma"));
     } else if (!probe(target, machine, error)) {
         LLVMDisposeTargetMachine(machine);
         return NULL;

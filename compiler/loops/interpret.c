@@ -34,8 +34,10 @@ static double read_element(LoopReal real, const void *array, int64_t element) {
 }
 
 static void write_element(LoopReal real, void *array, int64_t element, double value) {
-    if (real == LOOP_F32) ((float *)array)[element] = (float)value;
-    else ((double *)array)[element] = value;
+    if (real == LOOP_F32)
+        ((float *)array)[element] = (float)value;
+    else
+        ((double *)array)[element] = value;
 }
 
 static uint64_t to_bits(LoopReal real, double x) {
@@ -218,8 +220,10 @@ static void interpret_nest(const LoopKernel *kernel, const LoopCall *call, void 
     Nest nest = {.kernel = kernel, .call = call, .arrays = arrays, .arguments = arguments};
     nest.values = memory_resize(NULL, kernel->ops.count + 1, sizeof(Value));
     memset(nest.values, 0, (kernel->ops.count + 1) * sizeof(Value));
-    if (kernel->kind == LOOP_MAP) map_elements(&nest, 0);
-    else reduce_outer(&nest, 0);
+    if (kernel->kind == LOOP_MAP)
+        map_elements(&nest, 0);
+    else
+        reduce_outer(&nest, 0);
     free(nest.values);
 }
 
@@ -256,8 +260,11 @@ void loop_program_interpret(const LoopProgram *program, uint32_t entry, void *co
         const LoopCall *call = &program->entries.items[entry].calls.items[c];
         if (call->guard && !(arguments->active >> (call->guard - 1) & 1)) continue;
         const LoopKernel *kernel = &program->kernels.items[call->kernel];
-        if (kernel->kind == LOOP_PRODUCT) interpret_product(kernel->real, call, arrays, arguments);
-        else if (kernel->kind == LOOP_OUTER) interpret_outer(kernel->real, call, arrays, arguments);
-        else interpret_nest(kernel, call, arrays, arguments);
+        if (kernel->kind == LOOP_PRODUCT)
+            interpret_product(kernel->real, call, arrays, arguments);
+        else if (kernel->kind == LOOP_OUTER)
+            interpret_outer(kernel->real, call, arrays, arguments);
+        else
+            interpret_nest(kernel, call, arrays, arguments);
     }
 }

@@ -77,15 +77,15 @@ void loop_program_free(LoopProgram *program) {
 }
 
 static const char *const op_names[LOOP_OP_COUNT] = {
-    [LOOP_CONST] = "const",     [LOOP_ICONST] = "iconst",     [LOOP_LOAD] = "load",       [LOOP_ADD] = "add",
-    [LOOP_SUB] = "sub",         [LOOP_MUL] = "mul",           [LOOP_DIV] = "div",         [LOOP_FMA] = "fma",
-    [LOOP_NEG] = "neg",         [LOOP_ABS] = "abs",           [LOOP_SQRT] = "sqrt",       [LOOP_MIN] = "min",
-    [LOOP_MAX] = "max",         [LOOP_RINT] = "rint",         [LOOP_COPYSIGN] = "copysign", [LOOP_LT] = "lt",
-    [LOOP_LE] = "le",           [LOOP_EQ] = "eq",             [LOOP_AND] = "and",         [LOOP_OR] = "or",
-    [LOOP_NOT] = "not",         [LOOP_SELECT] = "select",     [LOOP_TO_BITS] = "to_bits", [LOOP_FROM_BITS] = "from_bits",
-    [LOOP_TO_INT] = "to_int",   [LOOP_TO_REAL] = "to_real",   [LOOP_IADD] = "iadd",       [LOOP_ISUB] = "isub",
-    [LOOP_IAND] = "iand",       [LOOP_IOR] = "ior",           [LOOP_IXOR] = "ixor",       [LOOP_ISHL] = "ishl",
-    [LOOP_ISHR] = "ishr",       [LOOP_IASR] = "iasr"};
+    [LOOP_CONST] = "const",   [LOOP_ICONST] = "iconst",   [LOOP_LOAD] = "load",         [LOOP_ADD] = "add",
+    [LOOP_SUB] = "sub",       [LOOP_MUL] = "mul",         [LOOP_DIV] = "div",           [LOOP_FMA] = "fma",
+    [LOOP_NEG] = "neg",       [LOOP_ABS] = "abs",         [LOOP_SQRT] = "sqrt",         [LOOP_MIN] = "min",
+    [LOOP_MAX] = "max",       [LOOP_RINT] = "rint",       [LOOP_COPYSIGN] = "copysign", [LOOP_LT] = "lt",
+    [LOOP_LE] = "le",         [LOOP_EQ] = "eq",           [LOOP_AND] = "and",           [LOOP_OR] = "or",
+    [LOOP_NOT] = "not",       [LOOP_SELECT] = "select",   [LOOP_TO_BITS] = "to_bits",   [LOOP_FROM_BITS] = "from_bits",
+    [LOOP_TO_INT] = "to_int", [LOOP_TO_REAL] = "to_real", [LOOP_IADD] = "iadd",         [LOOP_ISUB] = "isub",
+    [LOOP_IAND] = "iand",     [LOOP_IOR] = "ior",         [LOOP_IXOR] = "ixor",         [LOOP_ISHL] = "ishl",
+    [LOOP_ISHR] = "ishr",     [LOOP_IASR] = "iasr"};
 
 static const char *const kernel_names[] = {"map", "reduce", "product", "outer"};
 static const char *const stride_names[] = {"splat", "unit", "strided"};
@@ -94,8 +94,10 @@ static const char *real_name(LoopReal real) { return real == LOOP_F32 ? "f32" : 
 static void dump_size(LoopSize size, Text *out) {
     if (size.fixed || !size.padded) text_addf(out, "%" PRId64, size.fixed);
     if (size.fixed && size.padded) text_add(out, "+");
-    if (size.padded == 1) text_add(out, "B");
-    else if (size.padded) text_addf(out, "%" PRId64 "B", size.padded);
+    if (size.padded == 1)
+        text_add(out, "B");
+    else if (size.padded)
+        text_addf(out, "%" PRId64 "B", size.padded);
 }
 
 static void dump_op(const LoopOp *op, uint32_t number, Text *out) {
@@ -162,8 +164,10 @@ static void dump_call(const LoopProgram *program, const LoopCall *call, Text *ou
     text_addf(out, "    kernel %" PRIu32 " [", call->kernel);
     for (uint32_t axis = 0; axis < axes; axis++) {
         if (axis) text_add(out, ", ");
-        if (call->axis[axis].batch) text_add(out, "batch");
-        else text_addf(out, "%" PRId64, call->axis[axis].extent);
+        if (call->axis[axis].batch)
+            text_add(out, "batch");
+        else
+            text_addf(out, "%" PRId64, call->axis[axis].extent);
     }
     text_add(out, "] (");
     for (uint32_t i = 0; i < call->array_count; i++)

@@ -95,7 +95,7 @@ typedef struct LoopKernel {
     LoopReal real;
     uint32_t axes;  // MAP, REDUCE: number of axes; the last is the vector axis. 0 axes: one scalar evaluation
     uint32_t outer; // REDUCE: how many of the axes are kept
-    bool maximum;   // REDUCE: maximum instead of sum
+    bool maximum;   // REDUCE: maximum instead of sum; NaN as soon as one element is
     Vec(LoopOp) ops;
     Vec(LoopAccess) accesses;
     Vec(LoopStore) stores; // MAP; REDUCE has one store, whose access does not move along the inner axes
@@ -118,7 +118,8 @@ typedef struct LoopCall {
     uint32_t guard; // 0: always; g: only when bit g-1 of LoopArguments.active is set
     Span span;      // where in the model file this comes from
     LoopAxis axis[LOOP_MAX_AXES]; // MAP, REDUCE: per axis. PRODUCT: i, k. OUTER: i, j
-    // Arrays by number: per argument of the kernel. PRODUCT: out, A, X. OUTER: out, E, R
+    // Arrays by number: per argument of the kernel. PRODUCT: out, A, X. OUTER: out, E, R. This and the two arrays below
+    // are on the heap and go with the program.
     uint32_t *array;
     uint32_t array_count;
     // MAP, REDUCE: stride[access * LOOP_MAX_AXES + axis] in elements, and offset[access]; stride along the vector axis
@@ -156,8 +157,8 @@ void loop_program_dump(const LoopProgram *program, Text *out);
 // NULL when the program is well formed, else what is wrong with it (a compiler bug). The text is the caller's to free.
 char *loop_program_verify(const LoopProgram *program);
 
-// The reference implementation of the loops form: interprets one entry, slowly, in the kernel's own precision and with
-// the target's lane count, for tests of back ends against it.
+// The reference implementation of the loops form, for tests of back ends against it: interprets one entry, slowly.
+// Elementwise operations are rounded as the kernel's element type says; sums run in index order in double.
 void loop_program_interpret(const LoopProgram *program, uint32_t entry, void *const *arrays,
                             const LoopArguments *arguments);
 

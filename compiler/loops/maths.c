@@ -27,7 +27,8 @@ typedef struct Format {
     double ln2_high, ln2_low; // the high part has so many trailing zeros that its product with an exponent is exact
     double exp_low, exp_high; // beyond these the exponential is 0 and infinite
     double unit_range;        // beyond +-this, exp(-x) does not change 1 + exp(-x)
-    double half_pi[4];        // pi/2 in parts, the first ones short: their products with a 16-bit number are exact
+    double half_pi[4];        // pi/2 in parts, the first ones short: their products with a 16-bit number are exact. All
+                              // are positive, else the reduction of -0 were +0
     Polynomial exponential;   // (exp(r) - 1 - r) / r^2, |r| <= ln(2)/2
     Polynomial logarithm;     // f32: (log(1 + f) - f) / f^2, f in [sqrt(1/2) - 1, sqrt(2) - 1]
                               // f64: (2 atanh(s) - 2 s) / s^3 in s^2, |s| <= (sqrt(2) - 1) / (sqrt(2) + 1)
@@ -40,9 +41,9 @@ static const Format formats[] = {
         .mantissa = 23, .bias = 127, .one = 0x3f800000, .half_root = 0x3f3504f3, .smallest_normal = 0x1p-126,
         .ln2_high = 0x1.62e4p-1, .ln2_low = 0x1.7f7d1cp-20,
         .exp_low = -104, .exp_high = 89, .unit_range = 20,
-        .half_pi = {0x1.92p+0, 0x1.fcp-12, -0x1.5777a6p-21, 0x1.84698ap-48},
-        // 2^-31.1 of exp(r) - 1
-        .exponential = {6, {0.5, 0x1.555554p-3, 0x1.5554f8p-5, 0x1.1112dcp-7, 0x1.6d3a3p-10, 0x1.9e6b1p-13}},
+        .half_pi = {0x1.92p+0, 0x1.fap-12, 0x1.54442cp-20, 0x1.184698p-44},
+        // 2^-26.1 of exp(r) - 1
+        .exponential = {5, {0x1.fffffep-2, 0x1.5554b4p-3, 0x1.5556f4p-5, 0x1.122542p-7, 0x1.6b99bep-10}},
         // 2^-27.6
         .logarithm = {9, {-0x1.fffff8p-2, 0x1.55555p-2, -0x1.00043cp-2, 0x1.99a244p-3, -0x1.541ec2p-3, 0x1.229ffep-3,
                           -0x1.0fcf98p-3, 0x1.071c62p-3, -0x1.3198f6p-4}},
@@ -56,10 +57,10 @@ static const Format formats[] = {
         .ln2_high = 0x1.62e42fefa38p-1, .ln2_low = 0x1.ef35793c7673p-45,
         .exp_low = -746, .exp_high = 710, .unit_range = 40,
         .half_pi = {0x1.921fb544p+0, 0x1.0b4611a6p-34, 0x1.3198a2e037073p-69, 0},
-        // 2^-60.4 of exp(r) - 1
-        .exponential = {11, {0.5, 0x1.5555555555559p-3, 0x1.5555555555558p-5, 0x1.111111110f6f5p-7,
-                             0x1.6c16c16c13d2bp-10, 0x1.a01a01af85760p-13, 0x1.a01a01b24483ep-16, 0x1.71ddf9b5564fap-19,
-                             0x1.27e4ca63e70a2p-22, 0x1.af5bf362202bfp-26, 0x1.1f7ea8f5c1095p-29}},
+        // 2^-55.2 of exp(r) - 1
+        .exponential = {10, {0x1.0000000000005p-1, 0x1.555555555555cp-3, 0x1.5555555551caep-5, 0x1.111111110c7fep-7,
+                             0x1.6c16c180d43cfp-10, 0x1.a01a01cd37735p-13, 0x1.a019a0bde8b87p-16,
+                             0x1.71dd970f1586dp-19, 0x1.28a9091b594a2p-22, 0x1.b02b0721a1198p-26}},
         // 2^-59.5
         .logarithm = {7, {0x1.5555555555592p-1, 0x1.999999997ff1bp-2, 0x1.24924941e134ep-2, 0x1.c71c52146a4fap-3,
                           0x1.74663ce8c9a5ep-3, 0x1.39a1e9320001dp-3, 0x1.2f03b68c5e439p-3}},
@@ -125,10 +126,10 @@ static uint32_t polynomial(LoopBody *body, const Polynomial *p, uint32_t x) {
 
 // ---- exponentials
 
-// x = n ln(2) + r with |r| <= ln(2)/2. `bits` holds n + offset in its low bits; what stands above them leaves the word
-// when they are shifted into the exponent.
+// x = n ln(2) + r with |r| <= ln(2)/2, r also as the exact sum high + low up to the error of ln(2) itself. `bits` holds
+// n + offset in its low bits; what stands above them leaves the word when they are shifted into the exponent.
 typedef struct Reduced {
-    uint32_t bits, r;
+    uint32_t bits, r, high, low;
 } Reduced;
 
 // Adding 1.5 * 2^mantissa rounds to an integer and leaves it in the low bits of the sum. `unit` is 1, or 1/2 to take
@@ -140,16 +141,17 @@ static Reduced reduce_exponent(LoopBody *body, uint32_t x, uint32_t low, uint64_
     uint32_t n = sub(body, shifted, shift);
     uint32_t high = muladd(body, n, constant(body, -format->ln2_high * unit), x);
     uint32_t ln2_low = constant(body, -format->ln2_low * unit);
-    uint32_t r = low == NONE ? muladd(body, n, ln2_low, high)
-                                     : add(body, high, muladd(body, n, ln2_low, low));
-    return (Reduced){to_bits(body, shifted), r};
+    low = low == NONE ? mul(body, n, ln2_low) : muladd(body, n, ln2_low, low);
+    return (Reduced){to_bits(body, shifted), add(body, high, low), high, low};
 }
 
-// unit * (exp(r / unit) - 1) = r + r^2 q(r), accurate relative to itself. A unit of 1/2 scales coefficients exactly.
-static uint32_t expm1_reduced(LoopBody *body, uint32_t r, double unit) {
+// unit * (exp(r / unit) - 1) = r + r^2 q(r), accurate relative to itself: the leading r is summed from its two parts,
+// so that its rounding does not count. A unit of 1/2 scales coefficients exactly.
+static uint32_t expm1_reduced(LoopBody *body, Reduced at, double unit) {
     Polynomial q = format_of(body)->exponential;
     for (uint32_t k = 0; k < q.count; k++) q.of[k] *= ldexp(1, unit < 1 ? (int)k + 1 : 0);
-    return muladd(body, mul(body, r, r), polynomial(body, &q, r), r);
+    uint32_t rest = muladd(body, mul(body, at.r, at.r), polynomial(body, &q, at.r), at.low);
+    return add(body, at.high, rest);
 }
 
 // 2^(bits - bias)
@@ -168,7 +170,7 @@ static uint32_t exponential(LoopBody *body, uint32_t x, uint32_t low) {
     Reduced at = reduce_exponent(body, clamped, low, 2 * format->bias, 1);
     uint32_t half = right(body, at.bits, 1);
     uint32_t rest = loop_op(body, LOOP_ISUB, at.bits, half, 0);
-    uint32_t mantissa = add(body, expm1_reduced(body, at.r, 1), constant(body, 1));
+    uint32_t mantissa = add(body, expm1_reduced(body, at, 1), constant(body, 1));
     return mul(body, mul(body, mantissa, power_of_two(body, half)), power_of_two(body, rest));
 }
 
@@ -178,7 +180,7 @@ static uint32_t exponential_below(LoopBody *body, uint32_t x) {
     const Format *format = format_of(body);
     uint64_t excess = (format->bias + 1) / 2;
     Reduced at = reduce_exponent(body, at_least(body, x, format->exp_low), NONE, format->bias + excess, 1);
-    uint32_t mantissa = add(body, expm1_reduced(body, at.r, 1), constant(body, 1));
+    uint32_t mantissa = add(body, expm1_reduced(body, at, 1), constant(body, 1));
     uint32_t scaled = mul(body, mantissa, power_of_two(body, at.bits));
     return mul(body, scaled, constant(body, ldexp(1, -(int)excess)));
 }
@@ -190,7 +192,7 @@ static uint32_t exponential_minus_one(LoopBody *body, uint32_t x) {
     const Format *format = format_of(body);
     uint32_t clamped = at_least(body, at_most(body, x, format->exp_high), -1.5 * format->unit_range);
     Reduced at = reduce_exponent(body, clamped, NONE, format->bias - 1, 1);
-    uint32_t e = expm1_reduced(body, at.r, 1);
+    uint32_t e = expm1_reduced(body, at, 1);
     uint32_t scale = power_of_two(body, at.bits);
     uint32_t half = muladd(body, scale, e, sub(body, scale, constant(body, 0.5)));
     return choose(body, equal(body, e, x), x, add(body, half, half));
@@ -203,7 +205,7 @@ static uint32_t hyperbolic_tangent(LoopBody *body, uint32_t x) {
     Reduced at = reduce_exponent(body, clamped, NONE, format->bias, 0.5);
     uint32_t scale = power_of_two(body, at.bits);
     uint32_t rest = muladd(body, scale, constant(body, 0.5), constant(body, -0.5));
-    uint32_t g = muladd(body, scale, expm1_reduced(body, at.r, 0.5), rest);
+    uint32_t g = muladd(body, scale, expm1_reduced(body, at, 0.5), rest);
     return with_sign(body, divide(body, g, add(body, g, constant(body, 1))), x);
 }
 
@@ -382,7 +384,7 @@ static uint32_t sine(LoopBody *body, uint32_t x, bool cosine) {
 
     uint32_t r2 = mul(body, r, r);
     uint32_t s = muladd(body, mul(body, r, r2), polynomial(body, &format->sine, r2), r);
-    s = with_sign(body, s, r); // the sign for -0
+    s = with_sign(body, s, r); // the sign matters for -0
     uint32_t c = muladd(body, r2, constant(body, -0.5), constant(body, 1));
     c = muladd(body, mul(body, r2, r2), polynomial(body, &format->cosine, r2), c);
 

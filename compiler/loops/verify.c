@@ -23,15 +23,15 @@ typedef struct Check {
 // @ the number of an access, # a shift distance in `bits`.
 static const char *operand_types(LoopOpKind kind) {
     static const char *const types[LOOP_OP_COUNT] = {
-        [LOOP_CONST] = "",       [LOOP_ICONST] = "",    [LOOP_LOAD] = "@",      [LOOP_ADD] = "RR",
-        [LOOP_SUB] = "RR",       [LOOP_MUL] = "RR",     [LOOP_DIV] = "RR",      [LOOP_FMA] = "RRR",
-        [LOOP_NEG] = "R",        [LOOP_ABS] = "R",      [LOOP_SQRT] = "R",      [LOOP_MIN] = "RR",
-        [LOOP_MAX] = "RR",       [LOOP_RINT] = "R",     [LOOP_COPYSIGN] = "RR", [LOOP_LT] = "RR",
-        [LOOP_LE] = "RR",        [LOOP_EQ] = "RR",      [LOOP_AND] = "BB",      [LOOP_OR] = "BB",
-        [LOOP_NOT] = "B",        [LOOP_SELECT] = "BTT", [LOOP_TO_BITS] = "R",   [LOOP_FROM_BITS] = "I",
-        [LOOP_TO_INT] = "R",     [LOOP_TO_REAL] = "I",  [LOOP_IADD] = "II",     [LOOP_ISUB] = "II",
-        [LOOP_IAND] = "II",      [LOOP_IOR] = "II",     [LOOP_IXOR] = "II",     [LOOP_ISHL] = "I#",
-        [LOOP_ISHR] = "I#",      [LOOP_IASR] = "I#"};
+        [LOOP_CONST] = "",   [LOOP_ICONST] = "",    [LOOP_LOAD] = "@",      [LOOP_ADD] = "RR",
+        [LOOP_SUB] = "RR",   [LOOP_MUL] = "RR",     [LOOP_DIV] = "RR",      [LOOP_FMA] = "RRR",
+        [LOOP_NEG] = "R",    [LOOP_ABS] = "R",      [LOOP_SQRT] = "R",      [LOOP_MIN] = "RR",
+        [LOOP_MAX] = "RR",   [LOOP_RINT] = "R",     [LOOP_COPYSIGN] = "RR", [LOOP_LT] = "RR",
+        [LOOP_LE] = "RR",    [LOOP_EQ] = "RR",      [LOOP_AND] = "BB",      [LOOP_OR] = "BB",
+        [LOOP_NOT] = "B",    [LOOP_SELECT] = "BTT", [LOOP_TO_BITS] = "R",   [LOOP_FROM_BITS] = "I",
+        [LOOP_TO_INT] = "R", [LOOP_TO_REAL] = "I",  [LOOP_IADD] = "II",     [LOOP_ISUB] = "II",
+        [LOOP_IAND] = "II",  [LOOP_IOR] = "II",     [LOOP_IXOR] = "II",     [LOOP_ISHL] = "I#",
+        [LOOP_ISHR] = "I#",  [LOOP_IASR] = "I#"};
     return types[kind];
 }
 
@@ -73,7 +73,8 @@ static void check_nest_kernel(Check *check, const LoopKernel *kernel) {
     for (uint32_t i = 0; i < kernel->ops.count && !check->problem.length; i++) check_op(check, kernel, i);
     for (uint32_t i = 0; i < kernel->stores.count && !check->problem.length; i++) {
         LoopStore store = kernel->stores.items[i];
-        if (store.access >= kernel->accesses.count) complain(check, "store %" PRIu32 " has no access", i);
+        if (store.access >= kernel->accesses.count)
+            complain(check, "store %" PRIu32 " has no access", i);
         else if (store.value >= kernel->ops.count || loop_op_type(kernel->ops.items, store.value) != LOOP_REAL)
             complain(check, "store %" PRIu32 " of something that is not a real value", i);
         else if (kernel->kind == LOOP_MAP && kernel->axes && kernel->accesses.items[store.access].vector == LOOP_SPLAT)
@@ -93,11 +94,14 @@ static void check_bounds(Check *check, const LoopCall *call, uint32_t array, Loo
         int64_t extent = call->axis[axis].batch ? padded : call->axis[axis].extent;
         if (extent <= 0) return; // nothing is touched
         int64_t reach = (extent - 1) * (stride[axis].fixed + stride[axis].padded * padded);
-        if (reach < 0) low += reach;
-        else high += reach;
+        if (reach < 0)
+            low += reach;
+        else
+            high += reach;
     }
     if (low < 0 || high >= size.fixed + size.padded * padded)
-        complain(check, "elements %" PRId64 " to %" PRId64 " of `%s`, which has %" PRId64 " (padded batch of %" PRId64 ")",
+        complain(check,
+                 "elements %" PRId64 " to %" PRId64 " of `%s`, which has %" PRId64 " (padded batch of %" PRId64 ")",
                  low, high, check->program->arrays.items[array].name, size.fixed + size.padded * padded, padded);
 }
 
@@ -150,8 +154,7 @@ static void check_contraction_call(Check *check, const LoopKernel *kernel, const
         const LoopArray *array = &check->program->arrays.items[call->array[i]];
         bool batched = kernel->kind == LOOP_PRODUCT ? i != 1 : i != 0;
         if (array->real != kernel->real) complain(check, "`%s` has another element type", array->name);
-        if (array->batched != batched)
-            complain(check, "`%s` is %s", array->name, batched ? "not batched" : "batched");
+        if (array->batched != batched) complain(check, "`%s` is %s", array->name, batched ? "not batched" : "batched");
     }
     if (call->axis[0].batch || call->axis[1].batch) complain(check, "the batch is no axis of a contraction's result");
     if (check->problem.length) return;
@@ -179,12 +182,15 @@ static void check_call(Check *check, const LoopCall *call) {
             return;
         }
     const LoopKernel *kernel = &program->kernels.items[call->kernel];
-    if (kernel->kind == LOOP_MAP || kernel->kind == LOOP_REDUCE) check_nest_call(check, kernel, call);
-    else check_contraction_call(check, kernel, call);
+    if (kernel->kind == LOOP_MAP || kernel->kind == LOOP_REDUCE)
+        check_nest_call(check, kernel, call);
+    else
+        check_contraction_call(check, kernel, call);
 }
 
 static void check_array(Check *check, const LoopArray *array) {
-    if (array->rank > LOOP_MAX_AXES) complain(check, "`%s` has too many axes", array->name);
+    if (array->rank > LOOP_MAX_AXES)
+        complain(check, "`%s` has too many axes", array->name);
     else if (!array->rank && !array->batched && array->real != LOOP_F64)
         complain(check, "scalar `%s` is not f64", array->name);
 }

@@ -72,6 +72,11 @@ bool number_parse(const char *begin, const char *end, double *value) {
 char *number_format(char buffer[32], double value) {
     if (isnan(value)) return strcpy(buffer, "nan");
     if (isinf(value)) return strcpy(buffer, value > 0 ? "inf" : "-inf");
+    if (value > -1e15 && value < 1e15 && value == (double)(long long)value) { // 360, not 3.6e+02
+        snprintf(buffer, 32, "%lld", (long long)value);
+        return value == 0 && signbit(value) ? strcpy(buffer, "-0") : buffer;
+    }
+    // 15 digits mostly suffice; fewer are found by trying, since the shortest form is wanted.
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(buffer, 32, "%.*g", digits, value);
         for (char *c = buffer; *c; c++)

@@ -1,0 +1,540 @@
+// From the energy to equations: lookaheads become variables, the stationarity condition of the principle is solved for
+// the membrane, errors travel down the connections, parameters get their gradients (science.md section 4).
+#include "equations.h"
+#include <stdio.h>
+#include <string.h>
+
+typedef struct Derive {
+    Model *model;
+    ExprStore *store;
+    Equations *equations;
+    const Principle *principle;
+} Derive;
+
+static NeuronEquations *neuron_of(Equations *equations, uint32_t population) {
+    for (uint32_t i = 0; i < equations->neurons.count; i++)
+        if (equations->neurons.items[i].population == population) return &equations->neurons.items[i];
+    return NULL;
+}
+
+static Atom printed(Derive *d, Expr expr) {
+    Text text = {0};
+    expr_print(d->store, expr, EXPR_TEXT, &text);
+    Atom atom = arena_atom_z(d->model->arena, text_z(&text));
+    text_free(&text);
+    return atom;
+}
+
+static Symbol signal_symbol(Derive *d, const Population *p, SymbolRole role, Unit unit, const char *base, const char *suffix) {
+    SymbolInfo info = {.role = role, .batched = true, .rank = 1, .extent = {p->size}, .unit = unit, .span = p->span};
+    info.name = arena_format(d->model->arena, "%s.%s%s", p->name, base, suffix);
+    return symbol_new(d->store, info);
+}
+
+static Expr own_element(Derive *d, Symbol symbol) { return model_element(d->store, symbol, VERSION_OLD); }
+
+// ---- Leaves: lookaheads become variables -----------------------------------------------------------------------------
+
+static bool is_state_of(const Population *p, Symbol symbol, uint32_t *number) {
+    for (uint32_t i = 0; i < p->states.count; i++)
+        if (p->states.items[i].symbol == symbol) {
+            *number = i;
+            return true;
+        }
+    return false;
+}
+
+static Atom leaf_label(Derive *d, const Population *p, Expr tau, Symbol *tau_symbol) {
+    ExprNode node = expr_node(d->store, tau);
+    *tau_symbol = 0;
+    if (node.kind == EXPR_ACCESS) {
+        *tau_symbol = node.symbol;
+        return arena_atom_z(d->model->arena, symbol_info(d->store, node.symbol)->name + strlen(p->name) + 1);
+    }
+    if (expr_is_const(d->store, tau, d->model->dt)) return arena_atom_z(d->model->arena, "dt");
+    if (node.kind == EXPR_CONST) {
+        char text[32];
+        return arena_atom_z(d->model->arena, number_format(text, node.value));
+    }
+    return NULL; // numbered by the caller
+}
+
+static void add_leaf(Derive *d, NeuronEquations *n, const Population *p, Expr node, Symbol state, Expr tau) {
+    for (uint32_t i = 0; i < n->leaves.count; i++)
+        if (n->leaves.items[i].node == node) return;
+    Leaf leaf = {.node = node, .state = state, .tau = tau};
+    leaf.label = leaf_label(d, p, tau, &leaf.tau_symbol);
+    if (!leaf.label) leaf.label = arena_format(d->model->arena, "%u", n->leaves.count + 1);
+    const SymbolInfo *info = symbol_info(d->store, state);
+    const char *member = info->name + strlen(p->name) + 1;
+    Atom name = arena_format(d->model->arena, "%s_ahead.%s", member, leaf.label);
+    leaf.symbol = signal_symbol(d, p, ROLE_LEAF, info->unit, name, "");
+    vec_push(&n->leaves, leaf);
+}
+
+// Finds the lookaheads of states in `expr`; anything else that acts on a signal in time has no causal local adjoint yet.
+static bool find_leaves(Derive *d, NeuronEquations *n, const Population *p, Expr expr, Span span, bool inside_ahead) {
+    ExprNode node = expr_node(d->store, expr);
+    uint32_t number;
+    if (node.kind == EXPR_ACCESS && is_state_of(p, node.symbol, &number)) {
+        // A plain state is its value after the step: a lookahead by dt.
+        Expr dt = expr_const(d->store, d->model->dt);
+        if (!inside_ahead) add_leaf(d, n, p, expr_make2(d->store, EXPR_AHEAD, expr, dt), node.symbol, dt);
+        return true;
+    }
+    if (node.kind == EXPR_AHEAD) {
+        ExprNode inner = expr_node(d->store, node.argument[0]);
+        if (inner.kind == EXPR_ACCESS && is_state_of(p, inner.symbol, &number)) {
+            add_leaf(d, n, p, expr, inner.symbol, node.argument[1]);
+            return true;
+        }
+    }
+    if (node.kind == EXPR_AHEAD || node.kind == EXPR_LOWPASS || node.kind == EXPR_DELAY || node.kind == EXPR_RATE || node.kind == EXPR_PREVIOUS) {
+        Span where = expr_span(d->store, expr);
+        diag_report(d->model->diags, DIAG_E0307, where.source ? where : span, "`%s` has no causal local adjoint under `%s`",
+                    printed(d, expr), d->principle->name);
+        diag_expected(d->model->diags, "lookaheads of states, `ahead(u, tau)`, or plain states");
+        return false;
+    }
+    bool good = true;
+    for (uint32_t i = 0; i < node.count; i++) good &= find_leaves(d, n, p, node.argument[i], span, false);
+    return good;
+}
+
+typedef struct LeafRule {
+    const NeuronEquations *neuron;
+    Expr dt;
+} LeafRule;
+
+static Expr leaf_rule(ExprStore *store, Expr node, void *context) {
+    const LeafRule *rule = context;
+    for (uint32_t i = 0; i < rule->neuron->leaves.count; i++)
+        if (rule->neuron->leaves.items[i].node == node) return model_element(store, rule->neuron->leaves.items[i].symbol, VERSION_OLD);
+    return node;
+}
+
+// Plain states outside of lookaheads become ahead(u, dt), so that one replacement serves all. Bottom-up rewriting would
+// also reach the state inside ahead(u, tau), so lookaheads are replaced first.
+static Expr over_leaves(Derive *d, const NeuronEquations *n, Expr expr) {
+    Expr result = expr_rewrite(d->store, expr, leaf_rule, &(LeafRule){.neuron = n});
+    for (uint32_t i = 0; i < n->leaves.count; i++) {
+        const Leaf *leaf = &n->leaves.items[i];
+        if (expr_is_const(d->store, leaf->tau, d->model->dt))
+            result = expr_replace(d->store, result, own_element(d, leaf->state), own_element(d, leaf->symbol));
+    }
+    return result;
+}
+
+// ---- The neuron: solve the stationarity condition for the membrane ---------------------------------------------------
+
+static bool reads_drive(Derive *d, const Population *p, Expr expr) {
+    for (uint32_t i = 0; i < p->ports.count; i++)
+        if (expr_reads(d->store, expr, p->ports.items[i].symbol)) return true;
+    return false;
+}
+
+// The terms of the energy that carry the input, and the rest.
+static void split_energy(Derive *d, const Population *p, Expr energy, Expr *driven, Expr *rest) {
+    ExprNode node = expr_node(d->store, energy);
+    const Expr *terms = node.kind == EXPR_ADD ? node.argument : &energy;
+    uint32_t count = node.kind == EXPR_ADD ? node.count : 1;
+    *driven = *rest = expr_const(d->store, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        Expr *part = reads_drive(d, p, terms[i]) ? driven : rest;
+        *part = expr_add(d->store, *part, terms[i]);
+    }
+}
+
+static bool is_zero(Derive *d, Expr expr) { return expr_is_const(d->store, expr, 0); }
+
+// The leaf whose derivative knows the input: d2E/dX dI is not zero.
+static bool find_solved(Derive *d, NeuronEquations *n, const Population *p, Expr driven) {
+    uint32_t found = 0;
+    for (uint32_t k = 0; k < n->leaves.count; k++) {
+        Expr by_leaf = expr_partial(d->store, driven, own_element(d, n->leaves.items[k].symbol));
+        bool carries = false;
+        for (uint32_t i = 0; i < p->ports.count; i++)
+            carries |= !is_zero(d, expr_partial(d->store, by_leaf, own_element(d, p->ports.items[i].symbol)));
+        if (!carries) continue;
+        // In (X_m - I - c*X_r)^2 the leaf X_r meets the input too; the one that the input is subtracted from is the first
+        // written. Two leaves in separate terms are ambiguous.
+        if (found++ && !expr_is_const(d->store, expr_partial(d->store, by_leaf, own_element(d, n->leaves.items[n->solved].symbol)), 0)) continue;
+        if (found > 1) {
+            diag_report(d->model->diags, DIAG_E0303, p->energy_span, "in `%s`, both `%s` and `%s` stand together with the input", p->neuron->name,
+                        printed(d, n->leaves.items[n->solved].node), printed(d, n->leaves.items[k].node));
+            diag_expected(d->model->diags, "one lookahead that carries the input");
+            return false;
+        }
+        n->solved = k;
+    }
+    if (found) return true;
+    diag_report(d->model->diags, DIAG_E0301, p->energy_span, "no lookahead in the energy of `%s` carries an input", p->neuron->name);
+    diag_expected(d->model->diags, "a mismatch between a lookahead and an input, as in `1/2*(ahead(u, tau_m) - I)^2`");
+    return false;
+}
+
+// p with A(p) = error: A = alpha*p + beta, so p = (error - beta)/alpha, term by term so that equal terms can cancel.
+static Expr solve(Derive *d, Expr alpha, Expr beta, Expr error) {
+    ExprStore *s = d->store;
+    ExprNode node = expr_node(s, beta);
+    const Expr *terms = node.kind == EXPR_ADD ? node.argument : &beta;
+    uint32_t count = node.kind == EXPR_ADD ? node.count : 1;
+    Expr result = expr_div(s, error, alpha);
+    for (uint32_t i = 0; i < count; i++) result = expr_sub(s, result, expr_div(s, terms[i], alpha));
+    return result;
+}
+
+static bool solve_membrane(Derive *d, NeuronEquations *n, const Population *p, Expr driven) {
+    ExprStore *s = d->store;
+    Expr leaf = own_element(d, n->leaves.items[n->solved].symbol);
+    n->mismatch = expr_partial(s, driven, leaf);
+    Expr alpha = expr_partial(s, n->mismatch, leaf);
+    if (expr_contains(s, alpha, leaf) || reads_drive(d, p, alpha)) {
+        diag_report(d->model->diags, DIAG_E0302, p->energy_span, "dE/d%s = `%s` is not linear in `%s`: the membrane equation of `%s` has no closed solution",
+                    printed(d, n->leaves.items[n->solved].node), printed(d, n->mismatch), printed(d, n->leaves.items[n->solved].node), p->neuron->name);
+        diag_expected(d->model->diags, "an energy that is quadratic in the lookahead that carries the input");
+        return false;
+    }
+    Expr beta = expr_replace(s, n->mismatch, leaf, expr_const(s, 0));
+    Expr error = own_element(d, n->error);
+    n->judged = solve(d, alpha, beta, error);
+    n->membrane = solve(d, alpha, beta, expr_mul(s, expr_const(s, p->gamma), error));
+    for (uint32_t i = 0; i < p->ports.count; i++) {
+        Expr by_drive = expr_partial(s, n->energy, own_element(d, p->ports.items[i].symbol));
+        vec_push(&n->drive_errors, expr_neg(s, expr_replace(s, by_drive, leaf, n->judged)));
+    }
+    return true;
+}
+
+static void make_gates(Derive *d, NeuronEquations *n, const Population *p) {
+    for (uint32_t o = 0; o < p->outputs.count; o++) {
+        uint32_t live = 0;
+        for (uint32_t k = 0; k < n->leaves.count; k++)
+            live += !is_zero(d, expr_partial(d->store, n->value[o], own_element(d, n->leaves.items[k].symbol)));
+        for (uint32_t k = 0; k < n->leaves.count; k++) {
+            Gate gate = {.output = o, .leaf = k, .trivial = !p->outputs.items[o].gated};
+            gate.value = expr_partial(d->store, n->value[o], own_element(d, n->leaves.items[k].symbol));
+            if (is_zero(d, gate.value)) continue;
+            Atom name = live > 1 ? arena_format(d->model->arena, "%s_gate.%s", p->outputs.items[o].member, n->leaves.items[k].label)
+                                 : arena_format(d->model->arena, "%s_gate", p->outputs.items[o].member);
+            if (!gate.trivial) gate.symbol = signal_symbol(d, p, ROLE_REGISTER, UNIT_NONE, name, "");
+            vec_push(&n->gates, gate);
+        }
+    }
+}
+
+static bool derive_neuron(Derive *d, uint32_t number) {
+    const Population *p = &d->model->populations.items[number];
+    NeuronEquations n = {.population = number};
+    bool good = true;
+    if (!p->energy || p->outputs.count > EXPR_MAX_OUTPUTS) {
+        if (p->energy) diag_report(d->model->diags, DIAG_E0212, p->span, "more than %d outputs of one neuron", EXPR_MAX_OUTPUTS);
+        else {
+            diag_report(d->model->diags, DIAG_E0301, p->span, "neuron `%s` of population `%s` has no energy", p->neuron->name, p->name);
+            diag_help(d->model->diags, "add `energy 1/2 * (ahead(u, tau_m) - I)^2`");
+        }
+        return false;
+    }
+    good = find_leaves(d, &n, p, p->energy, p->energy_span, false);
+    for (uint32_t o = 0; o < p->outputs.count; o++) {
+        if (!p->outputs.items[o].value) return false;
+        good &= find_leaves(d, &n, p, p->outputs.items[o].value, p->outputs.items[o].span, false);
+        if (!reads_drive(d, p, p->outputs.items[o].value)) continue;
+        diag_report(d->model->diags, DIAG_E0307, p->outputs.items[o].span, "output `%s` reads an input directly", p->outputs.items[o].member);
+        diag_expected(d->model->diags, "a function of lookaheads of states");
+        good = false;
+    }
+    if (good) {
+        Expr driven, rest;
+        n.energy = over_leaves(d, &n, p->energy);
+        for (uint32_t o = 0; o < p->outputs.count; o++) n.value[o] = over_leaves(d, &n, p->outputs.items[o].value);
+        split_energy(d, p, n.energy, &driven, &rest);
+        good = find_solved(d, &n, p, driven);
+        if (good) {
+            n.state = n.leaves.items[n.solved].state;
+            good = is_state_of(p, n.state, &n.state_number);
+            Unit unit = symbol_info(d->store, n.state)->unit, per_time = unit_power(d->model->time_unit, -1);
+            n.error = signal_symbol(d, p, ROLE_REGISTER, unit, "error", "");
+            n.rate = signal_symbol(d, p, ROLE_REGISTER, unit_multiply(unit, per_time), p->states.items[n.state_number].member, "_rate");
+            good = good && solve_membrane(d, &n, p, driven);
+        }
+        if (good) make_gates(d, &n, p);
+    }
+    vec_push(&d->equations->neurons, n);
+    return good;
+}
+
+// ---- Who has an error: whatever reaches a cost -----------------------------------------------------------------------
+
+static Expr cost_derivative(Derive *d, const Population *p, Symbol output) {
+    if (!d->model->cost) return expr_const(d->store, 0);
+    Expr at = expr_index(d->store, p->own);
+    return expr_derivative(d->store, d->model->cost, output, &at, 1);
+}
+
+// dE/dX of a leaf from the neuron's own energy, apart from the solved mismatch; evaluated where gradients are.
+static Expr own_force(Derive *d, const NeuronEquations *n, const Population *p, uint32_t k) {
+    Expr leaf = own_element(d, n->leaves.items[k].symbol), driven, rest;
+    split_energy(d, p, n->energy, &driven, &rest);
+    if (k == n->solved) return expr_partial(d->store, rest, leaf);
+    Expr force = expr_partial(d->store, n->energy, leaf);
+    return expr_replace(d->store, force, own_element(d, n->leaves.items[n->solved].symbol), n->judged);
+}
+
+static bool wants_error(Derive *d, NeuronEquations *n) {
+    const Population *p = &d->model->populations.items[n->population];
+    if (n->has_error) return false;
+    for (uint32_t o = 0; o < p->outputs.count; o++)
+        if (!is_zero(d, cost_derivative(d, p, p->outputs.items[o].symbol))) return true;
+    for (uint32_t k = 0; k < n->leaves.count; k++)
+        if (!is_zero(d, own_force(d, n, p, k))) return true;
+    for (uint32_t c = 0; c < d->model->connections.count; c++) {
+        const Connection *connection = &d->model->connections.items[c];
+        if (connection->from_external || connection->source != n->population) continue;
+        const NeuronEquations *target = neuron_of(d->equations, connection->target);
+        if (target && target->has_error && connection->messages.count) return true;
+    }
+    return false;
+}
+
+static void spread_errors(Derive *d) {
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (uint32_t i = 0; i < d->equations->neurons.count; i++)
+            if (wants_error(d, &d->equations->neurons.items[i])) d->equations->neurons.items[i].has_error = changed = true;
+    }
+}
+
+// ---- Errors down the connections -------------------------------------------------------------------------------------
+
+// sum over the target's neurons of (what the current sees of the error) * d current / d symbol[at canonical axes].
+// Differentiates at fresh indices first, since the target's own index may be the very one of the axes.
+static Expr pull_back(Derive *d, const Connection *c, Symbol symbol) {
+    ExprStore *s = d->store;
+    const Population *target = &d->model->populations.items[c->target];
+    const NeuronEquations *n = neuron_of(d->equations, c->target);
+    SymbolInfo info = *symbol_info(s, symbol);
+    Expr at[EXPR_MAX_RANK];
+    Index axes[EXPR_MAX_RANK];
+    model_axes(s, symbol, axes);
+    for (uint32_t i = 0; i < info.rank; i++) at[i] = expr_index(s, index_new(s, index_info(s, axes[i])->name, info.extent[i]));
+    Expr by = expr_derivative(s, c->current, symbol, at, info.rank);
+    Expr result = expr_sum(s, target->own, expr_mul(s, n->drive_errors.items[c->port], by));
+    for (uint32_t i = 0; i < info.rank; i++) result = expr_substitute_index(s, result, at[i], expr_index(s, axes[i]));
+    expr_set_span(s, result, c->span);
+    return result;
+}
+
+static void derive_connection(Derive *d, uint32_t number) {
+    const Connection *c = &d->model->connections.items[number];
+    const NeuronEquations *target = neuron_of(d->equations, c->target);
+    ConnectionEquations ce = {.connection = number};
+    ce.carries_error = target && target->has_error && !c->from_external && neuron_of(d->equations, c->source);
+    for (uint32_t m = 0; ce.carries_error && m < c->messages.count; m++) {
+        SymbolInfo message = *symbol_info(d->store, c->messages.items[m]);
+        SymbolInfo info = message;
+        const char *member = message.name + strlen(d->model->populations.items[c->source].name) + 1;
+        info.name = c->messages.count > 1 ? arena_format(d->model->arena, "%s.error_down.%s", c->name, member)
+                                          : arena_format(d->model->arena, "%s.error_down", c->name);
+        info.role = ROLE_REGISTER;
+        info.span = c->span;
+        vec_push(&ce.downward, symbol_new(d->store, info));
+        vec_push(&ce.downward_value, pull_back(d, c, c->messages.items[m]));
+    }
+    vec_push(&d->equations->connections, ce);
+}
+
+static bool output_is_read(Derive *d, const NeuronEquations *n, uint32_t output) {
+    Symbol symbol = d->model->populations.items[n->population].outputs.items[output].symbol;
+    for (uint32_t i = 0; i < d->equations->connections.count; i++) {
+        const ConnectionEquations *ce = &d->equations->connections.items[i];
+        const Connection *c = &d->model->connections.items[ce->connection];
+        for (uint32_t m = 0; m < ce->downward.count; m++)
+            if (c->messages.items[m] == symbol) return true;
+    }
+    return false;
+}
+
+// The error of one leaf, passed through the principle's operators: the inverse of the adjoint at the solved tau applied
+// to the adjoint at the leaf's own. The operator algebra cancels equal time constants.
+static Expr through_filters(Derive *d, const NeuronEquations *n, uint32_t k, Expr g) {
+    ExprKind adjoint = d->principle->adjoint_of_ahead;
+    if (adjoint == EXPR_STOP) return g;
+    ExprKind inverse = adjoint == EXPR_LOWPASS ? EXPR_AHEAD : EXPR_LOWPASS;
+    Expr filtered = expr_make2(d->store, adjoint, g, n->leaves.items[k].tau);
+    return expr_make2(d->store, inverse, filtered, n->leaves.items[n->solved].tau);
+}
+
+static void derive_errors(Derive *d, NeuronEquations *n) {
+    const Population *p = &d->model->populations.items[n->population];
+    if (!n->has_error) return;
+    Unit unit = symbol_info(d->store, n->state)->unit;
+    for (uint32_t o = 0; o < p->outputs.count; o++) {
+        Expr cost = cost_derivative(d, p, p->outputs.items[o].symbol);
+        if (is_zero(d, cost) && !output_is_read(d, n, o)) continue;
+        Symbol symbol = signal_symbol(d, p, ROLE_SIGNAL, UNIT_NONE, p->outputs.items[o].member, "_error");
+        vec_push(&n->output_errors, (OutputError){.output = o, .symbol = symbol, .cost = is_zero(d, cost) ? 0 : cost});
+    }
+    uint32_t live = 0;
+    bool wanted[64] = {0};
+    for (uint32_t k = 0; k < n->leaves.count && k < 64; k++) {
+        wanted[k] = !is_zero(d, own_force(d, n, p, k));
+        for (uint32_t g = 0; g < n->gates.count; g++)
+            for (uint32_t e = 0; e < n->output_errors.count; e++)
+                wanted[k] |= n->gates.items[g].leaf == k && n->gates.items[g].output == n->output_errors.items[e].output;
+        live += wanted[k];
+    }
+    for (uint32_t k = 0; k < n->leaves.count && k < 64; k++) {
+        if (!wanted[k]) continue;
+        const char *label = live > 1 ? arena_format(d->model->arena, ".%s", n->leaves.items[k].label) : "";
+        ErrorInput in = {.leaf = k, .own = own_force(d, n, p, k)};
+        if (is_zero(d, in.own)) in.own = 0;
+        in.symbol = signal_symbol(d, p, ROLE_SIGNAL, unit, "error_in", label);
+        Expr g = own_element(d, in.symbol);
+        in.filtered = through_filters(d, n, k, g);
+        if (in.filtered != g) in.state = signal_symbol(d, p, ROLE_STATE, unit, "error_state", label);
+        vec_push(&n->errors, in);
+    }
+}
+
+// ---- Gradients -------------------------------------------------------------------------------------------------------
+
+static Expr weight_gradient(Derive *d, Symbol weight) {
+    Expr result = expr_const(d->store, 0);
+    for (uint32_t c = 0; c < d->model->connections.count; c++) {
+        const Connection *connection = &d->model->connections.items[c];
+        const NeuronEquations *target = neuron_of(d->equations, connection->target);
+        if (!connection->current || !expr_reads(d->store, connection->current, weight) || !target || !target->has_error) continue;
+        result = expr_sub(d->store, result, pull_back(d, connection, weight));
+    }
+    return result;
+}
+
+// dE/d(parameter) of a neuron's parameter: through its lookaheads (G * du/dt * d tau), its outputs and its own energy.
+static Expr parameter_gradient(Derive *d, const NeuronEquations *n, Symbol parameter) {
+    ExprStore *s = d->store;
+    const Population *p = &d->model->populations.items[n->population];
+    Expr variable = own_element(d, parameter), rate = own_element(d, n->rate), result = expr_const(s, 0);
+    if (!n->has_error) return result;
+    for (uint32_t k = 0; k < n->leaves.count; k++) {
+        Expr by_tau = expr_partial(s, n->leaves.items[k].tau, variable);
+        if (is_zero(d, by_tau)) continue;
+        if (k == n->solved) result = expr_add(s, result, expr_mul_n(s, (Expr[]){by_tau, own_element(d, n->error), rate}, 3));
+        for (uint32_t e = 0; e < n->errors.count; e++)
+            if (n->errors.items[e].leaf == k && k != n->solved) {
+                // The rate under judgement was made with the du/dt of its own step: marked by `previous`.
+                Expr then = expr_make1(s, EXPR_PREVIOUS, rate);
+                result = expr_sub(s, result, expr_mul_n(s, (Expr[]){by_tau, own_element(d, n->errors.items[e].symbol), then}, 3));
+            }
+    }
+    for (uint32_t e = 0; e < n->output_errors.count; e++) {
+        Expr by = expr_partial(s, n->value[n->output_errors.items[e].output], variable);
+        result = expr_sub(s, result, expr_mul(s, own_element(d, n->output_errors.items[e].symbol), by));
+    }
+    Expr own = expr_partial(s, n->energy, variable);
+    own = expr_replace(s, own, own_element(d, n->leaves.items[n->solved].symbol), n->judged);
+    expr_set_span(s, own, p->energy_span);
+    return expr_add(s, result, own);
+}
+
+static void derive_gradients(Derive *d) {
+    Model *m = d->model;
+    for (uint32_t r = 0; r < m->learn.count; r++)
+        for (uint32_t t = 0; t < m->learn.items[r].targets.count; t++) {
+            Symbol target = m->learn.items[r].targets.items[t];
+            Expr value = expr_const(d->store, 0);
+            if (symbol_info(d->store, target)->role == ROLE_WEIGHT) value = weight_gradient(d, target);
+            for (uint32_t i = 0; i < d->equations->neurons.count; i++) {
+                const Population *p = &m->populations.items[d->equations->neurons.items[i].population];
+                for (uint32_t k = 0; k < p->parameters.count; k++)
+                    if (p->parameters.items[k] == target) value = parameter_gradient(d, &d->equations->neurons.items[i], target);
+            }
+            if (is_zero(d, value)) {
+                diag_report(m->diags, DIAG_E0306, m->learn.items[r].span, "`%s` has no gradient: no cost depends on it", symbol_info(d->store, target)->name);
+                diag_expected(m->diags, m->cost ? "a path from it through connections to an output that the cost reads" : "a `cost` in the network");
+            }
+            Symbol gradient = t < m->learn.items[r].gradients.count ? m->learn.items[r].gradients.items[t] : 0;
+            vec_push(&d->equations->gradients, (Gradient){target, gradient, value, m->learn.items[r].span});
+        }
+}
+
+// ---- Time constants --------------------------------------------------------------------------------------------------
+
+static double initial_value(const Array *array, uint32_t i) {
+    return array->initial.values[array->initial.count == 1 ? 0 : i];
+}
+
+// The known values of a time constant: per neuron, or one for all. False when it is drawn, loaded or composed.
+static bool tau_values(Derive *d, const Leaf *leaf, uint32_t i, double *value) {
+    if (expr_get_const(d->store, leaf->tau, value)) return true;
+    const Array *array = leaf->tau_symbol ? model_array(d->model, leaf->tau_symbol) : NULL;
+    if (!array || array->initial.kind != INITIAL_CONSTANT) return false;
+    *value = initial_value(array, i);
+    if (array->clamped) *value = *value < array->low ? array->low : *value > array->high ? array->high : *value;
+    return true;
+}
+
+static void check_times(Derive *d, const NeuronEquations *n) {
+    const Population *p = &d->model->populations.items[n->population];
+    const Leaf *solved = &n->leaves.items[n->solved];
+    char first[32], second[32];
+    for (uint32_t k = 0; k < n->leaves.count; k++)
+        for (uint32_t i = 0; i < p->size; i++) {
+            double tau, tau_m;
+            const Leaf *leaf = &n->leaves.items[k];
+            if (!tau_values(d, leaf, i, &tau)) break;
+            if (tau < d->model->dt * (1 - 1e-12)) {
+                diag_report(d->model->diags, DIAG_E0308, p->span, "`%s` of `%s` is %s, smaller than the time step %s", leaf->label, p->name,
+                            number_format(first, tau), number_format(second, d->model->dt));
+                diag_expected(d->model->diags, "a time constant of at least `dt`");
+                if (leaf != solved) diag_help(d->model->diags, "no lookahead at all is a time constant of `dt`");
+                return;
+            }
+            if (d->principle->equal_times && leaf->tau != solved->tau && tau_values(d, solved, i, &tau_m) && tau != tau_m) {
+                diag_report(d->model->diags, DIAG_E0304, d->model->principle_span, "`le` needs equal time constants, but neuron %u of `%s` has %s = %s and %s = %s", i,
+                            p->name, solved->label, number_format(first, tau_m), leaf->label, number_format(second, tau));
+                diag_note(d->model->diags, p->span, "the population is declared here");
+                diag_help(d->model->diags, "use `dynamics gle(…)`, or `instant` for errors without filters");
+                return;
+            }
+        }
+}
+
+// ---- The pass --------------------------------------------------------------------------------------------------------
+
+Equations *equations_derive(Model *model) {
+    Equations *equations = arena_new_object(model->arena, Equations);
+    *equations = (Equations){.model = model};
+    Derive d = {model, model->store, equations, principle_find(model->principle)};
+    bool good = true;
+    for (uint32_t i = 0; i < model->populations.count; i++) good &= derive_neuron(&d, i);
+    if (good) {
+        for (uint32_t i = 0; i < equations->neurons.count; i++) check_times(&d, &equations->neurons.items[i]);
+        spread_errors(&d);
+        for (uint32_t c = 0; c < model->connections.count; c++) derive_connection(&d, c);
+        for (uint32_t i = 0; i < equations->neurons.count; i++) derive_errors(&d, &equations->neurons.items[i]);
+        derive_gradients(&d);
+    }
+    if (!diag_error_count(model->diags)) return equations;
+    equations_free(equations);
+    return NULL;
+}
+
+void equations_free(Equations *equations) {
+    if (!equations) return;
+    for (uint32_t i = 0; i < equations->neurons.count; i++) {
+        NeuronEquations *n = &equations->neurons.items[i];
+        vec_free(&n->leaves);
+        vec_free(&n->gates);
+        vec_free(&n->errors);
+        vec_free(&n->output_errors);
+        vec_free(&n->drive_errors);
+    }
+    for (uint32_t i = 0; i < equations->connections.count; i++) {
+        vec_free(&equations->connections.items[i].downward);
+        vec_free(&equations->connections.items[i].downward_value);
+    }
+    vec_free(&equations->neurons);
+    vec_free(&equations->connections);
+    vec_free(&equations->gradients);
+}

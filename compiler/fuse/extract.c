@@ -1,0 +1,242 @@
+// Assignments become items: reductions and scalar subexpressions are taken out of expressions into temporaries, and
+// sums of products are recognised as matrix products and outer products, whichever way they were written.
+#include "plan.h"
+#include <string.h>
+
+static Atom owner_of(Plan *plan, Symbol symbol) {
+    const char *name = symbol_info(plan->store, symbol)->name, *dot = strchr(name, '.');
+    return dot ? arena_atom(plan->arena, name, (size_t)(dot - name)) : arena_atom_z(plan->arena, name);
+}
+
+// The free index variables of an expression, the batch last.
+static uint32_t free_axes(const ExprStore *store, Expr expr, Index *axes, uint32_t most) {
+    uint32_t count = 0;
+    bool batch = expr_has_index(store, expr, INDEX_BATCH);
+    Vec(Expr) stack = {0};
+    vec_push(&stack, expr);
+    while (stack.count) { // candidates: every index variable below; free ones are kept in order of their numbers
+        ExprNode node = expr_node(store, stack.items[--stack.count]);
+        if (node.kind == EXPR_INDEX && node.index != INDEX_BATCH) {
+            bool known = false;
+            for (uint32_t i = 0; i < count; i++) known |= axes[i] == node.index;
+            if (!known && count < most && expr_has_index(store, expr, node.index)) axes[count++] = node.index;
+        }
+        for (uint32_t i = 0; i < node.count; i++) vec_push(&stack, node.argument[i]);
+    }
+    vec_free(&stack);
+    for (uint32_t i = 1; i < count; i++)
+        for (uint32_t k = i; k > 0 && axes[k] < axes[k - 1]; k--) {
+            Index swap = axes[k];
+            axes[k] = axes[k - 1];
+            axes[k - 1] = swap;
+        }
+    if (batch && count < most) axes[count++] = INDEX_BATCH;
+    return count;
+}
+
+// A new array for the value of an expression over `axes`; returns the access at these axes.
+static Expr make_temporary(Plan *plan, Atom owner, const Index *axes, uint32_t rank, Symbol *symbol) {
+    SymbolInfo info = {.role = ROLE_SIGNAL};
+    Expr at[EXPR_MAX_RANK + 1];
+    info.name = arena_format(plan->arena, "%s.temporary.%u", owner, ++plan->unique);
+    for (uint32_t i = 0; i < rank; i++) {
+        at[i] = expr_index(plan->store, axes[i]);
+        if (axes[i] == INDEX_BATCH) info.batched = true;
+        else info.extent[info.rank++] = index_info(plan->store, axes[i])->extent;
+    }
+    if (!rank) info.role = ROLE_SCALAR;
+    *symbol = symbol_new(plan->store, info);
+    return expr_access(plan->store, *symbol, VERSION_NEW, at, rank);
+}
+
+static Expr find_temporary(const Plan *plan, Expr expr, uint32_t guard) {
+    for (uint32_t i = 0; i < plan->temporaries.count; i++)
+        if (plan->temporaries.items[i].expr == expr && plan->temporaries.items[i].guard == guard) return plan->temporaries.items[i].access;
+    return 0;
+}
+
+typedef struct Extraction {
+    Plan *plan;
+    uint32_t guard;
+    Span span;
+    Atom owner;
+} Extraction;
+
+static Expr extract(Extraction *x, Expr expr);
+
+static void add_item(Extraction *x, Item item) {
+    item.guard = x->guard;
+    item.span = x->span;
+    item.owner = x->owner;
+    vec_push(&x->plan->items, item);
+}
+
+static Expr materialise(Extraction *x, Expr expr) {
+    Expr have = find_temporary(x->plan, expr, x->guard);
+    if (have) return have;
+    Item item = {.kind = ITEM_MAP};
+    item.rank = free_axes(x->plan->store, expr, item.axis, EXPR_MAX_RANK + 1);
+    Expr access = make_temporary(x->plan, x->owner, item.axis, item.rank, &item.symbol);
+    item.value = expr;
+    add_item(x, item);
+    vec_push(&x->plan->temporaries, (Temporary){expr, x->guard, access});
+    return access;
+}
+
+// ---- Scalar subexpressions -------------------------------------------------------------------------------------------
+
+static bool has_free_index(const Plan *plan, Expr expr) {
+    Index axes[EXPR_MAX_RANK + 1];
+    return free_axes(plan->store, expr, axes, EXPR_MAX_RANK + 1) > 0;
+}
+
+static bool is_plain(const Plan *plan, Expr expr) {
+    ExprKind kind = expr_node(plan->store, expr).kind;
+    return kind == EXPR_CONST || kind == EXPR_ACCESS;
+}
+
+static Expr hoist(Extraction *x, Expr expr);
+
+// Of a sum or product, the part without any index becomes one scalar.
+static Expr hoist_group(Extraction *x, ExprNode node) {
+    Vec(Expr) scalars = {0}, rest = {0};
+    for (uint32_t i = 0; i < node.count; i++) {
+        if (has_free_index(x->plan, node.argument[i])) vec_push(&rest, hoist(x, node.argument[i]));
+        else vec_push(&scalars, node.argument[i]);
+    }
+    if (scalars.count) {
+        Expr scalar = expr_make(x->plan->store, node.kind, scalars.items, scalars.count);
+        vec_push(&rest, is_plain(x->plan, scalar) ? scalar : materialise(x, scalar));
+    }
+    Expr result = expr_make(x->plan->store, node.kind, rest.items, rest.count);
+    vec_free(&scalars);
+    vec_free(&rest);
+    return result;
+}
+
+// Whatever doesn't depend on an index is computed once per step, in double.
+static Expr hoist(Extraction *x, Expr expr) {
+    ExprStore *s = x->plan->store;
+    ExprNode node = expr_node(s, expr);
+    if (is_plain(x->plan, expr) || node.kind == EXPR_INDEX) return expr;
+    if (!has_free_index(x->plan, expr)) return materialise(x, expr);
+    if (node.kind == EXPR_ADD || node.kind == EXPR_MUL) return hoist_group(x, node);
+    if (node.kind == EXPR_CALL) return expr_call(s, node.function, hoist(x, node.argument[0]));
+    Expr arguments[3];
+    if (node.count > 3 || node.kind == EXPR_DELTA) return expr;
+    for (uint32_t i = 0; i < node.count; i++) arguments[i] = hoist(x, node.argument[i]);
+    return expr_make(s, node.kind, arguments, node.count);
+}
+
+// ---- Contractions ----------------------------------------------------------------------------------------------------
+
+typedef struct Operands { // of a two-factor contraction
+    Expr left, right;
+} Operands;
+
+// Splits the factors of a product into those that have `index` and those that don't.
+static Operands split_factors(Plan *plan, Expr body, Index index) {
+    ExprNode node = expr_node(plan->store, body);
+    const Expr *factors = node.kind == EXPR_MUL ? node.argument : &body;
+    uint32_t count = node.kind == EXPR_MUL ? node.count : 1;
+    Operands o = {expr_const(plan->store, 1), expr_const(plan->store, 1)};
+    for (uint32_t i = 0; i < count; i++) {
+        Expr *side = expr_has_index(plan->store, factors[i], index) ? &o.left : &o.right;
+        *side = expr_mul(plan->store, *side, factors[i]);
+    }
+    return o;
+}
+
+static bool is_array(const Plan *plan, Expr expr, const Index *wanted, uint32_t count, bool any_order) {
+    ExprNode node = expr_node(plan->store, expr);
+    if (node.kind != EXPR_ACCESS || node.count != count) return false;
+    bool straight = true, crossed = any_order && count == 2;
+    for (uint32_t i = 0; i < count; i++) {
+        ExprNode at = expr_node(plan->store, node.argument[i]);
+        straight &= at.kind == EXPR_INDEX && at.index == wanted[i];
+        crossed &= at.kind == EXPR_INDEX && at.index == wanted[count - 1 - i];
+    }
+    return straight || crossed;
+}
+
+static bool has_exactly(const Plan *plan, Expr expr, Index a, Index b) {
+    Index axes[EXPR_MAX_RANK + 1];
+    if (free_axes(plan->store, expr, axes, EXPR_MAX_RANK + 1) != 2) return false;
+    return (axes[0] == a && axes[1] == b) || (axes[0] == b && axes[1] == a);
+}
+
+// sum over k of A[i, k] * X[k, b]: a matrix times a batch of vectors. A may be stored either way round.
+static bool recognise_product(Extraction *x, Item *item) {
+    Plan *plan = x->plan;
+    if (item->maximum || item->reduced != 1 || item->rank != 2 || item->axis[1] != INDEX_BATCH) return false;
+    Index i = item->axis[0], k = item->over[0];
+    Operands o = split_factors(plan, item->value, INDEX_BATCH);
+    if (k == INDEX_BATCH || !has_exactly(plan, o.left, k, INDEX_BATCH) || !has_exactly(plan, o.right, i, k)) return false;
+    if (!is_array(plan, o.right, (Index[]){i, k}, 2, true)) o.right = materialise(x, o.right);
+    if (!is_array(plan, o.left, (Index[]){k, INDEX_BATCH}, 2, false)) o.left = materialise(x, o.left);
+    item->kind = ITEM_PRODUCT;
+    item->left = o.right;
+    item->right = o.left;
+    return true;
+}
+
+// sum over b of E[i, b] * R[j, b].
+static bool recognise_outer(Extraction *x, Item *item) {
+    Plan *plan = x->plan;
+    if (item->maximum || item->reduced != 1 || item->over[0] != INDEX_BATCH || item->rank != 2 || item->axis[1] == INDEX_BATCH) return false;
+    Index i = item->axis[0], j = item->axis[1];
+    Operands o = split_factors(plan, item->value, i);
+    if (!has_exactly(plan, o.left, i, INDEX_BATCH) || !has_exactly(plan, o.right, j, INDEX_BATCH)) return false;
+    if (!is_array(plan, o.left, (Index[]){i, INDEX_BATCH}, 2, false)) o.left = materialise(x, o.left);
+    if (!is_array(plan, o.right, (Index[]){j, INDEX_BATCH}, 2, false)) o.right = materialise(x, o.right);
+    item->kind = ITEM_OUTER;
+    item->left = o.left;
+    item->right = o.right;
+    return true;
+}
+
+static Expr extract_reduction(Extraction *x, Expr expr) {
+    Plan *plan = x->plan;
+    Expr have = find_temporary(plan, expr, x->guard);
+    if (have) return have;
+    ExprNode node = expr_node(plan->store, expr);
+    Item item = {.kind = ITEM_REDUCE, .maximum = node.kind == EXPR_MAXIMUM};
+    Expr body = expr;
+    ExprKind kind = node.kind;
+    for (; node.kind == kind && item.reduced <= EXPR_MAX_RANK; node = expr_node(plan->store, body)) { // nested sums are one
+        item.over[item.reduced++] = node.index;
+        body = node.argument[0];
+    }
+    item.value = extract(x, body);
+    item.rank = free_axes(plan->store, expr, item.axis, EXPR_MAX_RANK + 1);
+    Expr access = make_temporary(plan, x->owner, item.axis, item.rank, &item.symbol);
+    if (!recognise_product(x, &item) && !recognise_outer(x, &item)) item.value = hoist(x, item.value);
+    add_item(x, item);
+    vec_push(&plan->temporaries, (Temporary){expr, x->guard, access});
+    return access;
+}
+
+// Replaces every reduction in `expr`, innermost first, by the temporary that holds it.
+static Expr extract(Extraction *x, Expr expr) {
+    ExprStore *s = x->plan->store;
+    if (!expr_has_kind(s, expr, EXPR_SUM) && !expr_has_kind(s, expr, EXPR_MAXIMUM)) return expr;
+    ExprNode node = expr_node(s, expr);
+    if (node.kind == EXPR_SUM || node.kind == EXPR_MAXIMUM) return extract_reduction(x, expr);
+    Vec(Expr) arguments = {0};
+    for (uint32_t i = 0; i < node.count; i++) vec_push(&arguments, extract(x, node.argument[i]));
+    Expr result = node.kind == EXPR_CALL ? expr_call(s, node.function, arguments.items[0])
+                                         : expr_make(s, node.kind, arguments.items, arguments.count);
+    vec_free(&arguments);
+    return result;
+}
+
+void plan_add(Plan *plan, const StepAssign *assign) {
+    Extraction x = {plan, assign->guard, assign->span, owner_of(plan, assign->symbol)};
+    const SymbolInfo *info = symbol_info(plan->store, assign->symbol);
+    Item item = {.kind = ITEM_MAP, .symbol = assign->symbol, .rank = info->rank};
+    model_axes(plan->store, assign->symbol, item.axis);
+    if (symbol_info(plan->store, assign->symbol)->batched) item.axis[item.rank++] = INDEX_BATCH;
+    item.value = extract(&x, assign->value);
+    if (item.rank) item.value = hoist(&x, item.value);
+    add_item(&x, item);
+}

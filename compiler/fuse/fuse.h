@@ -1,0 +1,24 @@
+// From the step to loops: reductions come out of expressions, contractions are recognised, elementwise assignments over
+// one index space are fused, everything is ordered so that arrays are updated in place, and storage is planned.
+#ifndef LEQUEL_FUSE_H
+#define LEQUEL_FUSE_H
+
+#include "../step/step.h"
+#include "../loops/loops.h"
+
+typedef struct FuseOptions {
+    LoopReal real;
+    const Symbol *kept; // must be readable after a step although nothing in the step reads them later
+    uint32_t kept_count;
+} FuseOptions;
+
+typedef struct Fused {
+    LoopProgram program; // one entry per step
+    Vec(uint32_t) array_of; // by symbol: number of its array + 1, 0 when it needs no storage
+} Fused;
+
+// All steps belong to one model. The symbols that they share (weights, states) share their arrays.
+Fused *fuse_steps(Step *const *steps, const char *const *names, uint32_t count, const FuseOptions *options);
+void fused_free(Fused *fused);
+
+#endif

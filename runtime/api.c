@@ -1,0 +1,392 @@
+// The public interface over the compiler and the runtime: handles, texts, errors. Nothing is computed here.
+#include "../compiler/derive/equations.h"
+#include "experiment.h"
+#include "files.h"
+#include "lequel.h"
+#include "lequel_version.h"
+#include "plot.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct LequelModel {
+    Arena *arena;
+    Diagnostics *diags;
+    Model *model; // NULL when there were errors
+    Ast *file;
+    Equations *equations; // NULL until they were asked for
+    const char *path;
+    const char *const *defines; // copies in the arena
+    uint32_t define_count;
+};
+
+struct LequelProgram {
+    LequelModel *model;
+    Program *program;
+    Text dump;
+    const char *precision, *backend;
+    Arena *arena; // units of arrays as text
+};
+
+// An instance of the interface is one of the runtime.
+static Instance *inside(LequelInstance *instance) { return (Instance *)(void *)instance; }
+static const Instance *inside_const(const LequelInstance *instance) { return (const Instance *)(const void *)instance; }
+
+// ---- Texts -----------------------------------------------------------------------------------------------------------
+
+const char *lequel_version(void) { return LEQUEL_VERSION; }
+
+void lequel_text_free(char *text) { free(text); }
+
+double lequel_seconds(void) { return clock_seconds(); }
+
+// Hands a text over to the caller; never NULL.
+static char *hand_over(Text *text) {
+    char *bytes = text->bytes;
+    *text = (Text){0};
+    if (!bytes) bytes = memory_resize(NULL, 1, 1), bytes[0] = 0;
+    return bytes;
+}
+
+// Sets the caller's error, or drops the text. Success leaves NULL.
+static bool settle(bool good, Text *text, char **error) {
+    if (error) *error = good ? NULL : hand_over(text);
+    text_free(text);
+    return good;
+}
+
+// ---- Models ----------------------------------------------------------------------------------------------------------
+
+LequelModel *lequel_model_open(const char *path, const LequelModelOptions *options) {
+    static const LequelModelOptions none = {0};
+    if (!options) options = &none;
+    LequelModel *model = memory_resize(NULL, 1, sizeof *model);
+    Arena *arena = arena_new();
+    *model = (LequelModel){.arena = arena, .diags = diag_new(arena), .path = arena_atom_z(arena, path),
+                           .define_count = options->define_count};
+    const char **defines = arena_new_array(arena, const char *, options->define_count);
+    for (uint32_t i = 0; i < options->define_count; i++) defines[i] = arena_atom_z(arena, options->defines[i]);
+    model->defines = defines;
+    ModelOptions load = {.path = model->path, .network = options->network, .experiment = options->experiment,
+                         .define_count = options->define_count, .defines = defines, .dynamics = options->dynamics};
+    model->model = model_load(arena, model->diags, &load, &model->file);
+    return model;
+}
+
+void lequel_model_free(LequelModel *model) {
+    if (!model) return;
+    if (model->equations) equations_free(model->equations);
+    if (model->model) model_free(model->model);
+    arena_free(model->arena);
+    free(model);
+}
+
+bool lequel_model_good(const LequelModel *model) { return model->model && !diag_error_count(model->diags); }
+uint32_t lequel_model_error_count(const LequelModel *model) { return diag_error_count(model->diags); }
+const char *lequel_model_name(const LequelModel *model) { return model->model ? model->model->name : ""; }
+bool lequel_model_has_experiment(const LequelModel *model) { return model->model && model->model->experiment; }
+
+// The number's end: the unit, if any, begins there.
+static const char *end_of_number(const char *text) {
+    const char *end = text + strspn(text, "0123456789.+-");
+    if ((*end == 'e' || *end == 'E') && end[1] && strchr("0123456789+-", end[1])) end += 1 + strspn(end + 1, "0123456789+-");
+    return end;
+}
+
+int64_t lequel_model_steps(const LequelModel *model, const char *duration, char **error) {
+    Text sentence = {0};
+    const char *end = end_of_number(duration);
+    double number, factor, divisor, steps = -1;
+    Unit unit;
+    if (!model->model || !number_parse(duration, end, &number) || !unit_parse(end, &unit, &factor, &divisor, NULL)) {
+        text_addf(&sentence, "`%s` is no duration; expected one like `4050`, `4 ms` or `100 steps`", duration);
+    } else if (unit_equal(unit, UNIT_STEPS)) {
+        steps = number;
+    } else if (!unit_equal(unit, model->model->time_unit)) {
+        text_addf(&sentence, unit_is_none(unit) ? "`%s` needs a unit, as dt of the model has one: `%s ms`, or `%s steps`"
+                                                : "`%s` has a unit of time that dt of the model does not have",
+                  duration, duration, duration);
+    } else {
+        steps = number * factor / divisor / model->model->dt;
+    }
+    if (!sentence.length && !(steps >= 0 && steps < 9e15)) text_addf(&sentence, "`%s` is out of range", duration);
+    if (!sentence.length && fabs(steps - round(steps)) > 1e-6 * fmax(1, steps))
+        text_addf(&sentence, "`%s` is no whole number of steps", duration);
+    bool good = !sentence.length;
+    settle(good, &sentence, error);
+    return good ? (int64_t)llround(steps) : -1;
+}
+
+static DiagStyle style_of(LequelStyle style) {
+    return style == LEQUEL_JSON ? DIAG_JSON : style == LEQUEL_COLOUR ? DIAG_COLOUR : DIAG_PLAIN;
+}
+
+char *lequel_model_diagnostics(const LequelModel *model, LequelStyle style) {
+    Text out = {0};
+    if (style == LEQUEL_JSON || diag_count(model->diags)) diag_print(model->diags, style_of(style), &out);
+    return hand_over(&out);
+}
+
+char *lequel_model_derive(LequelModel *model, LequelNotation notation) {
+    if (!lequel_model_good(model)) return NULL;
+    if (!model->equations) model->equations = equations_derive(model->model);
+    if (!model->equations || diag_error_count(model->diags)) return NULL;
+    Text out = {0};
+    ExprStyle style = notation == LEQUEL_LATEX ? EXPR_LATEX : notation == LEQUEL_UNICODE ? EXPR_UNICODE : EXPR_TEXT;
+    equations_print(model->equations, style, &out);
+    return hand_over(&out);
+}
+
+char *lequel_model_dump(const LequelModel *model, const char *what) {
+    Text out = {0};
+    if (strcmp(what, "ast") == 0 && model->file)
+        ast_dump(model->file, &out);
+    else if (strcmp(what, "model") == 0 && model->model)
+        model_dump(model->model, &out);
+    else
+        return NULL;
+    return hand_over(&out);
+}
+
+char *lequel_format(const char *name, const char *text, size_t length, LequelStyle style, char **error) {
+    Arena *arena = arena_new();
+    Diagnostics *diags = diag_new(arena);
+    uint32_t source = diag_add_source(diags, name, text, length);
+    Ast *file = ast_parse(arena, diags, source, text, length);
+    bool good = !diag_error_count(diags);
+    Text out = {0}, sentence = {0};
+    if (good)
+        ast_format(file, text, length, &out);
+    else
+        diag_print(diags, style_of(style), &sentence);
+    settle(good, &sentence, error);
+    arena_free(arena);
+    return good ? hand_over(&out) : NULL;
+}
+
+// ---- Explanations ----------------------------------------------------------------------------------------------------
+
+static void nearest_code(const char *code, Text *out) {
+    const char *codes[DIAG_COUNT];
+    for (int i = 0; i < DIAG_COUNT; i++) codes[i] = diag_entry((DiagCode)i)->code;
+    const char *nearest = diag_nearest(code, codes, DIAG_COUNT);
+    text_addf(out, "there is no diagnostic `%s`", code);
+    if (nearest) text_addf(out, "; did you mean `%s`?", nearest);
+}
+
+char *lequel_explain(const char *code, char **error) {
+    const DiagEntry *entry = diag_find(code);
+    Text out = {0}, sentence = {0};
+    if (!entry) {
+        nearest_code(code, &sentence);
+    } else {
+        text_addf(&out, "%s: %s\n\n%s\n\nWhat to do: %s\n", entry->code, entry->title, entry->cause, entry->remedy);
+        if (entry->example[0]) text_add(&out, "\nAn example that produces it:\n\n");
+        for (const char *line = entry->example; *line;) {
+            size_t length = strcspn(line, "\n");
+            text_add(&out, length ? "    " : "");
+            text_add_bytes(&out, line, length);
+            text_add(&out, "\n");
+            line += length + (line[length] == '\n');
+        }
+    }
+    return settle(entry != NULL, &sentence, error) ? hand_over(&out) : NULL;
+}
+
+// ---- Programs --------------------------------------------------------------------------------------------------------
+
+static bool find_backend(const char *name, ProgramBackend *backend, Text *error) {
+    static const char *const names[] = {"jit", "reference", "loops", NULL};
+    static const ProgramBackend backends[] = {PROGRAM_JIT, PROGRAM_REFERENCE, PROGRAM_LOOPS};
+    *backend = PROGRAM_JIT;
+    for (int i = 0; name && names[i]; i++)
+        if (strcmp(names[i], name) == 0) return *backend = backends[i], true;
+    if (name) text_addf(error, "there is no back end `%s`; there are jit, reference, loops", name);
+    return !name;
+}
+
+static Program *compile(LequelProgram *program, const LequelProgramOptions *options, Text *error) {
+    Model *model = program->model->model;
+    ProgramBackend backend;
+    if (!find_backend(options->backend, &backend, error)) return NULL;
+    if (backend == PROGRAM_REFERENCE && options->single) {
+        text_add(error, "the reference back end computes in double only");
+        return NULL;
+    }
+    NameList names = {0};
+    experiment_recorded(model, options->records, options->record_count, &names);
+    ProgramOptions inner = {.real = options->single ? LOOP_F32 : LOOP_F64, .backend = backend,
+                            .level = options->level ? options->level : 1, .recorded = names.items,
+                            .recorded_count = names.count, .dump = options->dump};
+    Program *result = program_new(model, &inner, &program->dump, error);
+    vec_free(&names);
+    return result;
+}
+
+LequelProgram *lequel_program_new(LequelModel *model, const LequelProgramOptions *options, char **error) {
+    Text sentence = {0};
+    if (!lequel_model_good(model)) {
+        text_add(&sentence, "the model has errors");
+        settle(false, &sentence, error);
+        return NULL;
+    }
+    LequelProgram *program = memory_resize(NULL, 1, sizeof *program);
+    *program = (LequelProgram){.model = model, .precision = options->single ? "float" : "double",
+                               .backend = options->backend ? options->backend : "jit", .arena = arena_new()};
+    program->backend = arena_atom_z(program->arena, program->backend);
+    program->program = compile(program, options, &sentence);
+    bool good = settle(program->program != NULL, &sentence, error);
+    if (good) return program;
+    lequel_program_free(program);
+    return NULL;
+}
+
+void lequel_program_free(LequelProgram *program) {
+    if (!program) return;
+    if (program->program) program_free(program->program);
+    text_free(&program->dump);
+    arena_free(program->arena);
+    free(program);
+}
+
+const char *lequel_program_dump(const LequelProgram *program) { return text_z(&program->dump); }
+
+uint32_t lequel_program_phases(const LequelProgram *program, LequelPhase *phases, uint32_t room) {
+    ProgramTimes times = program_times(program->program);
+    const LequelPhase all[] = {
+        {"derive", times.derive}, {"discretise", times.discretise}, {"fuse", times.fuse},       {"open", times.open},
+        {"build", times.build},   {"passes", times.passes},         {"codegen", times.codegen}, {"link", times.link},
+    };
+    uint32_t count = sizeof all / sizeof *all;
+    if (count > room) count = room;
+    if (count) memcpy(phases, all, count * sizeof *all);
+    return count;
+}
+
+static const char *role_word(SymbolRole role) {
+    switch (role) {
+    case ROLE_INPUT: return "input";
+    case ROLE_PARAMETER: return "parameter";
+    case ROLE_WEIGHT: return "weight";
+    case ROLE_STATE: return "state";
+    case ROLE_REGISTER: return "register";
+    case ROLE_OPTIMISER: return "optimiser";
+    case ROLE_SCALAR: return "scalar";
+    case ROLE_SIGNAL:
+    case ROLE_LEAF:
+    case ROLE_DRIVE: break;
+    }
+    return "signal";
+}
+
+static bool is_learned(const Model *model, Symbol symbol) {
+    for (uint32_t r = 0; r < model->learn.count; r++)
+        for (uint32_t i = 0; i < model->learn.items[r].targets.count; i++)
+            if (model->learn.items[r].targets.items[i] == symbol) return true;
+    return false;
+}
+
+uint32_t lequel_program_array_count(const LequelProgram *program) { return program_array_count(program->program); }
+
+LequelArray lequel_program_array(const LequelProgram *program, uint32_t array) {
+    const ProgramArray *inner = program_array(program->program, array);
+    Text unit = {0};
+    unit_print(inner->unit, &unit);
+    LequelArray result = {.name = inner->name, .role = role_word(inner->role), .rank = inner->rank, .batched = inner->batched,
+                          .unit = arena_atom_z(program->arena, text_z(&unit)), .stored = inner->stored,
+                          .learned = is_learned(program->model->model, inner->symbol)};
+    text_free(&unit);
+    for (uint32_t i = 0; i < inner->rank; i++) result.extent[i] = inner->extent[i];
+    return result;
+}
+
+int64_t lequel_program_find(const LequelProgram *program, const char *name) { return program_find(program->program, name); }
+int64_t lequel_program_bytes(const LequelProgram *program, int64_t batch) { return program_bytes(program->program, batch); }
+
+// ---- Instances -------------------------------------------------------------------------------------------------------
+
+LequelInstance *lequel_instance_new(const LequelProgram *program, int64_t batch, uint64_t seed, LequelInstance *weights,
+                                    char **error) {
+    Text sentence = {0};
+    Instance *instance = NULL;
+    if (batch < 1)
+        text_addf(&sentence, "a batch of %lld samples", (long long)batch);
+    else
+        instance = instance_new(program->program, batch, seed, inside(weights), &sentence);
+    settle(instance != NULL, &sentence, error);
+    return (LequelInstance *)(void *)instance;
+}
+
+void lequel_instance_free(LequelInstance *instance) {
+    if (instance) instance_free(inside(instance));
+}
+
+int64_t lequel_instance_steps(const LequelInstance *instance) { return instance_steps(inside_const(instance)); }
+
+void lequel_instance_step(LequelInstance *instance, bool train) {
+    instance_step(inside(instance), train ? ENTRY_TRAIN : ENTRY_EVALUATE, train);
+}
+
+int64_t lequel_instance_length(const LequelInstance *instance, uint32_t array) {
+    return instance_length(inside_const(instance), array);
+}
+
+void lequel_instance_get(const LequelInstance *instance, uint32_t array, double *values) {
+    instance_get(inside_const(instance), array, values);
+}
+
+void lequel_instance_set(LequelInstance *instance, uint32_t array, const double *values) {
+    instance_set(inside(instance), array, values);
+}
+
+double lequel_instance_cost(const LequelInstance *instance) { return instance_mean_cost(inside_const(instance)); }
+
+// ---- Experiments -----------------------------------------------------------------------------------------------------
+
+bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelRunReport *report, char **error) {
+    const LequelModel *model = program->model;
+    RunOptions inner = {.seed = options->seed, .epochs = options->epochs, .steps = options->steps, .out = options->out,
+                        .records = options->records, .record_count = options->record_count, .every = options->every,
+                        .inits = options->inits, .init_count = options->init_count, .progress = options->progress,
+                        .terminal = options->terminal, .catch_signals = options->catch_signals,
+                        .started = options->started, .command = options->command, .model_path = model->path,
+                        .version = LEQUEL_VERSION, .precision = program->precision, .backend = program->backend,
+                        .defines = model->defines, .define_count = model->define_count};
+    RunReport done = {0};
+    Text sentence = {0};
+    bool good = experiment_run(program->program, &inner, &done, &sentence);
+    if (report)
+        *report = (LequelRunReport){done.interrupted, done.steps, done.seconds, done.first_step, done.files};
+    return settle(good, &sentence, error);
+}
+
+bool lequel_plot(const char *folder, char **report, char **error) {
+    Text lines = {0}, sentence = {0};
+    bool good = plot_directory(folder, &lines, &sentence);
+    if (report) *report = hand_over(&lines);
+    text_free(&lines);
+    return settle(good, &sentence, error);
+}
+
+// ---- Small things ----------------------------------------------------------------------------------------------------
+
+char *lequel_file_read(const char *path, size_t *length, char **error) {
+    Text text = {0}, sentence = {0};
+    bool good = file_read(path, &text, &sentence);
+    settle(good, &sentence, error);
+    *length = text.length;
+    if (good) return hand_over(&text);
+    text_free(&text);
+    return NULL;
+}
+
+bool lequel_file_replace(const char *path, const char *bytes, size_t length, char **error) {
+    Text sentence = {0};
+    return settle(file_replace(path, bytes, length, &sentence), &sentence, error);
+}
+
+const char *lequel_nearest(const char *word, const char *const *words) {
+    uint32_t count = 0;
+    while (words[count]) count++;
+    return diag_nearest(word, words, count);
+}

@@ -1,0 +1,186 @@
+// lequel run: compiles a model and runs its experiment.
+#define _POSIX_C_SOURCE 200809L
+#include "cli.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const precisions[] = {"float", "double", NULL};
+static const char *const backends[] = {"jit", "reference", "loops", NULL};
+static const char *const dumps[] = {"ast", "model", "energy", "equations", "step", "loops", "llvm", "asm", NULL};
+
+typedef struct RunLine { // what the command line says
+    const char *precision, *backend, *dump, *duration, *out;
+    int64_t seed, epochs, every;
+    const char *records[CLI_MOST], *inits[CLI_MOST];
+    int record_count, init_count;
+    char folder[512];
+} RunLine;
+
+// lequel-out/NAME for models/NAME.leq.
+static void default_folder(const char *path, char *folder, size_t size) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    int length = dot && dot > name ? (int)(dot - name) : (int)strlen(name);
+    snprintf(folder, size, "lequel-out/%.*s", length, name);
+}
+
+static bool read_line(const CliArguments *arguments, RunLine *line) {
+    if (!cli_one_of(arguments, "precision", precisions, &line->precision)) return false;
+    if (!cli_one_of(arguments, "backend", backends, &line->backend)) return false;
+    if (!cli_one_of(arguments, "dump", dumps, &line->dump)) return false;
+    if (!cli_whole(arguments, "seed", 0, 0, &line->seed)) return false;
+    if (!cli_whole(arguments, "epochs", 0, -1, &line->epochs)) return false;
+    if (!cli_whole(arguments, "every", 1, 0, &line->every)) return false;
+    line->record_count = cli_values(arguments, "record", line->records);
+    line->init_count = cli_values(arguments, "init", line->inits);
+    line->duration = cli_value(arguments, "duration");
+    if (line->every && !line->record_count) return cli_usage(arguments, "`--every` goes with `--record`"), false;
+    line->out = cli_value(arguments, "out");
+    default_folder(arguments->plain[0], line->folder, sizeof line->folder);
+    if (!line->out) line->out = line->folder;
+    return true;
+}
+
+// The command line as it could be typed again.
+static char *join_command(const CliArguments *arguments) {
+    size_t size = 1;
+    for (int i = 0; i < arguments->argc; i++) size += 4 * strlen(arguments->argv[i]) + 3;
+    char *joined = malloc(size), *c = joined;
+    if (!joined) return NULL;
+    for (int i = 0; i < arguments->argc; i++) {
+        const char *word = i ? arguments->argv[i] : "lequel"; // where it was installed is of no interest
+        bool plain = *word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%")];
+        if (i) *c++ = ' ';
+        if (!plain) *c++ = '\'';
+        for (; *word; word++) {
+            if (*word == '\'') {
+                memcpy(c, "'\\'", 3);
+                c += 3;
+            }
+            *c++ = *word;
+        }
+        if (!plain) *c++ = '\'';
+    }
+    *c = 0;
+    return joined;
+}
+
+static LequelProgram *compile(LequelModel *model, const RunLine *line, char **error) {
+    bool generates = !line->dump || strcmp(line->dump, "llvm") == 0 || strcmp(line->dump, "asm") == 0;
+    LequelProgramOptions options = {.single = line->precision && strcmp(line->precision, "float") == 0,
+                                    .backend = generates ? line->backend : "loops", .records = line->records,
+                                    .record_count = (uint32_t)line->record_count, .dump = line->dump};
+    return lequel_program_new(model, &options, error);
+}
+
+static void print_times(const LequelProgram *program, double opened, double first_step) {
+    LequelPhase phases[32];
+    uint32_t count = lequel_program_phases(program, phases, 32);
+    double known = opened;
+    printf("%-24s %10s\n", "pass", "ms");
+    printf("%-24s %10.3f\n", "read and resolve", 1e3 * opened);
+    for (uint32_t i = 0; i < count; i++) {
+        printf("%-24s %10.3f\n", phases[i].name, 1e3 * phases[i].seconds);
+        known += phases[i].seconds;
+    }
+    printf("%-24s %10.3f\n", "data, memory, one step", 1e3 * (first_step - known));
+    printf("%-24s %10.3f\n", "start to first step", 1e3 * first_step);
+}
+
+static int report_run(const RunLine *line, const LequelRunReport *report, bool quiet) {
+    double speed = report->seconds > 0 ? (double)report->steps / report->seconds : 0;
+    if (report->interrupted)
+        fprintf(stderr, "interrupted after %lld steps; what was done is in %s\n", (long long)report->steps, line->out);
+    else if (!quiet)
+        printf("%lld steps in %.2f s (%.3g steps/s); %u files in %s\n", (long long)report->steps, report->seconds, speed,
+               report->files, line->out);
+    return report->interrupted ? CLI_INTERRUPTED : CLI_DONE;
+}
+
+static int run_program(const CliArguments *arguments, const LequelModel *model, LequelProgram *program, const RunLine *line,
+                       double opened) {
+    bool quiet = cli_has(arguments, "quiet");
+    LequelRunOptions options = LEQUEL_RUN_INIT;
+    char *error = NULL, *command = join_command(arguments);
+    options.seed = (uint64_t)line->seed;
+    options.epochs = line->epochs;
+    options.out = line->out;
+    options.records = line->records;
+    options.record_count = (uint32_t)line->record_count;
+    options.every = line->every;
+    options.inits = line->inits;
+    options.init_count = (uint32_t)line->init_count;
+    options.progress = quiet ? NULL : stdout;
+    options.terminal = isatty(STDOUT_FILENO);
+    options.catch_signals = true;
+    options.started = arguments->started;
+    options.command = command;
+    LequelRunReport report;
+    bool good = true;
+    if (line->duration) good = (options.steps = lequel_model_steps(model, line->duration, &error)) >= 0;
+    if (good) good = lequel_run(program, &options, &report, &error);
+    free(command);
+    if (!good) return cli_failed(model, error);
+    int status = report_run(line, &report, quiet);
+    if (cli_has(arguments, "time-passes")) print_times(program, opened, report.first_step);
+    return status;
+}
+
+static int dump_model(const LequelModel *model, const char *what) {
+    char *text = lequel_model_dump(model, what);
+    if (text) fputs(text, stdout);
+    lequel_text_free(text);
+    return text ? CLI_DONE : CLI_MISTAKE;
+}
+
+static int run_model(const CliArguments *arguments, LequelModel *model, const RunLine *line, double opened) {
+    if (line->dump && (strcmp(line->dump, "ast") == 0 || strcmp(line->dump, "model") == 0)) return dump_model(model, line->dump);
+    if (!line->dump && !lequel_model_has_experiment(model)) {
+        cli_error("%s has no experiment to run", arguments->plain[0]);
+        return CLI_MISTAKE;
+    }
+    char *error;
+    LequelProgram *program = compile(model, line, &error);
+    if (!program) return cli_failed(model, error);
+    int status = CLI_DONE;
+    if (line->dump)
+        fputs(lequel_program_dump(program), stdout);
+    else
+        status = run_program(arguments, model, program, line, opened);
+    lequel_program_free(program);
+    return status;
+}
+
+static int run_run(const CliArguments *arguments) {
+    RunLine line = {0};
+    if (!read_line(arguments, &line)) return CLI_USAGE;
+    double before = lequel_seconds();
+    LequelModel *model = cli_open_model(arguments, arguments->plain[0]);
+    if (!model) return CLI_MISTAKE;
+    int status = run_model(arguments, model, &line, lequel_seconds() - before);
+    lequel_model_free(model);
+    return status;
+}
+
+static const CliOption options[] = {
+    {"define", 'D', "NAME=VALUE", "another value for a parameter of the network"},
+    {"seed", 0, "N", "of all random numbers (0)"},
+    {"epochs", 0, "N", "instead of the experiment's"},
+    {"duration", 0, "TIME", "of a continuous run: 4050, \"4 ms\" or \"100 steps\""},
+    {"out", 'o', "FOLDER", "for results (lequel-out/MODEL)"},
+    {"record", 0, "NAMES", "record these too; `lequel inspect` lists the names"},
+    {"every", 0, "N", "steps between these records (each presentation or step)"},
+    {"init", 0, "NAME=FILE", "first values of an array from a data file"},
+    {"precision", 0, "float|double", "of the numbers (double)"},
+    {"backend", 0, "NAME", "jit, or reference or loops, which are slow"},
+    {"network", 0, "NAME", "this network; otherwise the last one of the file"},
+    {"experiment", 0, "NAME", "this experiment; otherwise the last one"},
+    {"dynamics", 0, "PRINCIPLE", "another principle than the file's: instant, le, gle"},
+    {"dump", 0, "WHAT", "print ast, model, energy, equations, step, loops, llvm or asm, and stop"},
+    {"time-passes", 0, NULL, "say how long each part of the compilation took"},
+    {"quiet", 'q', NULL, "say nothing but errors"},
+    {0},
+};
+
+const CliCommand cli_run = {"run", "FILE", "compile a model and run its experiment",
+                            "lequel run models/mnist1d.leq -D slow=60 --epochs 5 --out results", 1, 1, options, run_run};

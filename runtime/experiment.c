@@ -1,0 +1,284 @@
+// The course of an experiment: opens data, trains epoch by epoch or runs along a signal, evaluates, anneals, saves.
+#define _POSIX_C_SOURCE 200809L
+#include "experiment.h"
+#include "anneal.h"
+#include "files.h"
+#include "interrupt.h"
+#include "manifest.h"
+#include "outcome.h"
+#include "track.h"
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct Run {
+    Program *program;
+    const Model *model;
+    const Experiment *experiment;
+    const RunOptions *options;
+    RunReport *report;
+    SourceCache cache;
+    SampleSet train_samples, test_samples;
+    Track train, test;
+    bool tests; // there is something to evaluate on
+    int64_t epochs, epoch, steps; // planned, done; of a presentation or of a continuous run
+    Recorder *recorder;
+    Progress progress;
+    Plateau plateau;
+    ScoreTable table;
+    double began;
+    double cost_sum; // of a continuous run, since the last line
+    int64_t cost_steps;
+} Run;
+
+double clock_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+// ---- What a program must keep readable -------------------------------------------------------------------------------
+
+typedef struct NameVisit {
+    const Model *model;
+    NameList *names;
+} NameVisit;
+
+static void add_name(void *context, const char *name) {
+    NameVisit *visit = context;
+    Atom atom = arena_atom_z(visit->model->arena, name);
+    for (uint32_t i = 0; i < visit->names->count; i++)
+        if (visit->names->items[i] == atom) return;
+    vec_push(visit->names, atom);
+}
+
+static bool is_array_name(const Model *model, const char *name) {
+    if (strcmp(name, "cost") == 0 || strcmp(name, "loss") == 0) return false;
+    for (uint32_t i = 0; model->experiment && i < model->experiment->scores.count; i++)
+        if (strcmp(model->experiment->scores.items[i].name, name) == 0) return false;
+    return true;
+}
+
+void experiment_recorded(const Model *model, const char *const *records, uint32_t record_count, NameList *names) {
+    NameVisit visit = {model, names};
+    const Experiment *experiment = model->experiment;
+    for (uint32_t i = 0; experiment && i < experiment->recordings.count; i++)
+        for (uint32_t k = 0; k < experiment->recordings.items[i].names.count; k++)
+            if (is_array_name(model, experiment->recordings.items[i].names.items[k]))
+                add_name(&visit, experiment->recordings.items[i].names.items[k]);
+    for (uint32_t i = 0; experiment && i < experiment->scores.count; i++)
+        score_names(experiment->scores.items[i].value, add_name, &visit);
+    for (uint32_t i = 0; i < record_count; i++)
+        for (const char *rest = records[i], *name; (name = record_next_name(model->arena, &rest));)
+            if (is_array_name(model, name)) add_name(&visit, name);
+}
+
+// ---- Opening ---------------------------------------------------------------------------------------------------------
+
+static bool open_samples(Run *run, int64_t data, SampleSet *samples, int64_t batch, Text *error) {
+    const DataSet *set = &run->experiment->data.items[data];
+    if (!samples_open(run->model, set->source, &run->cache, samples, error)) return false;
+    if (samples->count >= batch && samples->count <= UINT32_MAX) return true;
+    text_addf(error, "a batch has %lld samples, but `%s` has only %lld", (long long)batch, set->name,
+              (long long)samples->count);
+    return false;
+}
+
+static bool open_test(Run *run, Text *error) {
+    const Experiment *experiment = run->experiment;
+    run->tests = experiment->test_data >= 0 && experiment->evaluate_every > 0;
+    if (!run->tests) return true;
+    if (!open_samples(run, experiment->test_data, &run->test_samples, 1, error)) return false;
+    int64_t wanted = experiment->evaluate_batch ? experiment->evaluate_batch : experiment->batch;
+    TrackPlan plan = {.program = run->program, .samples = &run->test_samples, .steps = run->steps,
+                      .settle = experiment->settle_steps, .seed = run->options->seed, .entry = ENTRY_EVALUATE,
+                      .batch = feeder_even_batch(run->test_samples.count, wanted), .weights = run->train.instance};
+    return track_open(&run->test, &plan, error);
+}
+
+static bool open_train(Run *run, Text *error) {
+    const Experiment *experiment = run->experiment;
+    bool continuous = experiment->present_steps == 0;
+    run->steps = continuous ? experiment->duration : experiment->present_steps;
+    if (continuous && run->options->steps >= 0) run->steps = run->options->steps;
+    run->epochs = run->options->epochs >= 0 ? run->options->epochs : experiment->epochs;
+    if (!continuous && experiment->train_data < 0) {
+        text_add(error, "the experiment has samples to present but no data to take them from");
+        return false;
+    }
+    if (!continuous && !open_samples(run, experiment->train_data, &run->train_samples, experiment->batch, error)) return false;
+    TrackPlan plan = {.program = run->program, .samples = continuous ? NULL : &run->train_samples, .steps = run->steps,
+                      .settle = experiment->settle_steps, .batch = experiment->batch, .seed = run->options->seed,
+                      .entry = ENTRY_TRAIN};
+    return track_open(&run->train, &plan, error);
+}
+
+static bool options_fit(const Run *run, Text *error) {
+    const Experiment *experiment = run->experiment;
+    bool continuous = experiment && experiment->present_steps == 0;
+    const char *wrong = !experiment                                 ? "the model has no experiment to run"
+                        : continuous && run->options->epochs >= 0   ? "the experiment is one continuous run and has no epochs"
+                        : !continuous && run->options->steps >= 0   ? "the experiment runs in epochs and has no duration"
+                        : run->options->record_count && !run->options->out ? "recordings need a folder to be written to"
+                                                                    : NULL;
+    if (wrong) text_add(error, wrong);
+    return !wrong;
+}
+
+static bool open_run(Run *run, Text *error) {
+    const RunOptions *options = run->options;
+    if (!options_fit(run, error) || !open_train(run, error)) return false;
+    if (!initialise_arrays(run->program, run->train.instance, options, error) || !open_test(run, error)) return false;
+    if (options->out) {
+        if (!folder_make(options->out, error)) return false;
+        run->recorder = recorder_new(run->program, options, run->train.batch, error);
+        if (!run->recorder) return false;
+    }
+    run->plateau = plateau_new(run->experiment->patience, run->experiment->factor, run->experiment->lower_is_better);
+    score_table_open(&run->table, run->experiment, run->model, run->tests);
+    return true;
+}
+
+static void close_run(Run *run) {
+    recorder_abandon(run->recorder);
+    track_close(&run->test); // before the instance whose weights it shares
+    track_close(&run->train);
+    samples_close(&run->train_samples);
+    samples_close(&run->test_samples);
+    source_cache_free(&run->cache);
+    score_table_free(&run->table);
+}
+
+// ---- Running ---------------------------------------------------------------------------------------------------------
+
+static void stepped(void *context, double cost) {
+    Run *run = context;
+    if (run->report->first_step == 0) run->report->first_step = clock_seconds() - run->options->started;
+    run->report->steps = instance_steps(run->train.instance);
+    run->cost_sum += cost;
+    run->cost_steps++;
+    if (run->epochs || !progress_tenth(&run->progress)) return;
+    Text line = {0};
+    double mean = run->cost_sum / (double)run->cost_steps;
+    snprintf(run->progress.note, sizeof run->progress.note, "cost %.4g", mean);
+    text_addf(&line, "%3lld %%   step %10lld   cost %-11.4g %8.1f s", (long long)run->progress.done * 100 / run->progress.steps,
+              (long long)run->report->steps, mean, clock_seconds() - run->began);
+    progress_line(&run->progress, text_z(&line));
+    text_free(&line);
+    run->cost_sum = 0;
+    run->cost_steps = 0;
+}
+
+static PresentResult present_all(Run *run, Track *track, Text *error) {
+    bool training = track == &run->train;
+    TrackWatch watch = {.recorder = training ? run->recorder : NULL, .progress = &run->progress,
+                        .stop = run->options->catch_signals ? interrupt_pending : NULL,
+                        .stepped = training ? stepped : NULL, .context = run};
+    feeder_order(track->feeder, run->epoch, training && run->experiment->shuffle);
+    track_begin(track);
+    for (int64_t batch = 0; batch < feeder_batches(track->feeder); batch++) {
+        feeder_choose(track->feeder, batch);
+        PresentResult result = track_present(track, &watch, error);
+        if (result != PRESENT_DONE) return result;
+    }
+    return PRESENT_DONE;
+}
+
+static void anneal(Run *run) {
+    double score;
+    if (!run->experiment->anneal || !score_table_find(&run->table, run->experiment->anneal_score, &score)) return;
+    double rate = instance_scalar(run->train.instance, run->experiment->anneal);
+    instance_set_scalar(run->train.instance, run->experiment->anneal, plateau_next(&run->plateau, score, rate));
+}
+
+// The row of an epoch: printed, and saved at once, so that a long run can be watched.
+static bool end_epoch(Run *run, bool tested, Text *error) {
+    double rate = run->experiment->anneal ? instance_scalar(run->train.instance, run->experiment->anneal) : NAN;
+    score_table_add(&run->table, run->epoch, &run->train, tested ? &run->test : NULL, rate, clock_seconds() - run->began);
+    if (tested || strncmp(run->experiment->anneal_score ? run->experiment->anneal_score : "", "test.", 5) != 0) anneal(run);
+    score_table_note(&run->table, run->progress.note, sizeof run->progress.note);
+    Text line = {0};
+    score_table_line(&run->table, run->epochs, &line);
+    progress_line(&run->progress, text_z(&line));
+    text_free(&line);
+    return !run->options->out || score_table_save(&run->table, run->options->out, error);
+}
+
+static PresentResult run_epochs(Run *run, Text *error) {
+    int64_t every = run->tests ? run->experiment->evaluate_every : 0;
+    while (run->epoch < run->epochs) {
+        PresentResult result = present_all(run, &run->train, error);
+        bool tested = every && ((run->epoch + 1) % every == 0 || run->epoch + 1 == run->epochs);
+        if (result == PRESENT_DONE && tested) result = present_all(run, &run->test, error);
+        if (result != PRESENT_DONE) return result;
+        run->epoch++;
+        if (!end_epoch(run, tested, error)) return PRESENT_FAILED;
+    }
+    return PRESENT_DONE;
+}
+
+static PresentResult run_continuous(Run *run, Text *error) {
+    TrackWatch watch = {.recorder = run->recorder, .progress = &run->progress,
+                        .stop = run->options->catch_signals ? interrupt_pending : NULL, .stepped = stepped, .context = run};
+    PresentResult result = track_present(&run->train, &watch, error);
+    if (result == PRESENT_DONE) score_table_add(&run->table, 0, &run->train, NULL, NAN, clock_seconds() - run->began);
+    return result;
+}
+
+static int64_t planned_steps(const Run *run) {
+    if (run->experiment->present_steps == 0) return run->steps;
+    int64_t steps = run->epochs * feeder_batches(run->train.feeder) * run->steps;
+    if (!run->tests) return steps;
+    int64_t evaluations = (run->epochs + run->experiment->evaluate_every - 1) / run->experiment->evaluate_every;
+    return steps + evaluations * feeder_batches(run->test.feeder) * run->steps;
+}
+
+// ---- Saving ----------------------------------------------------------------------------------------------------------
+
+static bool save_manifest(const Run *run, const char *status, Text *error) {
+    if (!run->options->out) return true;
+    ManifestScore scores[64];
+    Manifest manifest = {.program = run->program, .options = run->options, .report = run->report, .status = status,
+                         .batch = run->train.batch, .epochs_done = run->epoch, .steps_planned = planned_steps(run),
+                         .scores = scores, .score_count = score_table_last(&run->table, scores, 64)};
+    return manifest_write(&manifest, error);
+}
+
+// Everything that is done is worth keeping, also after an interruption.
+static bool save_results(Run *run, const char *status, Text *error) {
+    if (!run->options->out) return true;
+    Recorder *recorder = run->recorder;
+    run->recorder = NULL;
+    bool fine = recorder_close(recorder, &run->report->files, error);
+    if (fine) fine = save_learned(run->program, run->train.instance, run->options->out, &run->report->files, error);
+    if (fine && run->table.rows && run->epochs) run->report->files++; // scores.csv stands since the last epoch
+    if (fine) fine = save_manifest(run, status, error);
+    if (fine) run->report->files++;
+    return fine;
+}
+
+static bool carry_out(Run *run, Text *error) {
+    if (!save_manifest(run, "running", error)) return false;
+    if (run->options->catch_signals) interrupt_catch();
+    run->began = clock_seconds();
+    progress_begin(&run->progress, run->options->progress, run->options->terminal, planned_steps(run));
+    PresentResult result = run->experiment->present_steps ? run_epochs(run, error) : run_continuous(run, error);
+    run->report->seconds = clock_seconds() - run->began;
+    run->report->interrupted = result == PRESENT_STOPPED;
+    progress_end(&run->progress);
+    const char *status = result == PRESENT_DONE ? "complete" : result == PRESENT_STOPPED ? "interrupted" : "failed";
+    bool saved = save_results(run, status, error);
+    if (run->options->catch_signals) interrupt_release();
+    return saved && result != PRESENT_FAILED;
+}
+
+bool experiment_run(Program *program, const RunOptions *options, RunReport *report, Text *error) {
+    const Model *model = program_model(program);
+    RunOptions own = *options;
+    if (own.started == 0) own.started = clock_seconds();
+    *report = (RunReport){0};
+    Run run = {.program = program, .model = model, .experiment = model->experiment, .options = &own, .report = report};
+    bool fine = open_run(&run, error) && carry_out(&run, error);
+    close_run(&run);
+    return fine;
+}

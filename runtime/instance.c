@@ -1,0 +1,281 @@
+// Instances: one aligned block of memory per instance, initial values, stepping, reading and writing arrays.
+#include "data/random.h"
+#include "data/table.h"
+#include "program_internal.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct Instance {
+    const Program *program;
+    int64_t batch, padded, steps;
+    void *block;   // all arrays of this instance; those shared with another are not in it
+    void **arrays; // one address per array of the loops form
+    double *mirror, **old, **current; // reference back end: dense copies of all stored symbols, before and now
+};
+
+// ---- Element access --------------------------------------------------------------------------------------------------
+
+static uint32_t loop_array_of(const Program *p, Symbol symbol) { return p->fused->array_of.items[symbol] - 1; }
+
+static int64_t logical_count(const LoopArray *array, int64_t batch) {
+    int64_t count = array->batched ? batch : 1;
+    for (uint32_t i = 0; i < array->rank; i++) count *= array->extent[i];
+    return count;
+}
+
+// Storage position of logical element `i` ([batch][extent…], sample first).
+static int64_t position(const LoopArray *array, int64_t padded, int64_t i) {
+    int64_t inner = 1, at = 0;
+    for (uint32_t k = 0; k < array->rank; k++) inner *= array->extent[k];
+    if (array->batched) {
+        LoopSize stride = loop_array_stride(array, array->rank);
+        at += i / inner * (stride.fixed + stride.padded * padded);
+        i %= inner;
+    }
+    for (uint32_t k = 0; k < array->rank; k++) {
+        inner /= array->extent[k];
+        LoopSize stride = loop_array_stride(array, k);
+        at += i / inner * (stride.fixed + stride.padded * padded);
+        i %= inner;
+    }
+    return at;
+}
+
+// Position in the reference back end's dense array, batch last.
+static int64_t dense_position(const LoopArray *array, int64_t batch, int64_t i) {
+    int64_t inner = 1;
+    for (uint32_t k = 0; k < array->rank; k++) inner *= array->extent[k];
+    return array->batched ? i % inner * batch + i / inner : i;
+}
+
+static double load(const Instance *in, uint32_t number, int64_t i) {
+    const LoopArray *array = &in->program->fused->program.arrays.items[number];
+    if (in->current) return in->current[number][dense_position(array, in->batch, i)];
+    int64_t at = position(array, in->padded, i);
+    return array->real == LOOP_F32 ? (double)((float *)in->arrays[number])[at] : ((double *)in->arrays[number])[at];
+}
+
+static void store(Instance *in, uint32_t number, int64_t i, double value) {
+    const LoopArray *array = &in->program->fused->program.arrays.items[number];
+    if (in->current) {
+        in->current[number][dense_position(array, in->batch, i)] = value;
+        return;
+    }
+    int64_t at = position(array, in->padded, i);
+    if (array->real == LOOP_F32) ((float *)in->arrays[number])[at] = (float)value;
+    else ((double *)in->arrays[number])[at] = value;
+}
+
+// ---- Initial values --------------------------------------------------------------------------------------------------
+
+static bool initial_file(const Program *p, const Array *array, int64_t count, Table *table, Text *error) {
+    const char *path = array->initial.path, *model_path, *slash;
+    uint32_t line, column;
+    Text full = {0};
+    diag_position(p->model->diags, array->initial.span, &model_path, &line, &column);
+    if (path[0] != '/' && model_path && (slash = strrchr(model_path, '/'))) text_add_bytes(&full, model_path, (size_t)(slash - model_path + 1));
+    text_add(&full, path);
+    bool good = table_load(text_z(&full), table, error);
+    if (good && table_count(table) != count) {
+        const SymbolInfo *info = symbol_info(p->model->store, array->symbol);
+        text_addf(error, "%s:%u:%u: `%s` holds %lld numbers, but `%s` has %lld elements", model_path, line, column, text_z(&full),
+                  (long long)table_count(table), info->name, (long long)count);
+        table_free(table);
+        good = false;
+    }
+    text_free(&full);
+    return good;
+}
+
+static double draw(const Initial *initial, const RandomStream *stream, int64_t i) {
+    double span = initial->b - initial->a;
+    switch (initial->kind) {
+    case INITIAL_UNIFORM: return initial->a + span * random_uniform(stream, (uint64_t)i);
+    case INITIAL_NORMAL: return initial->a + initial->b * random_normal(stream, (uint64_t)i);
+    case INITIAL_UNIFORM_INT: return (initial->a + (double)random_below(stream, (uint64_t)i, (uint64_t)span + 1)) * initial->scale;
+    case INITIAL_CONSTANT:
+    case INITIAL_FILE: break;
+    }
+    return 0;
+}
+
+static bool initialise(Instance *in, const Array *array, uint64_t seed, Text *error) {
+    const Program *p = in->program;
+    uint32_t number = loop_array_of(p, array->symbol);
+    const LoopArray *layout = &p->fused->program.arrays.items[number];
+    int64_t count = logical_count(layout, in->batch), per_sample = logical_count(layout, 1);
+    Table table = {0};
+    if (array->initial.kind == INITIAL_FILE && !initial_file(p, array, per_sample, &table, error)) return false;
+    RandomStream stream = random_stream(seed, symbol_info(p->model->store, array->symbol)->name);
+    for (int64_t i = 0; i < count; i++) {
+        double value;
+        if (array->initial.kind == INITIAL_FILE) value = table.data[i % per_sample];
+        else if (array->initial.kind == INITIAL_CONSTANT) value = array->initial.values[array->initial.count > 1 ? i % array->initial.count : 0];
+        else value = draw(&array->initial, &stream, i);
+        if (array->clamped) value = fmin(fmax(value, array->low), array->high);
+        store(in, number, i, value);
+    }
+    table_free(&table);
+    return true;
+}
+
+static bool initialise_all(Instance *in, uint64_t seed, const Instance *weights, Text *error) {
+    const Model *model = in->program->model;
+    for (uint32_t i = 0; i < model->arrays.count; i++)
+        if (!weights || symbol_info(model->store, model->arrays.items[i].symbol)->batched)
+            if (!initialise(in, &model->arrays.items[i], seed, error)) return false;
+    for (uint32_t i = 0; !weights && i < model->scalars.count; i++)
+        instance_set_scalar(in, model->scalars.items[i].symbol, model->scalars.items[i].value);
+    instance_set_scalar(in, in->program->step[ENTRY_TRAIN]->batch_size, (double)in->batch);
+    return true;
+}
+
+// ---- Memory ----------------------------------------------------------------------------------------------------------
+
+// Batch-independent arrays belong to whoever owns the weights; the batch size itself is the instance's own.
+static bool is_shared(const Program *p, uint32_t number) {
+    return !p->fused->program.arrays.items[number].batched && number != loop_array_of(p, p->step[ENTRY_TRAIN]->batch_size);
+}
+
+static bool allocate(Instance *in, Instance *weights, Text *error) {
+    const LoopProgram *loops = &in->program->fused->program;
+    int64_t bytes = 0;
+    for (uint32_t i = 0; i < loops->arrays.count; i++)
+        if (!weights || !is_shared(in->program, i)) bytes += program_array_bytes(&loops->arrays.items[i], in->padded);
+    in->arrays = memory_resize(NULL, loops->arrays.count, sizeof *in->arrays);
+    if (posix_memalign(&in->block, 64, bytes ? (size_t)bytes : 64) != 0) {
+        in->block = NULL;
+        text_addf(error, "not enough memory: this model needs %lld bytes at a batch of %lld", (long long)bytes, (long long)in->batch);
+        return false;
+    }
+    memset(in->block, 0, (size_t)bytes);
+    char *at = in->block;
+    for (uint32_t i = 0; i < loops->arrays.count; i++) {
+        bool shared = weights && is_shared(in->program, i);
+        in->arrays[i] = shared ? weights->arrays[i] : (void *)at;
+        if (!shared) at += program_array_bytes(&loops->arrays.items[i], in->padded);
+    }
+    return true;
+}
+
+// The reference back end works on dense arrays: one for the values before the step, one for those of now.
+static void allocate_mirror(Instance *in, const Instance *weights) {
+    const LoopProgram *loops = &in->program->fused->program;
+    int64_t total = 0;
+    for (uint32_t i = 0; i < loops->arrays.count; i++) total += logical_count(&loops->arrays.items[i], in->batch);
+    in->mirror = memory_resize(NULL, (size_t)(2 * total), sizeof(double));
+    memset(in->mirror, 0, (size_t)(2 * total) * sizeof(double));
+    in->old = memory_resize(NULL, loops->arrays.count, sizeof(double *));
+    in->current = memory_resize(NULL, loops->arrays.count, sizeof(double *));
+    double *at = in->mirror;
+    for (uint32_t i = 0; i < loops->arrays.count; i++) {
+        int64_t count = logical_count(&loops->arrays.items[i], in->batch);
+        in->old[i] = at;
+        in->current[i] = weights && is_shared(in->program, i) ? weights->current[i] : at + total;
+        at += count;
+    }
+}
+
+Instance *instance_new(const Program *program, int64_t batch, uint64_t seed, Instance *weights, Text *error) {
+    Instance *in = memory_resize(NULL, 1, sizeof *in);
+    *in = (Instance){.program = program, .batch = batch, .padded = loop_pad(batch, LOOP_PAD)};
+    bool good = allocate(in, weights, error);
+    if (good && program->kind == PROGRAM_REFERENCE) allocate_mirror(in, weights);
+    if (good) good = initialise_all(in, seed, weights, error);
+    if (good) return in;
+    instance_free(in);
+    return NULL;
+}
+
+void instance_free(Instance *in) {
+    if (!in) return;
+    free(in->block);
+    free(in->arrays);
+    free(in->mirror);
+    free(in->old);
+    free(in->current);
+    free(in);
+}
+
+int64_t instance_batch(const Instance *in) { return in->batch; }
+int64_t instance_steps(const Instance *in) { return in->steps; }
+
+// ---- Stepping --------------------------------------------------------------------------------------------------------
+
+static uint64_t active_rules(const Instance *in, bool learning) {
+    const Model *model = in->program->model;
+    uint64_t active = 0;
+    for (uint32_t i = 0; learning && i < model->learn.count; i++)
+        if (model->learn.items[i].from <= in->steps && in->steps < model->learn.items[i].until) active |= (uint64_t)1 << i;
+    return active;
+}
+
+static void step_mirror(Instance *in, const Step *step, uint64_t active) {
+    const Program *p = in->program;
+    const LoopProgram *loops = &p->fused->program;
+    uint32_t symbols = symbol_count(p->model->store) + 1;
+    // Signals that no array keeps live only during the step.
+    double **old = memory_resize(NULL, symbols, sizeof *old), **current = memory_resize(NULL, symbols, sizeof *current);
+    double **scratch = memory_resize(NULL, symbols, sizeof *scratch);
+    for (Symbol s = 0; s < symbols; s++) {
+        bool stored = s && s < p->fused->array_of.count && p->fused->array_of.items[s];
+        old[s] = stored ? in->old[loop_array_of(p, s)] : NULL;
+        current[s] = stored ? in->current[loop_array_of(p, s)] : NULL;
+        scratch[s] = NULL;
+        if (stored || !s) continue;
+        const SymbolInfo *info = symbol_info(p->model->store, s);
+        size_t count = info->batched ? (size_t)in->batch : 1;
+        for (uint32_t k = 0; k < info->rank; k++) count *= info->extent[k];
+        current[s] = scratch[s] = memory_resize(NULL, count, sizeof(double));
+    }
+    for (uint32_t i = 0; i < loops->arrays.count; i++)
+        memcpy(in->old[i], in->current[i], (size_t)logical_count(&loops->arrays.items[i], in->batch) * sizeof(double));
+    step_reference(step, old, current, in->batch, active);
+    for (Symbol s = 0; s < symbols; s++) free(scratch[s]);
+    free(old);
+    free(current);
+    free(scratch);
+}
+
+void instance_step(Instance *in, ProgramEntry entry, bool learning) {
+    const Program *p = in->program;
+    LoopArguments arguments = {in->batch, in->padded, entry == ENTRY_TRAIN ? active_rules(in, learning) : 0};
+    if (p->kind == PROGRAM_JIT) p->function[entry](in->arrays, &arguments);
+    else if (p->kind == PROGRAM_LOOPS) loop_program_interpret(&p->fused->program, entry, in->arrays, &arguments);
+    else step_mirror(in, p->step[entry], arguments.active);
+    in->steps++;
+}
+
+// ---- Reading and writing ---------------------------------------------------------------------------------------------
+
+int64_t instance_length(const Instance *in, uint32_t array) {
+    const ProgramArray *a = &in->program->arrays.items[array];
+    int64_t count = a->batched ? in->batch : 1;
+    for (uint32_t k = 0; k < a->rank; k++) count *= a->extent[k];
+    return count;
+}
+
+void instance_get(const Instance *in, uint32_t array, double *values) {
+    const ProgramArray *a = &in->program->arrays.items[array];
+    int64_t count = instance_length(in, array);
+    uint32_t number = a->stored ? loop_array_of(in->program, a->symbol) : 0;
+    for (int64_t i = 0; i < count; i++) values[i] = a->stored ? load(in, number, i) : NAN;
+}
+
+void instance_set(Instance *in, uint32_t array, const double *values) {
+    const ProgramArray *a = &in->program->arrays.items[array];
+    int64_t count = a->stored ? instance_length(in, array) : 0;
+    for (int64_t i = 0; i < count; i++) store(in, loop_array_of(in->program, a->symbol), i, values[i]);
+}
+
+double instance_mean_cost(const Instance *in) {
+    Symbol cost = in->program->step[ENTRY_TRAIN]->cost;
+    if (!cost) return NAN;
+    double total = 0;
+    for (int64_t i = 0; i < in->batch; i++) total += load(in, loop_array_of(in->program, cost), i);
+    return total / (double)in->batch;
+}
+
+double instance_scalar(const Instance *in, Symbol scalar) { return load(in, loop_array_of(in->program, scalar), 0); }
+void instance_set_scalar(Instance *in, Symbol scalar, double value) { store(in, loop_array_of(in->program, scalar), 0, value); }

@@ -1,0 +1,191 @@
+// Lequel: neural models described by an energy, compiled. The whole public interface.
+//
+// Course of things: open a model (lequel_model_open), look at its diagnostics, and either print what was derived from it
+// (lequel_model_derive), or compile it to a program and run the model's experiment (lequel_run) or step an instance
+// by hand (lequel_instance_step).
+//
+// Ownership: what lequel_…_new and lequel_…_open return is freed by lequel_…_free; every free function takes NULL. A
+// program needs its model, an instance its program, an instance with shared weights the instance that has them: free
+// them in the opposite order. `char *` results and errors are the caller's, to be freed by lequel_text_free;
+// `const char *` results belong to the handle that they came from and live as long.
+// Errors: functions with a last argument `char **error` set it to a sentence when they fail and to NULL when they don't;
+// `error` itself may be NULL. Handles may be used by one thread at a time; different models are independent.
+#ifndef LEQUEL_H
+#define LEQUEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define LEQUEL_API __attribute__((visibility("default")))
+#else
+#define LEQUEL_API
+#endif
+
+LEQUEL_API const char *lequel_version(void); // "0.1.0"
+LEQUEL_API void lequel_text_free(char *text);
+LEQUEL_API double lequel_seconds(void); // a monotonic clock, for `started` below
+
+// ---- Models ----------------------------------------------------------------------------------------------------------
+
+typedef struct LequelModel LequelModel;
+
+typedef struct LequelModelOptions { // all may be NULL or 0
+    const char *network;        // by name; otherwise the last one of the file
+    const char *experiment;     // the same
+    const char *const *defines; // "tau=1.2": parameters of the network
+    uint32_t define_count;
+    const char *dynamics;       // another principle than the file's: instant, le, gle
+} LequelModelOptions;
+
+// Reads, parses and checks a model file. Never NULL: with errors in it, lequel_model_good is false and the diagnostics
+// say why. `options` may be NULL.
+LEQUEL_API LequelModel *lequel_model_open(const char *path, const LequelModelOptions *options);
+LEQUEL_API void lequel_model_free(LequelModel *model);
+LEQUEL_API bool lequel_model_good(const LequelModel *model);
+LEQUEL_API uint32_t lequel_model_error_count(const LequelModel *model);
+LEQUEL_API const char *lequel_model_name(const LequelModel *model); // of the network; "" when not good
+LEQUEL_API bool lequel_model_has_experiment(const LequelModel *model);
+// A number of steps from "4050", "4 ms" or "100 steps", by the model's dt; -1 with an error when it is none.
+LEQUEL_API int64_t lequel_model_steps(const LequelModel *model, const char *duration, char **error);
+
+typedef enum LequelStyle { LEQUEL_PLAIN, LEQUEL_COLOUR, LEQUEL_JSON } LequelStyle;
+
+// All errors and warnings so far, in source order; "" when there are none. LEQUEL_JSON gives an array of objects.
+LEQUEL_API char *lequel_model_diagnostics(const LequelModel *model, LequelStyle style);
+
+typedef enum LequelNotation { LEQUEL_TEXT, LEQUEL_UNICODE, LEQUEL_LATEX } LequelNotation;
+
+// The derived equations of neurons, errors and plasticity. NULL when the energy admits none: see the diagnostics.
+LEQUEL_API char *lequel_model_derive(LequelModel *model, LequelNotation notation);
+
+// "ast" or "model", for a look inside; NULL when there is nothing to show.
+LEQUEL_API char *lequel_model_dump(const LequelModel *model, const char *what);
+
+// The canonical form of a model text, comments kept. NULL with the diagnostics (in plain style) as error when it cannot
+// be parsed. `name` stands for the file in messages.
+LEQUEL_API char *lequel_format(const char *name, const char *text, size_t length, LequelStyle style, char **error);
+
+// What a diagnostic means, from its code ("E0201"); NULL for an unknown code, with the nearest one in the error.
+LEQUEL_API char *lequel_explain(const char *code, char **error);
+
+// ---- Programs --------------------------------------------------------------------------------------------------------
+
+typedef struct LequelProgram LequelProgram;
+
+typedef struct LequelProgramOptions {
+    bool single;         // float instead of double
+    const char *backend; // NULL or "jit"; "reference", a slow oracle; "loops", an interpreter
+    int level;           // of optimisation, 1 to 3; 0: the default
+    // Names of signals to keep readable, besides states, weights and what the experiment records; several names may
+    // stand in one string, with commas between.
+    const char *const *records;
+    uint32_t record_count;
+    const char *dump;    // NULL, or energy, equations, step, loops, llvm, asm: see lequel_program_dump
+} LequelProgramOptions;
+
+// Derives and compiles. NULL when that fails: either the model has diagnostics now, or the error says why.
+LEQUEL_API LequelProgram *lequel_program_new(LequelModel *model, const LequelProgramOptions *options, char **error);
+LEQUEL_API void lequel_program_free(LequelProgram *program);
+LEQUEL_API const char *lequel_program_dump(const LequelProgram *program); // the text of options->dump; "" without one
+
+typedef struct LequelPhase {
+    const char *name; // derive, discretise, fuse, …
+    double seconds;
+} LequelPhase;
+LEQUEL_API uint32_t lequel_program_phases(const LequelProgram *program, LequelPhase *phases, uint32_t room);
+
+typedef struct LequelArray {
+    const char *name; // h[2].u
+    const char *role; // input, parameter, weight, state, register, signal, optimiser, scalar
+    const char *unit; // "1" for none
+    uint32_t rank;
+    int64_t extent[4];
+    bool batched; // one value per sample: values are [batch][extent…]
+    bool stored;  // false: computed on the way and not kept by this program
+    bool learned;
+} LequelArray;
+
+LEQUEL_API uint32_t lequel_program_array_count(const LequelProgram *program);
+LEQUEL_API LequelArray lequel_program_array(const LequelProgram *program, uint32_t array);
+LEQUEL_API int64_t lequel_program_find(const LequelProgram *program, const char *name); // -1 when there is none
+LEQUEL_API int64_t lequel_program_bytes(const LequelProgram *program, int64_t batch);   // memory of an instance
+
+// ---- Instances -------------------------------------------------------------------------------------------------------
+
+typedef struct LequelInstance LequelInstance;
+
+// A network in its initial state, drawn from `seed`. With `weights`, its parameters are those of that instance.
+LEQUEL_API LequelInstance *lequel_instance_new(const LequelProgram *program, int64_t batch, uint64_t seed,
+                                               LequelInstance *weights, char **error);
+LEQUEL_API void lequel_instance_free(LequelInstance *instance);
+LEQUEL_API int64_t lequel_instance_steps(const LequelInstance *instance); // done so far
+
+// One time step: `train` computes errors and learns; without it only states, rates and the cost are computed.
+LEQUEL_API void lequel_instance_step(LequelInstance *instance, bool train);
+
+// Values in logical order: [extent…], or [batch][extent…] for batched arrays; `length` counts all of them. The array
+// must be stored.
+LEQUEL_API int64_t lequel_instance_length(const LequelInstance *instance, uint32_t array);
+LEQUEL_API void lequel_instance_get(const LequelInstance *instance, uint32_t array, double *values);
+LEQUEL_API void lequel_instance_set(LequelInstance *instance, uint32_t array, const double *values);
+LEQUEL_API double lequel_instance_cost(const LequelInstance *instance); // of the last step, mean over samples; or NaN
+
+// ---- Experiments -----------------------------------------------------------------------------------------------------
+
+typedef struct LequelRunOptions {
+    uint64_t seed;
+    int64_t epochs;  // -1: what the experiment says
+    int64_t steps;   // of a continuous run; -1: what the experiment says
+    const char *out; // folder for recordings, scores, final weights and run.json; NULL: nothing is written
+    // Recorded in addition to what the experiment names, every so many steps. The same names must have been given to
+    // lequel_program_new.
+    const char *const *records;
+    uint32_t record_count;
+    int64_t every;   // 0: at the end of each presentation, or every step of a continuous run
+    const char *const *inits; // "w0.W=weights.npy"
+    uint32_t init_count;
+    FILE *progress;  // NULL: silent
+    bool terminal;   // progress as one line, drawn again and again
+    bool catch_signals; // SIGINT and SIGTERM end the run between two steps; what is done is saved
+    double started;  // lequel_seconds() when the process began; 0: when the run began
+    const char *command; // for run.json; may be NULL
+} LequelRunOptions;
+
+typedef struct LequelRunReport {
+    bool interrupted;
+    int64_t steps;
+    double seconds;    // of the steps
+    double first_step; // seconds from `started` to the end of the first step
+    uint32_t files;    // written
+} LequelRunReport;
+
+// LEQUEL_RUN_INIT holds the options of a run as the experiment describes it, without output.
+#define LEQUEL_RUN_INIT {.epochs = -1, .steps = -1}
+
+// Runs the model's experiment. An interrupted run is no failure.
+LEQUEL_API bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelRunReport *report, char **error);
+
+// Draws what a run left in a folder to traces.svg and scores.svg in it. The report has a line per file.
+LEQUEL_API bool lequel_plot(const char *folder, char **report, char **error);
+
+// ---- Small things the command line needs -----------------------------------------------------------------------------
+
+// Reads a file ("-": standard input); NULL on failure. The text is NUL-terminated; *length counts its bytes.
+LEQUEL_API char *lequel_file_read(const char *path, size_t *length, char **error);
+// Replaces a file at once or, on failure, not at all.
+LEQUEL_API bool lequel_file_replace(const char *path, const char *bytes, size_t length, char **error);
+// The word of a NULL-terminated list that is nearest to `word`; NULL when none is near.
+LEQUEL_API const char *lequel_nearest(const char *word, const char *const *words);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

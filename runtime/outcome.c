@@ -1,0 +1,192 @@
+// First values from files, the table of scores, final weights.
+#include "outcome.h"
+#include "data/table.h"
+#include "files.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- First values ----------------------------------------------------------------------------------------------------
+
+static void print_shape(const int64_t *shape, int64_t rank, Text *out) {
+    text_add(out, "[");
+    for (int64_t i = 0; i < rank; i++) text_addf(out, i ? ", %lld" : "%lld", (long long)shape[i]);
+    text_add(out, "]");
+}
+
+static void print_array_shape(const ProgramArray *array, int64_t batch, Text *out) {
+    int64_t shape[EXPR_MAX_RANK + 1], rank = 0;
+    if (array->batched) shape[rank++] = batch;
+    for (uint32_t i = 0; i < array->rank; i++) shape[rank++] = array->extent[i];
+    print_shape(shape, rank, out);
+}
+
+static bool set_from_table(const Program *program, Instance *instance, uint32_t array, const Table *table) {
+    const ProgramArray *info = program_array(program, array);
+    int64_t length = instance_length(instance, array), given = table_count(table), batch = instance_batch(instance);
+    if (given == length) {
+        instance_set(instance, array, table->data);
+        return true;
+    }
+    if (!info->batched || given != length / batch) return false;
+    double *values = memory_resize(NULL, (size_t)length, sizeof *values);
+    for (int64_t i = 0; i < length; i++) values[i] = table->data[i % given];
+    instance_set(instance, array, values);
+    free(values);
+    return true;
+}
+
+static bool initialise_array(const Program *program, Instance *instance, const char *name, const char *path, Text *error) {
+    int64_t array = program_find(program, name);
+    if (array < 0 || !program_array(program, (uint32_t)array)->stored) {
+        text_addf(error, "cannot initialise `%s`: there is no array of that name", name);
+        suggest_array(program, name, error);
+        return false;
+    }
+    Table table;
+    if (!table_load(path, &table, error)) return false;
+    bool fine = set_from_table(program, instance, (uint32_t)array, &table);
+    if (!fine) {
+        text_addf(error, "cannot initialise `%s`: its shape is ", name);
+        print_array_shape(program_array(program, (uint32_t)array), instance_batch(instance), error);
+        text_addf(error, ", that of `%s` is ", path);
+        print_shape(table.shape, table.rank, error);
+    }
+    table_free(&table);
+    return fine;
+}
+
+bool initialise_arrays(const Program *program, Instance *instance, const RunOptions *options, Text *error) {
+    for (uint32_t i = 0; i < options->init_count; i++) {
+        const char *equals = strchr(options->inits[i], '=');
+        if (!equals || equals == options->inits[i] || !equals[1]) {
+            text_addf(error, "expected NAME=FILE, found `%s`", options->inits[i]);
+            return false;
+        }
+        Text name = {0};
+        text_add_bytes(&name, options->inits[i], (size_t)(equals - options->inits[i]));
+        bool fine = initialise_array(program, instance, text_z(&name), equals + 1, error);
+        text_free(&name);
+        if (!fine) return false;
+    }
+    return true;
+}
+
+// ---- Final weights ---------------------------------------------------------------------------------------------------
+
+static bool save_array(const Program *program, Instance *instance, uint32_t array, const char *folder, Text *error) {
+    const ProgramArray *info = program_array(program, array);
+    double *values = memory_resize(NULL, (size_t)instance_length(instance, array), sizeof *values);
+    instance_get(instance, array, values);
+    Text path = {0};
+    text_addf(&path, "%s/%s.npy", folder, info->name);
+    bool fine = table_save_npy(text_z(&path), NUMBER_DOUBLE, values, (int)info->rank, info->extent, error);
+    text_free(&path);
+    free(values);
+    return fine;
+}
+
+bool save_learned(const Program *program, Instance *instance, const char *out, uint32_t *files, Text *error) {
+    const Model *model = program_model(program);
+    Text folder = {0};
+    text_addf(&folder, "%s/final", out);
+    bool fine = true, made = false;
+    for (uint32_t r = 0; r < model->learn.count; r++)
+        for (uint32_t i = 0; i < model->learn.items[r].targets.count && fine; i++) {
+            Symbol symbol = model->learn.items[r].targets.items[i];
+            int64_t array = program_find(program, symbol_info(model->store, symbol)->name);
+            if (array < 0 || !program_array(program, (uint32_t)array)->stored) continue;
+            if (!made) made = fine = folder_make(text_z(&folder), error);
+            if (fine) fine = save_array(program, instance, (uint32_t)array, text_z(&folder), error);
+            if (fine) ++*files;
+        }
+    text_free(&folder);
+    return fine;
+}
+
+// ---- The table of scores ---------------------------------------------------------------------------------------------
+
+static void add_columns(ScoreTable *table, const Experiment *experiment, const char *prefix) {
+    vec_push(&table->names, arena_format(table->arena, "%s.loss", prefix));
+    for (uint32_t i = 0; i < experiment->scores.count; i++)
+        vec_push(&table->names, arena_format(table->arena, "%s.%s", prefix, experiment->scores.items[i].name));
+}
+
+void score_table_open(ScoreTable *table, const Experiment *experiment, const Model *model, bool tests) {
+    *table = (ScoreTable){.arena = arena_new(), .scores = experiment->scores.count, .tests = tests,
+                          .rate = experiment->anneal != 0};
+    vec_push(&table->names, "epoch");
+    add_columns(table, experiment, "train");
+    if (tests) add_columns(table, experiment, "test");
+    if (table->rate) vec_push(&table->names, symbol_info(model->store, experiment->anneal)->name);
+    vec_push(&table->names, "seconds");
+}
+
+void score_table_free(ScoreTable *table) {
+    vec_free(&table->names);
+    vec_free(&table->values);
+    arena_free(table->arena);
+    *table = (ScoreTable){0};
+}
+
+static void add_track(ScoreTable *table, const Track *track) {
+    vec_push(&table->values, track ? track_loss(track) : NAN);
+    for (uint32_t i = 0; i < table->scores; i++) vec_push(&table->values, track ? track_score(track, i) : NAN);
+}
+
+void score_table_add(ScoreTable *table, int64_t epoch, const Track *train, const Track *test, double rate, double seconds) {
+    vec_push(&table->values, (double)epoch);
+    add_track(table, train);
+    if (table->tests) add_track(table, test);
+    if (table->rate) vec_push(&table->values, rate);
+    vec_push(&table->values, seconds);
+    table->rows++;
+}
+
+static const double *last_row(const ScoreTable *table) {
+    return table->values.items + (size_t)(table->rows - 1) * table->names.count;
+}
+
+bool score_table_find(const ScoreTable *table, const char *name, double *value) {
+    for (uint32_t i = 0; i < table->names.count && table->rows && name; i++)
+        if (strcmp(table->names.items[i], name) == 0) return *value = last_row(table)[i], true;
+    return false;
+}
+
+void score_table_line(const ScoreTable *table, int64_t epochs, Text *line) {
+    const double *row = last_row(table);
+    char total[24];
+    int width = snprintf(total, sizeof total, "%lld", (long long)epochs);
+    text_addf(line, "epoch %*.0f/%s", width, row[0], total);
+    uint32_t seconds = table->names.count - 1;
+    for (uint32_t i = 1; i < seconds; i++)
+        if (isnan(row[i]))
+            text_addf(line, "  %s %-9s", table->names.items[i], "-");
+        else
+            text_addf(line, "  %s %-9.4g", table->names.items[i], row[i]);
+    text_addf(line, "  %8.1f s", row[seconds]);
+}
+
+void score_table_note(const ScoreTable *table, char *note, size_t size) {
+    const double *row = last_row(table);
+    size_t used = (size_t)snprintf(note, size, "epoch %.0f", row[0]);
+    for (uint32_t i = 1; i + 1 < table->names.count && used < size; i++)
+        if (!isnan(row[i])) used += (size_t)snprintf(note + used, size - used, "  %s %.4g", table->names.items[i], row[i]);
+}
+
+uint32_t score_table_last(const ScoreTable *table, ManifestScore *scores, uint32_t room) {
+    if (!table->rows) return 0;
+    uint32_t count = 0;
+    for (uint32_t i = 1; i + 1 < table->names.count && count < room; i++)
+        scores[count++] = (ManifestScore){table->names.items[i], last_row(table)[i]};
+    return count;
+}
+
+bool score_table_save(const ScoreTable *table, const char *out, Text *error) {
+    Text path = {0};
+    text_addf(&path, "%s/scores.csv", out);
+    bool fine = table_save_csv(text_z(&path), table->values.items, table->rows, table->names.count,
+                               table->names.items, error);
+    text_free(&path);
+    return fine;
+}

@@ -1,0 +1,33 @@
+// What goes into a run and comes out of it beside recordings: first values from files, the table of scores, final weights.
+#ifndef LEQUEL_OUTCOME_H
+#define LEQUEL_OUTCOME_H
+
+#include "manifest.h"
+#include "track.h"
+
+// NAME=FILE for each of options->inits. One sample's values serve all samples.
+bool initialise_arrays(const Program *program, Instance *instance, const RunOptions *options, Text *error);
+
+// final/NAME.npy of every learned parameter.
+bool save_learned(const Program *program, Instance *instance, const char *out, uint32_t *files, Text *error);
+
+typedef struct ScoreTable { // scores.csv: epoch, train.loss, train.…, test.loss, test.…, rate, seconds
+    Arena *arena;
+    Vec(const char *) names;
+    Vec(double) values; // row after row
+    uint32_t rows;
+    uint32_t scores; // beside the loss
+    bool tests, rate;
+} ScoreTable;
+
+void score_table_open(ScoreTable *table, const Experiment *experiment, const Model *model, bool tests);
+void score_table_free(ScoreTable *table);
+// `test` NULL when this epoch was not evaluated: NaN.
+void score_table_add(ScoreTable *table, int64_t epoch, const Track *train, const Track *test, double rate, double seconds);
+bool score_table_find(const ScoreTable *table, const char *name, double *value); // in the last row
+void score_table_line(const ScoreTable *table, int64_t epochs, Text *line);      // the last row, for people
+void score_table_note(const ScoreTable *table, char *note, size_t size);         // the same, short
+uint32_t score_table_last(const ScoreTable *table, ManifestScore *scores, uint32_t room);
+bool score_table_save(const ScoreTable *table, const char *out, Text *error);
+
+#endif

@@ -1,0 +1,24 @@
+// The inside of programs and instances, shared by program.c and instance.c only.
+#ifndef LEQUEL_PROGRAM_INTERNAL_H
+#define LEQUEL_PROGRAM_INTERNAL_H
+
+#include "../compiler/fuse/fuse.h"
+#include "program.h"
+
+struct Program {
+    Model *model;
+    ProgramBackend kind;
+    LoopReal real;
+    Equations *equations;
+    Step *step[ENTRY_COUNT];
+    Fused *fused;
+    const Backend *backend;
+    BackendCode *code;
+    LoopFunction *function[ENTRY_COUNT];
+    Vec(ProgramArray) arrays;
+    ProgramTimes times;
+};
+
+int64_t program_array_bytes(const LoopArray *array, int64_t batch_padded);
+
+#endif

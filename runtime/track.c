@@ -1,0 +1,137 @@
+// Presents samples, or a signal, to an instance and keeps its scores.
+#include "track.h"
+#include <math.h>
+#include <string.h>
+
+// ---- The arrays of an instance, as scores see them -------------------------------------------------------------------
+
+static bool find_array(void *context, const char *name, ScoreArray *array) {
+    const Track *track = context;
+    int64_t number = program_find(track->program, name);
+    if (number < 0 || !program_array(track->program, (uint32_t)number)->stored) return false;
+    const ProgramArray *found = program_array(track->program, (uint32_t)number);
+    *array = (ScoreArray){.number = (uint32_t)number, .length = 1, .batched = found->batched};
+    for (uint32_t i = 0; i < found->rank; i++) array->length *= found->extent[i];
+    const Model *model = program_model(track->program);
+    for (uint32_t i = 0; i < model->externals.count; i++)
+        if (model->externals.items[i].symbol == found->symbol) array->label = model->externals.items[i].kind == EXTERNAL_LABEL;
+    return true;
+}
+
+static void read_array(void *context, uint32_t number, double *values) {
+    instance_get(((const Track *)context)->instance, number, values);
+}
+
+static void suggest(void *context, const char *name, Text *out) {
+    suggest_array(((const Track *)context)->program, name, out);
+}
+
+static bool open_scorer(Track *track, const Score *score, Text *error) {
+    ScoreSource source = {.context = track, .batch = track->batch, .find = find_array, .read = read_array, .suggest = suggest};
+    Span place = score->span;
+    Text sentence = {0};
+    Scorer *scorer = scorer_new(score->value, &source, &place, &sentence);
+    if (scorer) {
+        vec_push(&track->scorers, scorer);
+    } else {
+        const char *file;
+        uint32_t line, column;
+        if (place.source) {
+            diag_position(program_model(track->program)->diags, place, &file, &line, &column);
+            text_addf(error, "%s:%u:%u: ", file, line, column);
+        }
+        text_addf(error, "score `%s`: %s", score->name, text_z(&sentence));
+    }
+    text_free(&sentence);
+    return scorer != NULL;
+}
+
+// ---- Opening ---------------------------------------------------------------------------------------------------------
+
+bool track_open(Track *track, const TrackPlan *plan, Text *error) {
+    const Model *model = program_model(plan->program);
+    *track = (Track){.program = plan->program, .experiment = model->experiment, .entry = plan->entry, .batch = plan->batch,
+                     .steps = plan->steps, .settle = plan->settle, .observe_after = model->order == ORDER_SEQUENTIAL};
+    FeederPlan feeder = {plan->program, plan->seed, plan->batch, plan->steps, plan->samples};
+    track->feeder = feeder_new(&feeder, error);
+    if (!track->feeder) return false;
+    track->instance = instance_new(plan->program, plan->batch, plan->seed, plan->weights, error);
+    if (!track->instance) return false;
+    uint32_t scores = track->experiment->scores.count;
+    track->scores = memory_resize(NULL, scores, sizeof(double));
+    track->score_sums = memory_resize(NULL, scores, sizeof(double));
+    for (uint32_t i = 0; i < scores; i++) {
+        if (!open_scorer(track, &track->experiment->scores.items[i], error)) return false;
+        track->scores[i] = NAN;
+    }
+    track_begin(track);
+    return true;
+}
+
+void track_close(Track *track) {
+    for (uint32_t i = 0; i < track->scorers.count; i++) scorer_free(track->scorers.items[i]);
+    vec_free(&track->scorers);
+    if (track->instance) instance_free(track->instance);
+    feeder_free(track->feeder);
+    free(track->scores);
+    free(track->score_sums);
+    *track = (Track){0};
+}
+
+// ---- Presenting ------------------------------------------------------------------------------------------------------
+
+void track_begin(Track *track) {
+    track->loss_sum = 0;
+    track->presentations = 0;
+    for (uint32_t i = 0; i < track->scorers.count; i++) track->score_sums[i] = 0;
+}
+
+static void observe(Track *track, int64_t t) {
+    for (uint32_t i = 0; i < track->scorers.count; i++) scorer_observe(track->scorers.items[i], t == track->steps - 1);
+}
+
+static void finish(Track *track, double cost_sum) {
+    track->loss = cost_sum / (double)(track->steps - track->settle);
+    track->loss_sum += track->loss;
+    for (uint32_t i = 0; i < track->scorers.count; i++) {
+        track->scores[i] = scorer_finish(track->scorers.items[i], NULL);
+        track->score_sums[i] += track->scores[i];
+    }
+    track->presentations++;
+}
+
+// One step of a presentation; the cost and the scores read what lies in the registers before it.
+static bool present_step(Track *track, int64_t t, double *cost, Text *error) {
+    if (!feeder_step(track->feeder, track->instance, t, error)) return false;
+    bool scored = t >= track->settle;
+    if (scored && !track->observe_after) observe(track, t);
+    instance_step(track->instance, track->entry, track->entry == ENTRY_TRAIN);
+    if (scored && track->observe_after) observe(track, t);
+    *cost = instance_mean_cost(track->instance);
+    return true;
+}
+
+static bool record(Track *track, Recorder *recorder, double cost, bool presented, Text *error) {
+    RecordNumbers numbers = {.cost = cost, .loss = track->loss, .scores = track->scores};
+    return recorder_step(recorder, track->instance, instance_steps(track->instance) - 1, presented, &numbers, error);
+}
+
+PresentResult track_present(Track *track, const TrackWatch *watch, Text *error) {
+    double cost_sum = 0;
+    for (uint32_t i = 0; i < track->scorers.count; i++) scorer_begin(track->scorers.items[i]);
+    for (int64_t t = 0; t < track->steps; t++) {
+        if (watch->stop && watch->stop()) return PRESENT_STOPPED;
+        double cost;
+        bool last = t == track->steps - 1;
+        if (!present_step(track, t, &cost, error)) return PRESENT_FAILED;
+        if (t >= track->settle) cost_sum += cost;
+        if (last) finish(track, cost_sum);
+        if (watch->recorder && !record(track, watch->recorder, cost, last, error)) return PRESENT_FAILED;
+        progress_step(watch->progress);
+        if (watch->stepped) watch->stepped(watch->context, cost);
+    }
+    return PRESENT_DONE;
+}
+
+double track_loss(const Track *track) { return track->loss_sum / (double)track->presentations; }
+double track_score(const Track *track, uint32_t score) { return track->score_sums[score] / (double)track->presentations; }

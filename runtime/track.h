@@ -1,0 +1,54 @@
+// A track: one instance with what feeds it and what scores it. Training and evaluation are two tracks of one program.
+#ifndef LEQUEL_TRACK_H
+#define LEQUEL_TRACK_H
+
+#include "feed.h"
+#include "progress.h"
+#include "recorder.h"
+#include "score.h"
+
+typedef struct Track {
+    const Program *program;
+    const Experiment *experiment;
+    Instance *instance; // owned
+    Feeder *feeder;     // owned
+    ProgramEntry entry;
+    int64_t batch, steps, settle; // of a presentation
+    bool observe_after;           // the scores read what the step made, as the cost does under `sequential`
+    Vec(Scorer *) scorers;
+    double *scores;               // of the last presentation
+    double loss;                  // of the last presentation
+    double *score_sums, loss_sum; // since track_begin
+    int64_t presentations;
+} Track;
+
+typedef struct TrackPlan {
+    Program *program;
+    const SampleSet *samples; // NULL: a continuous run
+    int64_t steps, settle, batch;
+    uint64_t seed;
+    ProgramEntry entry;
+    Instance *weights; // NULL: of its own
+} TrackPlan;
+
+// False with a sentence in `error`; the track is to be closed in any case.
+bool track_open(Track *track, const TrackPlan *plan, Text *error);
+void track_close(Track *track);
+
+// What stands around a presentation; recorder and stop may be NULL.
+typedef struct TrackWatch {
+    Recorder *recorder;
+    Progress *progress;
+    bool (*stop)(void); // asked between steps
+    void (*stepped)(void *context, double cost); // after each step; may be NULL
+    void *context;
+} TrackWatch;
+
+typedef enum PresentResult { PRESENT_DONE, PRESENT_STOPPED, PRESENT_FAILED } PresentResult;
+
+void track_begin(Track *track); // averages begin anew
+PresentResult track_present(Track *track, const TrackWatch *watch, Text *error);
+double track_loss(const Track *track); // mean over presentations since track_begin
+double track_score(const Track *track, uint32_t score);
+
+#endif

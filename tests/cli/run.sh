@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# The command line: exit statuses, where messages go, suggestions, files that a run leaves.
+set -u
+work=$(mktemp -d) && cd "$work" || exit 1
+trap 'rm -rf "$work"' EXIT
+[ -x "${LEQUEL:-}" ] || exit 77
+models=$LEQUEL_SOURCE_DIR/models
+failures=0
+
+# expect STATUS 'TEXT ON STDERR' ARGUMENT…
+expect() {
+    local status=$1 text=$2
+    shift 2
+    "$LEQUEL" "$@" >stdout 2>stderr </dev/null
+    local got=$?
+    if [ $got -ne "$status" ] || ! grep -qF -- "$text" stderr; then
+        echo "lequel $*: status $got, expected $status and: $text"
+        cat stderr
+        failures=$((failures + 1))
+    fi
+}
+
+# holds 'DESCRIPTION' COMMAND…
+holds() {
+    local what=$1
+    shift
+    if ! "$@" >/dev/null 2>&1; then
+        echo "not so: $what"
+        failures=$((failures + 1))
+    fi
+}
+
+quick=(run "$models/lagline.leq" --backend=loops --duration "20 steps" --quiet)
+
+expect 0 "" --version
+expect 0 "" --help
+expect 0 "" run --help
+holds "help of a command has an example" grep -q '^example: lequel run' stdout
+expect 0 "" help fmt
+expect 2 "usage: lequel COMMAND"
+expect 2 'did you mean `inspect`?' inspct
+expect 2 'did you mean `--duration`?' run model.leq --duraton 5
+expect 2 'needs a value' run model.leq --seed
+expect 2 'expected a whole number' run model.leq --seed five
+expect 2 'expected one of float, double' run model.leq --precision half
+expect 2 'one argument too many' plot a b
+expect 2 '`lequel derive` needs FILE' derive
+expect 1 'E0001' check no_such_file.leq
+expect 0 "" check "$models/lagline.leq"
+expect 0 "" explain E0102
+expect 1 'did you mean' explain E012
+expect 1 'there is no array of that name; did you mean `s0.tau_m`?' "${quick[@]}" --out a --record s0.tau
+expect 1 'did you mean `w0.W`?' "${quick[@]}" --out a --init w0.V=x.npy
+expect 1 'has no epochs' "${quick[@]}" --out a --epochs 3
+expect 1 'no whole number of steps' run "$models/lagline.leq" --backend=loops --duration 0.005
+expect 1 'no duration' run "$models/lagline.leq" --backend=loops --duration long
+
+expect 0 "" "${quick[@]}" --out results/deep --seed 3 --record s0.u,s1.error --every 5
+for file in steps s0.tau_m w1.W cost s0.u s1.error final/s0.tau_m final/w1.W; do
+    holds "a run leaves $file.npy" test -s "results/deep/$file.npy"
+done
+holds "run.json says how it ended" grep -q '"status": "complete"' results/deep/run.json
+holds "run.json has the seed" grep -q '"seed": 3' results/deep/run.json
+holds "nothing half written stays" test -z "$(find results -name '*.part')"
+expect 1 'its shape is [1, 1], that of' "${quick[@]}" --out b --init w0.W=results/deep/w0.W.npy
+expect 0 "" "${quick[@]}" --out b --init w0.W=results/deep/final/w0.W.npy
+expect 0 "" "${quick[@]}" --out c --seed 3 --record s0.u,s1.error --every 5
+holds "the same seed gives the same bytes" cmp results/deep/s0.u.npy c/s0.u.npy
+holds "and the same weights" cmp results/deep/final/w1.W.npy c/final/w1.W.npy
+expect 0 "" plot c
+holds "a plot" test -s c/traces.svg
+
+printf 'neuron  Slow( tau ) { state u=0\n energy 1/2*u^2 }\n' >untidy.leq
+expect 1 "" fmt --check untidy.leq
+expect 0 "" fmt untidy.leq
+expect 0 "" fmt --check untidy.leq
+
+"$LEQUEL" run "$models/lagline.leq" --backend=loops --out stopped >stdout 2>stderr &
+child=$!
+for _ in $(seq 100); do
+    [ -e stopped/run.json ] && break
+    sleep 0.1
+done
+sleep 0.3
+kill -TERM $child
+wait $child
+status=$?
+holds "SIGTERM ends a run with status 130" test $status -eq 130
+holds "and it is said" grep -q '"status": "interrupted"' stopped/run.json
+holds "and recordings are kept" test -s stopped/cost.npy
+
+[ $failures -eq 0 ]
