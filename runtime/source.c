@@ -80,14 +80,23 @@ static void samples_from_tables(SampleSet *set, const Table *x, const Table *y) 
     set->classes = y->data;
 }
 
+// The word of an argument; one that is also the name of a data set was taken for that data set.
+static const char *word_of(const Model *model, const Argument *argument) {
+    const Experiment *experiment = model->experiment;
+    if (!argument || !argument->source) return argument && argument->word ? argument->word : "";
+    for (uint32_t i = 0; i < experiment->data.count; i++)
+        if (experiment->data.items[i].source == argument->source) return experiment->data.items[i].name;
+    return "";
+}
+
 // One generation makes both splits, so it is kept for the other one. The default seed is fixed: a data set does not
 // change with the seed of a run.
 static bool open_mnist1d(const Model *model, const DataSource *source, SourceCache *cache, SampleSet *set, Text *error) {
     int64_t length = (int64_t)argument_number(source, "length", 40);
     uint64_t seed = (uint64_t)argument_number(source, "seed", 42);
-    const Argument *split = argument_find(source, "split");
-    bool train = argument_word_is(split, "train");
-    if (!train && !argument_word_is(split, "test"))
+    const char *split = word_of(model, argument_find(source, "split"));
+    bool train = strcmp(split, "train") == 0;
+    if (!train && strcmp(split, "test") != 0)
         return source_fails(model, source, error, "expected split = train or split = test");
     if (length < 2 || length > 1000000) return source_fails(model, source, error, "expected a length of 2 to 1000000");
     if (!cache->has_mnist1d || cache->length != length || cache->seed != seed) {

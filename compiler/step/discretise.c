@@ -231,8 +231,7 @@ static Expr clamped(Discretise *d, Symbol symbol, Expr value) {
     if (!array || !array->clamped) return value;
     ExprStore *s = d->store;
     Expr low = expr_const(s, array->low), high = expr_const(s, array->high);
-    value = expr_select(s, expr_make2(s, EXPR_LESS, value, low), low, value);
-    return expr_select(s, expr_make2(s, EXPR_LESS, high, value), high, value);
+    return expr_make2(s, EXPR_MAX, low, expr_make2(s, EXPR_MIN, high, value)); // NaN stays NaN
 }
 
 static bool is_target(const LearnRule *rule, Symbol symbol) {

@@ -67,7 +67,7 @@ static char *join_command(const CliArguments *arguments) {
 
 static LequelProgram *compile(LequelModel *model, const RunLine *line, char **error) {
     bool generates = !line->dump || strcmp(line->dump, "llvm") == 0 || strcmp(line->dump, "asm") == 0;
-    LequelProgramOptions options = {.single = line->precision && strcmp(line->precision, "float") == 0,
+    LequelProgramOptions options = {.single = !line->precision || strcmp(line->precision, "float") == 0,
                                     .backend = generates ? line->backend : "loops", .records = line->records,
                                     .record_count = (uint32_t)line->record_count, .dump = line->dump};
     return lequel_program_new(model, &options, error);
@@ -171,7 +171,7 @@ static const CliOption options[] = {
     {"record", 0, "NAMES", "record these too; `lequel inspect` lists the names"},
     {"every", 0, "N", "steps between these records (each presentation or step)"},
     {"init", 0, "NAME=FILE", "first values of an array from a data file"},
-    {"precision", 0, "float|double", "of the numbers (double)"},
+    {"precision", 0, "float|double", "of the numbers (float)"},
     {"backend", 0, "NAME", "jit, or reference or loops, which are slow"},
     {"network", 0, "NAME", "this network; otherwise the last one of the file"},
     {"experiment", 0, "NAME", "this experiment; otherwise the last one"},
