@@ -2,11 +2,13 @@
 #include "anneal.h"
 #include <math.h>
 
-static const double threshold = 1e-4;   // relative improvement that counts
+static const double threshold = 1e-4;    // relative improvement that counts
 static const double least_change = 1e-8; // a rate that would change by less stays
 
 Plateau plateau_new(int64_t patience, double factor, bool lower_is_better) {
-    return (Plateau){.best = lower_is_better ? INFINITY : -INFINITY, .factor = factor, .patience = patience,
+    return (Plateau){.best = lower_is_better ? INFINITY : -INFINITY,
+                     .factor = factor,
+                     .patience = patience,
                      .lower_is_better = lower_is_better};
 }
 

@@ -1,5 +1,6 @@
 // The public interface over the compiler and the runtime: handles, texts, errors. Nothing is computed here.
 #include "../compiler/derive/equations.h"
+#include "../compiler/step/step.h"
 #include "experiment.h"
 #include "files.h"
 #include "lequel.h"
@@ -32,7 +33,7 @@ struct LequelProgram {
 static Instance *inside(LequelInstance *instance) { return (Instance *)(void *)instance; }
 static const Instance *inside_const(const LequelInstance *instance) { return (const Instance *)(const void *)instance; }
 
-// ---- Texts -----------------------------------------------------------------------------------------------------------
+// ---- Texts ----------------------------------------------------------------------------------------------------------
 
 const char *lequel_version(void) { return LEQUEL_VERSION; }
 
@@ -55,20 +56,26 @@ static bool settle(bool good, Text *text, char **error) {
     return good;
 }
 
-// ---- Models ----------------------------------------------------------------------------------------------------------
+// ---- Models ---------------------------------------------------------------------------------------------------------
 
 LequelModel *lequel_model_open(const char *path, const LequelModelOptions *options) {
     static const LequelModelOptions none = {0};
     if (!options) options = &none;
     LequelModel *model = memory_resize(NULL, 1, sizeof *model);
     Arena *arena = arena_new();
-    *model = (LequelModel){.arena = arena, .diags = diag_new(arena), .path = arena_atom_z(arena, path),
+    *model = (LequelModel){.arena = arena,
+                           .diags = diag_new(arena),
+                           .path = arena_atom_z(arena, path),
                            .define_count = options->define_count};
     const char **defines = arena_new_array(arena, const char *, options->define_count);
     for (uint32_t i = 0; i < options->define_count; i++) defines[i] = arena_atom_z(arena, options->defines[i]);
     model->defines = defines;
-    ModelOptions load = {.path = model->path, .network = options->network, .experiment = options->experiment,
-                         .define_count = options->define_count, .defines = defines, .dynamics = options->dynamics};
+    ModelOptions load = {.path = model->path,
+                         .network = options->network,
+                         .experiment = options->experiment,
+                         .define_count = options->define_count,
+                         .defines = defines,
+                         .dynamics = options->dynamics};
     model->model = model_load(arena, model->diags, &load, &model->file);
     return model;
 }
@@ -89,7 +96,8 @@ bool lequel_model_has_experiment(const LequelModel *model) { return model->model
 // The number's end: the unit, if any, begins there.
 static const char *end_of_number(const char *text) {
     const char *end = text + strspn(text, "0123456789.+-");
-    if ((*end == 'e' || *end == 'E') && end[1] && strchr("0123456789+-", end[1])) end += 1 + strspn(end + 1, "0123456789+-");
+    if ((*end == 'e' || *end == 'E') && end[1] && strchr("0123456789+-", end[1]))
+        end += 1 + strspn(end + 1, "0123456789+-");
     return end;
 }
 
@@ -103,8 +111,9 @@ int64_t lequel_model_steps(const LequelModel *model, const char *duration, char 
     } else if (unit_equal(unit, UNIT_STEPS)) {
         steps = number;
     } else if (!unit_equal(unit, model->model->time_unit)) {
-        text_addf(&sentence, unit_is_none(unit) ? "`%s` needs a unit, as dt of the model has one: `%s ms`, or `%s steps`"
-                                                : "`%s` has a unit of time that dt of the model does not have",
+        text_addf(&sentence,
+                  unit_is_none(unit) ? "`%s` needs a unit, as dt of the model has one: `%s ms`, or `%s steps`"
+                                     : "`%s` has a unit of time that dt of the model does not have",
                   duration, duration, duration);
     } else {
         steps = number * factor / divisor / model->model->dt;
@@ -125,6 +134,16 @@ char *lequel_model_diagnostics(const LequelModel *model, LequelStyle style) {
     Text out = {0};
     if (style == LEQUEL_JSON || diag_count(model->diags)) diag_print(model->diags, style_of(style), &out);
     return hand_over(&out);
+}
+
+bool lequel_model_check(LequelModel *model) {
+    if (!lequel_model_good(model)) return false;
+    if (!model->equations) model->equations = equations_derive(model->model);
+    if (!model->equations || diag_error_count(model->diags)) return false;
+    Step *step = step_discretise(model->equations, STEP_TRAIN); // gives all arrays their names
+    if (!step) return false;
+    step_free(step);
+    return experiment_check(model->model, false) && !diag_error_count(model->diags);
 }
 
 char *lequel_model_derive(LequelModel *model, LequelNotation notation) {
@@ -164,7 +183,7 @@ char *lequel_format(const char *name, const char *text, size_t length, LequelSty
     return good ? hand_over(&out) : NULL;
 }
 
-// ---- Explanations ----------------------------------------------------------------------------------------------------
+// ---- Explanations ---------------------------------------------------------------------------------------------------
 
 static void nearest_code(const char *code, Text *out) {
     const char *codes[DIAG_COUNT];
@@ -172,6 +191,16 @@ static void nearest_code(const char *code, Text *out) {
     const char *nearest = diag_nearest(code, codes, DIAG_COUNT);
     text_addf(out, "there is no diagnostic `%s`", code);
     if (nearest) text_addf(out, "; did you mean `%s`?", nearest);
+}
+
+static void indent(const char *text, Text *out) {
+    for (const char *line = text; *line;) {
+        size_t length = strcspn(line, "\n");
+        text_add(out, length ? "    " : "");
+        text_add_bytes(out, line, length);
+        text_add(out, "\n");
+        line += length + (line[length] == '\n');
+    }
 }
 
 char *lequel_explain(const char *code, char **error) {
@@ -182,18 +211,28 @@ char *lequel_explain(const char *code, char **error) {
     } else {
         text_addf(&out, "%s: %s\n\n%s\n\nWhat to do: %s\n", entry->code, entry->title, entry->cause, entry->remedy);
         if (entry->example[0]) text_add(&out, "\nAn example that produces it:\n\n");
-        for (const char *line = entry->example; *line;) {
-            size_t length = strcspn(line, "\n");
-            text_add(&out, length ? "    " : "");
-            text_add_bytes(&out, line, length);
-            text_add(&out, "\n");
-            line += length + (line[length] == '\n');
-        }
+        indent(entry->example, &out);
     }
     return settle(entry != NULL, &sentence, error) ? hand_over(&out) : NULL;
 }
 
-// ---- Programs --------------------------------------------------------------------------------------------------------
+char *lequel_explain_all(void) {
+    Text out = {0};
+    text_add(
+        &out,
+        "# Diagnostics\n\nEvery error and warning has a code that never changes its meaning. Codes that begin with "
+        "W are warnings.\n`lequel explain CODE` prints one of these entries.\n");
+    for (int i = 0; i < DIAG_COUNT; i++) {
+        const DiagEntry *entry = diag_entry((DiagCode)i);
+        text_addf(&out, "\n## %s: %s\n\n%s\n\nWhat to do: %s\n", entry->code, entry->title, entry->cause,
+                  entry->remedy);
+        if (entry->example[0]) text_add(&out, "\nExample:\n\n");
+        indent(entry->example, &out);
+    }
+    return hand_over(&out);
+}
+
+// ---- Programs -------------------------------------------------------------------------------------------------------
 
 static bool find_backend(const char *name, ProgramBackend *backend, Text *error) {
     static const char *const names[] = {"jit", "reference", "loops", NULL};
@@ -215,10 +254,14 @@ static Program *compile(LequelProgram *program, const LequelProgramOptions *opti
     }
     NameList names = {0};
     experiment_recorded(model, options->records, options->record_count, &names);
-    ProgramOptions inner = {.real = options->single ? LOOP_F32 : LOOP_F64, .backend = backend,
-                            .level = options->level ? options->level : 1, .recorded = names.items,
-                            .recorded_count = names.count, .dump = options->dump};
+    ProgramOptions inner = {.real = options->single ? LOOP_F32 : LOOP_F64,
+                            .backend = backend,
+                            .level = options->level ? options->level : 1,
+                            .recorded = names.items,
+                            .recorded_count = names.count,
+                            .dump = options->dump};
     Program *result = program_new(model, &inner, &program->dump, error);
+    if (!result && !diag_error_count(model->diags)) experiment_check(model, true); // says where a wrong name stands
     vec_free(&names);
     return result;
 }
@@ -231,8 +274,10 @@ LequelProgram *lequel_program_new(LequelModel *model, const LequelProgramOptions
         return NULL;
     }
     LequelProgram *program = memory_resize(NULL, 1, sizeof *program);
-    *program = (LequelProgram){.model = model, .precision = options->single ? "float" : "double",
-                               .backend = options->backend ? options->backend : "jit", .arena = arena_new()};
+    *program = (LequelProgram){.model = model,
+                               .precision = options->single ? "float" : "double",
+                               .backend = options->backend ? options->backend : "jit",
+                               .arena = arena_new()};
     program->backend = arena_atom_z(program->arena, program->backend);
     program->program = compile(program, options, &sentence);
     bool good = settle(program->program != NULL, &sentence, error);
@@ -292,18 +337,26 @@ LequelArray lequel_program_array(const LequelProgram *program, uint32_t array) {
     const ProgramArray *inner = program_array(program->program, array);
     Text unit = {0};
     unit_print(inner->unit, &unit);
-    LequelArray result = {.name = inner->name, .role = role_word(inner->role), .rank = inner->rank, .batched = inner->batched,
-                          .unit = arena_atom_z(program->arena, text_z(&unit)), .stored = inner->stored,
+    LequelArray result = {.name = inner->name,
+                          .role = role_word(inner->role),
+                          .rank = inner->rank,
+                          .batched = inner->batched,
+                          .unit = arena_atom_z(program->arena, text_z(&unit)),
+                          .stored = inner->stored,
                           .learned = is_learned(program->model->model, inner->symbol)};
     text_free(&unit);
     for (uint32_t i = 0; i < inner->rank; i++) result.extent[i] = inner->extent[i];
     return result;
 }
 
-int64_t lequel_program_find(const LequelProgram *program, const char *name) { return program_find(program->program, name); }
-int64_t lequel_program_bytes(const LequelProgram *program, int64_t batch) { return program_bytes(program->program, batch); }
+int64_t lequel_program_find(const LequelProgram *program, const char *name) {
+    return program_find(program->program, name);
+}
+int64_t lequel_program_bytes(const LequelProgram *program, int64_t batch) {
+    return program_bytes(program->program, batch);
+}
 
-// ---- Instances -------------------------------------------------------------------------------------------------------
+// ---- Instances ------------------------------------------------------------------------------------------------------
 
 LequelInstance *lequel_instance_new(const LequelProgram *program, int64_t batch, uint64_t seed, LequelInstance *weights,
                                     char **error) {
@@ -341,22 +394,36 @@ void lequel_instance_set(LequelInstance *instance, uint32_t array, const double 
 
 double lequel_instance_cost(const LequelInstance *instance) { return instance_mean_cost(inside_const(instance)); }
 
-// ---- Experiments -----------------------------------------------------------------------------------------------------
+// ---- Experiments ----------------------------------------------------------------------------------------------------
 
 bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelRunReport *report, char **error) {
     const LequelModel *model = program->model;
-    RunOptions inner = {.seed = options->seed, .epochs = options->epochs, .steps = options->steps, .out = options->out,
-                        .records = options->records, .record_count = options->record_count, .every = options->every,
-                        .inits = options->inits, .init_count = options->init_count, .progress = options->progress,
-                        .terminal = options->terminal, .catch_signals = options->catch_signals,
-                        .started = options->started, .command = options->command, .model_path = model->path,
-                        .version = LEQUEL_VERSION, .precision = program->precision, .backend = program->backend,
-                        .defines = model->defines, .define_count = model->define_count};
+    RunOptions inner = {.seed = options->seed,
+                        .epochs = options->epochs,
+                        .steps = options->steps,
+                        .out = options->out,
+                        .records = options->records,
+                        .record_count = options->record_count,
+                        .every = options->every,
+                        .inits = options->inits,
+                        .init_count = options->init_count,
+                        .progress = options->progress,
+                        .terminal = options->terminal,
+                        .catch_signals = options->catch_signals,
+                        .started = options->started,
+                        .command = options->command,
+                        .model_path = model->path,
+                        .version = LEQUEL_VERSION,
+                        .precision = program->precision,
+                        .backend = program->backend,
+                        .defines = model->defines,
+                        .define_count = model->define_count};
     RunReport done = {0};
     Text sentence = {0};
-    bool good = experiment_run(program->program, &inner, &done, &sentence);
-    if (report)
-        *report = (LequelRunReport){done.interrupted, done.steps, done.seconds, done.first_step, done.files};
+    bool good = experiment_check(model->model, options->epochs >= 0);
+    if (!good) text_add(&sentence, "the experiment has errors: see the diagnostics of its model");
+    if (good) good = experiment_run(program->program, &inner, &done, &sentence);
+    if (report) *report = (LequelRunReport){done.interrupted, done.steps, done.seconds, done.first_step, done.files};
     return settle(good, &sentence, error);
 }
 
@@ -368,7 +435,7 @@ bool lequel_plot(const char *folder, char **report, char **error) {
     return settle(good, &sentence, error);
 }
 
-// ---- Small things ----------------------------------------------------------------------------------------------------
+// ---- Small things ---------------------------------------------------------------------------------------------------
 
 char *lequel_file_read(const char *path, size_t *length, char **error) {
     Text text = {0}, sentence = {0};

@@ -20,7 +20,7 @@ typedef struct Run {
     SourceCache cache;
     SampleSet train_samples, test_samples;
     Track train, test;
-    bool tests; // there is something to evaluate on
+    bool tests;                   // there is something to evaluate on
     int64_t epochs, epoch, steps; // planned, done; of a presentation or of a continuous run
     Recorder *recorder;
     Progress progress;
@@ -37,7 +37,7 @@ double clock_seconds(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-// ---- What a program must keep readable -------------------------------------------------------------------------------
+// ---- What a program must keep readable ------------------------------------------------------------------------------
 
 typedef struct NameVisit {
     const Model *model;
@@ -73,7 +73,7 @@ void experiment_recorded(const Model *model, const char *const *records, uint32_
             if (is_array_name(model, name)) add_name(&visit, name);
 }
 
-// ---- Opening ---------------------------------------------------------------------------------------------------------
+// ---- Opening --------------------------------------------------------------------------------------------------------
 
 static bool open_samples(Run *run, int64_t data, SampleSet *samples, int64_t batch, Text *error) {
     const DataSet *set = &run->experiment->data.items[data];
@@ -90,9 +90,14 @@ static bool open_test(Run *run, Text *error) {
     if (!run->tests) return true;
     if (!open_samples(run, experiment->test_data, &run->test_samples, 1, error)) return false;
     int64_t wanted = experiment->evaluate_batch ? experiment->evaluate_batch : experiment->batch;
-    TrackPlan plan = {.program = run->program, .samples = &run->test_samples, .steps = run->steps,
-                      .settle = experiment->settle_steps, .seed = run->options->seed, .entry = ENTRY_EVALUATE,
-                      .batch = feeder_even_batch(run->test_samples.count, wanted), .weights = run->train.instance};
+    TrackPlan plan = {.program = run->program,
+                      .samples = &run->test_samples,
+                      .steps = run->steps,
+                      .settle = experiment->settle_steps,
+                      .seed = run->options->seed,
+                      .entry = ENTRY_EVALUATE,
+                      .batch = feeder_even_batch(run->test_samples.count, wanted),
+                      .weights = run->train.instance};
     return track_open(&run->test, &plan, error);
 }
 
@@ -106,9 +111,14 @@ static bool open_train(Run *run, Text *error) {
         text_add(error, "the experiment has samples to present but no data to take them from");
         return false;
     }
-    if (!continuous && !open_samples(run, experiment->train_data, &run->train_samples, experiment->batch, error)) return false;
-    TrackPlan plan = {.program = run->program, .samples = continuous ? NULL : &run->train_samples, .steps = run->steps,
-                      .settle = experiment->settle_steps, .batch = experiment->batch, .seed = run->options->seed,
+    if (!continuous && !open_samples(run, experiment->train_data, &run->train_samples, experiment->batch, error))
+        return false;
+    TrackPlan plan = {.program = run->program,
+                      .samples = continuous ? NULL : &run->train_samples,
+                      .steps = run->steps,
+                      .settle = experiment->settle_steps,
+                      .batch = experiment->batch,
+                      .seed = run->options->seed,
                       .entry = ENTRY_TRAIN};
     return track_open(&run->train, &plan, error);
 }
@@ -116,11 +126,12 @@ static bool open_train(Run *run, Text *error) {
 static bool options_fit(const Run *run, Text *error) {
     const Experiment *experiment = run->experiment;
     bool continuous = experiment && experiment->present_steps == 0;
-    const char *wrong = !experiment                                 ? "the model has no experiment to run"
-                        : continuous && run->options->epochs >= 0   ? "the experiment is one continuous run and has no epochs"
-                        : !continuous && run->options->steps >= 0   ? "the experiment runs in epochs and has no duration"
+    const char *wrong = !experiment ? "the model has no experiment to run"
+                        : continuous && run->options->epochs >= 0
+                            ? "the experiment is one continuous run and has no epochs"
+                        : !continuous && run->options->steps >= 0 ? "the experiment runs in epochs and has no duration"
                         : run->options->record_count && !run->options->out ? "recordings need a folder to be written to"
-                                                                    : NULL;
+                                                                           : NULL;
     if (wrong) text_add(error, wrong);
     return !wrong;
 }
@@ -149,7 +160,7 @@ static void close_run(Run *run) {
     score_table_free(&run->table);
 }
 
-// ---- Running ---------------------------------------------------------------------------------------------------------
+// ---- Running --------------------------------------------------------------------------------------------------------
 
 static void stepped(void *context, double cost) {
     Run *run = context;
@@ -161,8 +172,9 @@ static void stepped(void *context, double cost) {
     Text line = {0};
     double mean = run->cost_sum / (double)run->cost_steps;
     snprintf(run->progress.note, sizeof run->progress.note, "cost %.4g", mean);
-    text_addf(&line, "%3lld %%   step %10lld   cost %-11.4g %8.1f s", (long long)run->progress.done * 100 / run->progress.steps,
-              (long long)run->report->steps, mean, clock_seconds() - run->began);
+    text_addf(&line, "%3lld %%   step %10lld   cost %-11.4g %8.1f s",
+              (long long)run->progress.done * 100 / run->progress.steps, (long long)run->report->steps, mean,
+              clock_seconds() - run->began);
     progress_line(&run->progress, text_z(&line));
     text_free(&line);
     run->cost_sum = 0;
@@ -171,9 +183,11 @@ static void stepped(void *context, double cost) {
 
 static PresentResult present_all(Run *run, Track *track, Text *error) {
     bool training = track == &run->train;
-    TrackWatch watch = {.recorder = training ? run->recorder : NULL, .progress = &run->progress,
+    TrackWatch watch = {.recorder = training ? run->recorder : NULL,
+                        .progress = &run->progress,
                         .stop = run->options->catch_signals ? interrupt_pending : NULL,
-                        .stepped = training ? stepped : NULL, .context = run};
+                        .stepped = training ? stepped : NULL,
+                        .context = run};
     feeder_order(track->feeder, run->epoch, training && run->experiment->shuffle);
     track_begin(track);
     for (int64_t batch = 0; batch < feeder_batches(track->feeder); batch++) {
@@ -194,8 +208,10 @@ static void anneal(Run *run) {
 // The row of an epoch: printed, and saved at once, so that a long run can be watched.
 static bool end_epoch(Run *run, bool tested, Text *error) {
     double rate = run->experiment->anneal ? instance_scalar(run->train.instance, run->experiment->anneal) : NAN;
-    score_table_add(&run->table, run->epoch, &run->train, tested ? &run->test : NULL, rate, clock_seconds() - run->began);
-    if (tested || strncmp(run->experiment->anneal_score ? run->experiment->anneal_score : "", "test.", 5) != 0) anneal(run);
+    score_table_add(&run->table, run->epoch, &run->train, tested ? &run->test : NULL, rate,
+                    clock_seconds() - run->began);
+    if (tested || strncmp(run->experiment->anneal_score ? run->experiment->anneal_score : "", "test.", 5) != 0)
+        anneal(run);
     score_table_note(&run->table, run->progress.note, sizeof run->progress.note);
     Text line = {0};
     score_table_line(&run->table, run->epochs, &line);
@@ -218,8 +234,11 @@ static PresentResult run_epochs(Run *run, Text *error) {
 }
 
 static PresentResult run_continuous(Run *run, Text *error) {
-    TrackWatch watch = {.recorder = run->recorder, .progress = &run->progress,
-                        .stop = run->options->catch_signals ? interrupt_pending : NULL, .stepped = stepped, .context = run};
+    TrackWatch watch = {.recorder = run->recorder,
+                        .progress = &run->progress,
+                        .stop = run->options->catch_signals ? interrupt_pending : NULL,
+                        .stepped = stepped,
+                        .context = run};
     PresentResult result = track_present(&run->train, &watch, error);
     if (result == PRESENT_DONE) score_table_add(&run->table, 0, &run->train, NULL, NAN, clock_seconds() - run->began);
     return result;
@@ -233,14 +252,20 @@ static int64_t planned_steps(const Run *run) {
     return steps + evaluations * feeder_batches(run->test.feeder) * run->steps;
 }
 
-// ---- Saving ----------------------------------------------------------------------------------------------------------
+// ---- Saving ---------------------------------------------------------------------------------------------------------
 
 static bool save_manifest(const Run *run, const char *status, Text *error) {
     if (!run->options->out) return true;
     ManifestScore scores[64];
-    Manifest manifest = {.program = run->program, .options = run->options, .report = run->report, .status = status,
-                         .batch = run->train.batch, .epochs_done = run->epoch, .steps_planned = planned_steps(run),
-                         .scores = scores, .score_count = score_table_last(&run->table, scores, 64)};
+    Manifest manifest = {.program = run->program,
+                         .options = run->options,
+                         .report = run->report,
+                         .status = status,
+                         .batch = run->train.batch,
+                         .epochs_done = run->epoch,
+                         .steps_planned = planned_steps(run),
+                         .scores = scores,
+                         .score_count = score_table_last(&run->table, scores, 64)};
     return manifest_write(&manifest, error);
 }
 

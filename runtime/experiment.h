@@ -7,12 +7,12 @@
 
 typedef struct RunOptions {
     uint64_t seed;
-    int64_t epochs; // -1: what the experiment says
-    int64_t steps;  // of a continuous run; -1: what the experiment says
-    const char *out; // folder for all results, made when missing; NULL: nothing is written
+    int64_t epochs;             // -1: what the experiment says
+    int64_t steps;              // of a continuous run; -1: what the experiment says
+    const char *out;            // folder for all results, made when missing; NULL: nothing is written
     const char *const *records; // more names to record, in addition to the experiment's
     uint32_t record_count;
-    int64_t every; // steps between these records; 0: one a presentation, or every step of a continuous run
+    int64_t every;            // steps between these records; 0: one a presentation, or every step of a continuous run
     const char *const *inits; // NAME=FILE: first values of arrays
     uint32_t init_count;
     FILE *progress;     // where progress goes; NULL: nowhere
@@ -40,6 +40,10 @@ bool experiment_run(Program *program, const RunOptions *options, RunReport *repo
 // `records` (each may be several names with commas between). For ProgramOptions.recorded.
 typedef Vec(Atom) NameList;
 void experiment_recorded(const Model *model, const char *const *records, uint32_t record_count, NameList *names);
+
+// Reports what is wrong with the model's experiment to its diagnostics; true when nothing is. The model must have been
+// discretised, so that all arrays have their names. `epochs_given`: it need not say how many epochs there are.
+bool experiment_check(const Model *model, bool epochs_given);
 
 double clock_seconds(void); // monotonic
 

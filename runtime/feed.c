@@ -25,7 +25,7 @@ struct Feeder {
     const uint32_t *chosen; // [batch] samples
 };
 
-// ---- Opening ---------------------------------------------------------------------------------------------------------
+// ---- Opening --------------------------------------------------------------------------------------------------------
 
 static bool feed_fails(const Feeder *feeder, const Feed *feed, Text *error, const char *sentence) {
     const char *file;
@@ -40,8 +40,12 @@ static bool feed_fails(const Feeder *feeder, const Feed *feed, Text *error, cons
 
 static bool open_signal(Feeder *feeder, Channel *channel, Text *error) {
     const DataSet *data = &feeder->experiment->data.items[channel->feed->data];
-    SignalPlan plan = {.model = feeder->model, .name = data->name, .seed = feeder->plan.seed, .steps = feeder->plan.steps,
-                       .batch = feeder->plan.batch, .channels = channel->external->size,
+    SignalPlan plan = {.model = feeder->model,
+                       .name = data->name,
+                       .seed = feeder->plan.seed,
+                       .steps = feeder->plan.steps,
+                       .batch = feeder->plan.batch,
+                       .channels = channel->external->size,
                        .classes_allowed = channel->external->kind == EXTERNAL_LABEL};
     channel->signal = signal_new(data->source, &plan, error);
     if (!channel->signal) return false;
@@ -79,7 +83,8 @@ static bool samples_fit(const Feeder *feeder, const Channel *channel, Text *sent
     case FEED_CLASS: return classes_fit(feeder, channel, sentence);
     case FEED_SAMPLE:
         if (width == size) return true;
-        text_addf(sentence, "a sample has %lld values, but the input `%s[%lld]` takes %lld", width, external->name, size, size);
+        text_addf(sentence, "a sample has %lld values, but the input `%s[%lld]` takes %lld", width, external->name,
+                  size, size);
         return false;
     case FEED_SAMPLE_AT:
         if (width % size == 0 && width / size >= steps) return true;
@@ -94,7 +99,8 @@ static bool samples_fit(const Feeder *feeder, const Channel *channel, Text *sent
 
 static bool open_channel(Feeder *feeder, const Feed *feed, Text *error) {
     Channel channel = {.feed = feed, .external = &feeder->model->externals.items[feed->external]};
-    int64_t array = program_find(feeder->plan.program, symbol_info(feeder->model->store, channel.external->symbol)->name);
+    int64_t array =
+        program_find(feeder->plan.program, symbol_info(feeder->model->store, channel.external->symbol)->name);
     if (array < 0) return true; // nothing in the model reads it
     channel.array = (uint32_t)array;
     channel.values = memory_resize(NULL, (size_t)(feeder->plan.batch * channel.external->size), sizeof(double));
@@ -102,7 +108,8 @@ static bool open_channel(Feeder *feeder, const Feed *feed, Text *error) {
     Channel *kept = &feeder->channels.items[feeder->channels.count - 1];
     if (!feeder->plan.samples) {
         if (feed->kind == FEED_SIGNAL) return open_signal(feeder, kept, error);
-        return feed_fails(feeder, feed, error, "samples are presented in epochs; a run of some duration needs a signal");
+        return feed_fails(feeder, feed, error,
+                          "samples are presented in epochs; a run of some duration needs a signal");
     }
     Text sentence = {0};
     bool fine = samples_fit(feeder, kept, &sentence) || feed_fails(feeder, feed, error, text_z(&sentence));
@@ -139,7 +146,7 @@ void feeder_free(Feeder *feeder) {
     free(feeder);
 }
 
-// ---- Samples ---------------------------------------------------------------------------------------------------------
+// ---- Samples --------------------------------------------------------------------------------------------------------
 
 int64_t feeder_batches(const Feeder *feeder) { return feeder->plan.samples->count / feeder->plan.batch; }
 
@@ -161,11 +168,11 @@ int64_t feeder_even_batch(int64_t count, int64_t wanted) {
     return wanted;
 }
 
-// ---- Steps -----------------------------------------------------------------------------------------------------------
+// ---- Steps ----------------------------------------------------------------------------------------------------------
 
 static void one_hot(double *values, int64_t size, double class) {
     memset(values, 0, (size_t)size * sizeof *values);
-    if (whole_number_below(class, size)) values[(int64_t)class] = 1;
+    if (whole_number_below(class, size)) values[(int64_t) class] = 1;
 }
 
 // True when there is something new to set in step t of a presentation.

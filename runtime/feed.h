@@ -11,7 +11,7 @@ typedef struct FeederPlan {
     const Program *program;
     uint64_t seed;
     int64_t batch;
-    int64_t steps;      // of a presentation, or of the whole run when `samples` is NULL
+    int64_t steps;            // of a presentation, or of the whole run when `samples` is NULL
     const SampleSet *samples; // must outlive the feeder; NULL: a continuous run over signals
 } FeederPlan;
 
@@ -19,9 +19,9 @@ typedef struct FeederPlan {
 Feeder *feeder_new(const FeederPlan *plan, Text *error);
 void feeder_free(Feeder *feeder);
 
-int64_t feeder_batches(const Feeder *feeder);            // whole batches in the set of samples
+int64_t feeder_batches(const Feeder *feeder);                   // whole batches in the set of samples
 void feeder_order(Feeder *feeder, int64_t epoch, bool shuffle); // a new order of the samples for an epoch
-void feeder_choose(Feeder *feeder, int64_t batch);       // the batch-th of that order
+void feeder_choose(Feeder *feeder, int64_t batch);              // the batch-th of that order
 
 // Sets what step n needs: n within the presentation, or within the run.
 bool feeder_step(Feeder *feeder, Instance *instance, int64_t n, Text *error);

@@ -1,15 +1,15 @@
 // Lequel: neural models described by an energy, compiled. The whole public interface.
 //
-// Course of things: open a model (lequel_model_open), look at its diagnostics, and either print what was derived from it
-// (lequel_model_derive), or compile it to a program and run the model's experiment (lequel_run) or step an instance
+// Course of things: open a model (lequel_model_open), look at its diagnostics, and either print what was derived from
+// it (lequel_model_derive), or compile it to a program and run the model's experiment (lequel_run) or step an instance
 // by hand (lequel_instance_step).
 //
 // Ownership: what lequel_…_new and lequel_…_open return is freed by lequel_…_free; every free function takes NULL. A
 // program needs its model, an instance its program, an instance with shared weights the instance that has them: free
 // them in the opposite order. `char *` results and errors are the caller's, to be freed by lequel_text_free;
 // `const char *` results belong to the handle that they came from and live as long.
-// Errors: functions with a last argument `char **error` set it to a sentence when they fail and to NULL when they don't;
-// `error` itself may be NULL. Handles may be used by one thread at a time; different models are independent.
+// Errors: functions with a last argument `char **error` set it to a sentence when they fail and to NULL when they
+// don't; `error` itself may be NULL. Handles may be used by one thread at a time; different models are independent.
 #ifndef LEQUEL_H
 #define LEQUEL_H
 
@@ -32,16 +32,16 @@ LEQUEL_API const char *lequel_version(void); // "0.1.0"
 LEQUEL_API void lequel_text_free(char *text);
 LEQUEL_API double lequel_seconds(void); // a monotonic clock, for `started` below
 
-// ---- Models ----------------------------------------------------------------------------------------------------------
+// ---- Models ---------------------------------------------------------------------------------------------------------
 
 typedef struct LequelModel LequelModel;
 
 typedef struct LequelModelOptions { // all may be NULL or 0
-    const char *network;        // by name; otherwise the last one of the file
-    const char *experiment;     // the same
-    const char *const *defines; // "tau=1.2": parameters of the network
+    const char *network;            // by name; otherwise the last one of the file
+    const char *experiment;         // the same
+    const char *const *defines;     // "tau=1.2": parameters of the network
     uint32_t define_count;
-    const char *dynamics;       // another principle than the file's: instant, le, gle
+    const char *dynamics; // another principle than the file's: instant, le, gle
 } LequelModelOptions;
 
 // Reads, parses and checks a model file. Never NULL: with errors in it, lequel_model_good is false and the diagnostics
@@ -57,8 +57,11 @@ LEQUEL_API int64_t lequel_model_steps(const LequelModel *model, const char *dura
 
 typedef enum LequelStyle { LEQUEL_PLAIN, LEQUEL_COLOUR, LEQUEL_JSON } LequelStyle;
 
-// All errors and warnings so far, in source order; "" when there are none. LEQUEL_JSON gives an array of objects.
+// All errors and warnings so far, in source order; "" when there are none. LEQUEL_JSON: one object a line.
 LEQUEL_API char *lequel_model_diagnostics(const LequelModel *model, LequelStyle style);
+
+// Checks what lequel_model_open does not: that equations can be derived, and the names that the experiment uses.
+LEQUEL_API bool lequel_model_check(LequelModel *model);
 
 typedef enum LequelNotation { LEQUEL_TEXT, LEQUEL_UNICODE, LEQUEL_LATEX } LequelNotation;
 
@@ -74,8 +77,9 @@ LEQUEL_API char *lequel_format(const char *name, const char *text, size_t length
 
 // What a diagnostic means, from its code ("E0201"); NULL for an unknown code, with the nearest one in the error.
 LEQUEL_API char *lequel_explain(const char *code, char **error);
+LEQUEL_API char *lequel_explain_all(void); // all codes, as a page in Markdown
 
-// ---- Programs --------------------------------------------------------------------------------------------------------
+// ---- Programs -------------------------------------------------------------------------------------------------------
 
 typedef struct LequelProgram LequelProgram;
 
@@ -87,7 +91,7 @@ typedef struct LequelProgramOptions {
     // stand in one string, with commas between.
     const char *const *records;
     uint32_t record_count;
-    const char *dump;    // NULL, or energy, equations, step, loops, llvm, asm: see lequel_program_dump
+    const char *dump; // NULL, or energy, equations, step, loops, llvm, asm: see lequel_program_dump
 } LequelProgramOptions;
 
 // Derives and compiles. NULL when that fails: either the model has diagnostics now, or the error says why.
@@ -117,7 +121,7 @@ LEQUEL_API LequelArray lequel_program_array(const LequelProgram *program, uint32
 LEQUEL_API int64_t lequel_program_find(const LequelProgram *program, const char *name); // -1 when there is none
 LEQUEL_API int64_t lequel_program_bytes(const LequelProgram *program, int64_t batch);   // memory of an instance
 
-// ---- Instances -------------------------------------------------------------------------------------------------------
+// ---- Instances ------------------------------------------------------------------------------------------------------
 
 typedef struct LequelInstance LequelInstance;
 
@@ -137,7 +141,7 @@ LEQUEL_API void lequel_instance_get(const LequelInstance *instance, uint32_t arr
 LEQUEL_API void lequel_instance_set(LequelInstance *instance, uint32_t array, const double *values);
 LEQUEL_API double lequel_instance_cost(const LequelInstance *instance); // of the last step, mean over samples; or NaN
 
-// ---- Experiments -----------------------------------------------------------------------------------------------------
+// ---- Experiments ----------------------------------------------------------------------------------------------------
 
 typedef struct LequelRunOptions {
     uint64_t seed;
@@ -148,13 +152,13 @@ typedef struct LequelRunOptions {
     // lequel_program_new.
     const char *const *records;
     uint32_t record_count;
-    int64_t every;   // 0: at the end of each presentation, or every step of a continuous run
+    int64_t every;            // 0: at the end of each presentation, or every step of a continuous run
     const char *const *inits; // "w0.W=weights.npy"
     uint32_t init_count;
-    FILE *progress;  // NULL: silent
-    bool terminal;   // progress as one line, drawn again and again
-    bool catch_signals; // SIGINT and SIGTERM end the run between two steps; what is done is saved
-    double started;  // lequel_seconds() when the process began; 0: when the run began
+    FILE *progress;      // NULL: silent
+    bool terminal;       // progress as one line, drawn again and again
+    bool catch_signals;  // SIGINT and SIGTERM end the run between two steps; what is done is saved
+    double started;      // lequel_seconds() when the process began; 0: when the run began
     const char *command; // for run.json; may be NULL
 } LequelRunOptions;
 
@@ -167,15 +171,17 @@ typedef struct LequelRunReport {
 } LequelRunReport;
 
 // LEQUEL_RUN_INIT holds the options of a run as the experiment describes it, without output.
-#define LEQUEL_RUN_INIT {.epochs = -1, .steps = -1}
+#define LEQUEL_RUN_INIT                                                                                                \
+    { .epochs = -1, .steps = -1 }
 
 // Runs the model's experiment. An interrupted run is no failure.
-LEQUEL_API bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelRunReport *report, char **error);
+LEQUEL_API bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelRunReport *report,
+                           char **error);
 
 // Draws what a run left in a folder to traces.svg and scores.svg in it. The report has a line per file.
 LEQUEL_API bool lequel_plot(const char *folder, char **report, char **error);
 
-// ---- Small things the command line needs -----------------------------------------------------------------------------
+// ---- Small things the command line needs ----------------------------------------------------------------------------
 
 // Reads a file ("-": standard input); NULL on failure. The text is NUL-terminated; *length counts its bytes.
 LEQUEL_API char *lequel_file_read(const char *path, size_t *length, char **error);

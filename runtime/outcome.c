@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- First values ----------------------------------------------------------------------------------------------------
+// ---- First values ---------------------------------------------------------------------------------------------------
 
 static void print_shape(const int64_t *shape, int64_t rank, Text *out) {
     text_add(out, "[");
@@ -36,7 +36,8 @@ static bool set_from_table(const Program *program, Instance *instance, uint32_t 
     return true;
 }
 
-static bool initialise_array(const Program *program, Instance *instance, const char *name, const char *path, Text *error) {
+static bool initialise_array(const Program *program, Instance *instance, const char *name, const char *path,
+                             Text *error) {
     int64_t array = program_find(program, name);
     if (array < 0 || !program_array(program, (uint32_t)array)->stored) {
         text_addf(error, "cannot initialise `%s`: there is no array of that name", name);
@@ -72,7 +73,7 @@ bool initialise_arrays(const Program *program, Instance *instance, const RunOpti
     return true;
 }
 
-// ---- Final weights ---------------------------------------------------------------------------------------------------
+// ---- Final weights --------------------------------------------------------------------------------------------------
 
 static bool save_array(const Program *program, Instance *instance, uint32_t array, const char *folder, Text *error) {
     const ProgramArray *info = program_array(program, array);
@@ -104,7 +105,7 @@ bool save_learned(const Program *program, Instance *instance, const char *out, u
     return fine;
 }
 
-// ---- The table of scores ---------------------------------------------------------------------------------------------
+// ---- The table of scores --------------------------------------------------------------------------------------------
 
 static void add_columns(ScoreTable *table, const Experiment *experiment, const char *prefix) {
     vec_push(&table->names, arena_format(table->arena, "%s.loss", prefix));
@@ -113,8 +114,8 @@ static void add_columns(ScoreTable *table, const Experiment *experiment, const c
 }
 
 void score_table_open(ScoreTable *table, const Experiment *experiment, const Model *model, bool tests) {
-    *table = (ScoreTable){.arena = arena_new(), .scores = experiment->scores.count, .tests = tests,
-                          .rate = experiment->anneal != 0};
+    *table = (ScoreTable){
+        .arena = arena_new(), .scores = experiment->scores.count, .tests = tests, .rate = experiment->anneal != 0};
     vec_push(&table->names, "epoch");
     add_columns(table, experiment, "train");
     if (tests) add_columns(table, experiment, "test");
@@ -134,7 +135,8 @@ static void add_track(ScoreTable *table, const Track *track) {
     for (uint32_t i = 0; i < table->scores; i++) vec_push(&table->values, track ? track_score(track, i) : NAN);
 }
 
-void score_table_add(ScoreTable *table, int64_t epoch, const Track *train, const Track *test, double rate, double seconds) {
+void score_table_add(ScoreTable *table, int64_t epoch, const Track *train, const Track *test, double rate,
+                     double seconds) {
     vec_push(&table->values, (double)epoch);
     add_track(table, train);
     if (table->tests) add_track(table, test);
@@ -171,7 +173,8 @@ void score_table_note(const ScoreTable *table, char *note, size_t size) {
     const double *row = last_row(table);
     size_t used = (size_t)snprintf(note, size, "epoch %.0f", row[0]);
     for (uint32_t i = 1; i + 1 < table->names.count && used < size; i++)
-        if (!isnan(row[i])) used += (size_t)snprintf(note + used, size - used, "  %s %.4g", table->names.items[i], row[i]);
+        if (!isnan(row[i]))
+            used += (size_t)snprintf(note + used, size - used, "  %s %.4g", table->names.items[i], row[i]);
 }
 
 uint32_t score_table_last(const ScoreTable *table, ManifestScore *scores, uint32_t room) {
@@ -185,8 +188,8 @@ uint32_t score_table_last(const ScoreTable *table, ManifestScore *scores, uint32
 bool score_table_save(const ScoreTable *table, const char *out, Text *error) {
     Text path = {0};
     text_addf(&path, "%s/scores.csv", out);
-    bool fine = table_save_csv(text_z(&path), table->values.items, table->rows, table->names.count,
-                               table->names.items, error);
+    bool fine =
+        table_save_csv(text_z(&path), table->values.items, table->rows, table->names.count, table->names.items, error);
     text_free(&path);
     return fine;
 }

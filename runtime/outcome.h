@@ -1,4 +1,5 @@
-// What goes into a run and comes out of it beside recordings: first values from files, the table of scores, final weights.
+// What goes into a run and comes out of it beside recordings: first values from files, the table of scores, final
+// weights.
 #ifndef LEQUEL_OUTCOME_H
 #define LEQUEL_OUTCOME_H
 
@@ -23,7 +24,8 @@ typedef struct ScoreTable { // scores.csv: epoch, train.loss, train.…, test.lo
 void score_table_open(ScoreTable *table, const Experiment *experiment, const Model *model, bool tests);
 void score_table_free(ScoreTable *table);
 // `test` NULL when this epoch was not evaluated: NaN.
-void score_table_add(ScoreTable *table, int64_t epoch, const Track *train, const Track *test, double rate, double seconds);
+void score_table_add(ScoreTable *table, int64_t epoch, const Track *train, const Track *test, double rate,
+                     double seconds);
 bool score_table_find(const ScoreTable *table, const char *name, double *value); // in the last row
 void score_table_line(const ScoreTable *table, int64_t epochs, Text *line);      // the last row, for people
 void score_table_note(const ScoreTable *table, char *note, size_t size);         // the same, short

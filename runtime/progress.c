@@ -9,8 +9,8 @@ enum { BAR = 24 };
 static const double redraw_seconds = 0.1;
 
 void progress_begin(Progress *progress, FILE *file, bool terminal, int64_t steps) {
-    *progress = (Progress){.file = file, .terminal = terminal, .steps = steps > 0 ? steps : 1, .began = clock_seconds(),
-                           .next_tenth = 1};
+    *progress = (Progress){
+        .file = file, .terminal = terminal, .steps = steps > 0 ? steps : 1, .began = clock_seconds(), .next_tenth = 1};
 }
 
 void duration_format(char buffer[32], double seconds) {
@@ -67,5 +67,6 @@ void progress_line(Progress *progress, const char *line) {
 void progress_end(Progress *progress) {
     if (!progress->file || !progress->terminal) return;
     fputs("\r\033[K", progress->file);
+    if (progress->note[0]) fprintf(progress->file, "%s\n", progress->note);
     fflush(progress->file);
 }

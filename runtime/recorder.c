@@ -36,7 +36,7 @@ struct Recorder {
     double *row;
 };
 
-// ---- Names -----------------------------------------------------------------------------------------------------------
+// ---- Names ----------------------------------------------------------------------------------------------------------
 
 Atom record_next_name(Arena *arena, const char **names) {
     const char *c = *names;
@@ -110,10 +110,11 @@ static bool collect_items(Recorder *recorder, Text *error) {
     return true;
 }
 
-// ---- Files -----------------------------------------------------------------------------------------------------------
+// ---- Files ----------------------------------------------------------------------------------------------------------
 
 static NpyWriter *open_writer(Recorder *recorder, const char *name, int rank, const int64_t *shape, Text *error) {
-    return npy_writer_open(arena_format(recorder->arena, "%s/%s.npy", recorder->options->out, name), rank, shape, error);
+    return npy_writer_open(arena_format(recorder->arena, "%s/%s.npy", recorder->options->out, name), rank, shape,
+                           error);
 }
 
 static bool open_item(Recorder *recorder, Item *item, int64_t *widest, Text *error) {
@@ -145,8 +146,8 @@ static bool open_clock(Recorder *recorder, int64_t every, Text *error) {
 
 Recorder *recorder_new(const Program *program, const RunOptions *options, int64_t batch, Text *error) {
     Recorder *recorder = memory_resize(NULL, 1, sizeof *recorder);
-    *recorder = (Recorder){.program = program, .model = program_model(program), .options = options, .arena = arena_new(),
-                           .batch = batch};
+    *recorder = (Recorder){
+        .program = program, .model = program_model(program), .options = options, .arena = arena_new(), .batch = batch};
     bool fine = collect_items(recorder, error);
     int64_t widest = 1;
     for (uint32_t i = 0; i < recorder->items.count && fine; i++)
@@ -177,7 +178,8 @@ bool recorder_close(Recorder *recorder, uint32_t *files, Text *error) {
     bool fine = true;
     for (uint32_t i = 0; i < recorder->items.count + recorder->clocks.count; i++) {
         bool item = i < recorder->items.count;
-        NpyWriter *writer = item ? recorder->items.items[i].writer : recorder->clocks.items[i - recorder->items.count].writer;
+        NpyWriter *writer =
+            item ? recorder->items.items[i].writer : recorder->clocks.items[i - recorder->items.count].writer;
         if (!fine) {
             npy_writer_abandon(writer); // one message is enough
         } else if ((fine = npy_writer_close(writer, error))) {
@@ -188,7 +190,7 @@ bool recorder_close(Recorder *recorder, uint32_t *files, Text *error) {
     return fine;
 }
 
-// ---- Records ---------------------------------------------------------------------------------------------------------
+// ---- Records --------------------------------------------------------------------------------------------------------
 
 static bool is_due(int64_t every, int64_t n, bool presented) { return every ? n % every == 0 : presented; }
 

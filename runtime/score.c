@@ -6,12 +6,34 @@
 #include <string.h>
 
 typedef enum NodeKind {
-    NODE_NUMBER, NODE_ARRAY, NODE_ELEMENT,
-    NODE_ADD, NODE_SUBTRACT, NODE_MULTIPLY, NODE_DIVIDE, NODE_POWER,
-    NODE_EQUAL, NODE_UNEQUAL, NODE_LESS, NODE_LESS_EQUAL, NODE_MORE, NODE_MORE_EQUAL, NODE_AND, NODE_OR,
-    NODE_NEGATIVE, NODE_NOT, NODE_ABS, NODE_SQRT, NODE_EXP, NODE_LOG,
-    NODE_SUM, NODE_MEAN, NODE_MAX, NODE_MIN, NODE_ARGMAX, // over the elements of a vector
-    NODE_OVER, // over the steps of a presentation, combined as `over` says
+    NODE_NUMBER,
+    NODE_ARRAY,
+    NODE_ELEMENT,
+    NODE_ADD,
+    NODE_SUBTRACT,
+    NODE_MULTIPLY,
+    NODE_DIVIDE,
+    NODE_POWER,
+    NODE_EQUAL,
+    NODE_UNEQUAL,
+    NODE_LESS,
+    NODE_LESS_EQUAL,
+    NODE_MORE,
+    NODE_MORE_EQUAL,
+    NODE_AND,
+    NODE_OR,
+    NODE_NEGATIVE,
+    NODE_NOT,
+    NODE_ABS,
+    NODE_SQRT,
+    NODE_EXP,
+    NODE_LOG,
+    NODE_SUM,
+    NODE_MEAN,
+    NODE_MAX,
+    NODE_MIN,
+    NODE_ARGMAX, // over the elements of a vector
+    NODE_OVER,   // over the steps of a presentation, combined as `over` says
 } NodeKind;
 
 typedef struct Node {
@@ -36,7 +58,7 @@ struct Scorer {
     Text *error;
 };
 
-// ---- Building --------------------------------------------------------------------------------------------------------
+// ---- Building -------------------------------------------------------------------------------------------------------
 
 static Node *build(Scorer *scorer, const Ast *ast);
 
@@ -54,7 +76,8 @@ static Node *node_new(Scorer *scorer, NodeKind kind, Node *a, Node *b, int64_t l
 
 // A whole number written as such; populations of an array and elements of a vector are chosen by it.
 static bool literal_index(const Ast *ast, int64_t *value) {
-    if (ast->kind != AST_NUMBER || ast->text || ast->number != floor(ast->number) || fabs(ast->number) > 1e9) return false;
+    if (ast->kind != AST_NUMBER || ast->text || ast->number != floor(ast->number) || fabs(ast->number) > 1e9)
+        return false;
     *value = (int64_t)ast->number;
     return true;
 }
@@ -100,7 +123,8 @@ static Node *build_element(Scorer *scorer, const Ast *ast) {
 static Node *build_name(Scorer *scorer, const Ast *ast) {
     Text name = {0};
     ScoreArray array = {0};
-    bool spelled = spell(ast, &name), found = spelled && scorer->source.find(scorer->source.context, text_z(&name), &array);
+    bool spelled = spell(ast, &name),
+         found = spelled && scorer->source.find(scorer->source.context, text_z(&name), &array);
     Node *node = NULL;
     if (found) {
         node = array_node(scorer, &array);
@@ -108,7 +132,8 @@ static Node *build_name(Scorer *scorer, const Ast *ast) {
         node = build_element(scorer, ast);
     } else {
         text_addf(scorer->error, "there is no array `%s`", spelled ? text_z(&name) : "of that name");
-        if (spelled && scorer->source.suggest) scorer->source.suggest(scorer->source.context, text_z(&name), scorer->error);
+        if (spelled && scorer->source.suggest)
+            scorer->source.suggest(scorer->source.context, text_z(&name), scorer->error);
         node = refuse(scorer, ast);
     }
     text_free(&name);
@@ -123,14 +148,13 @@ typedef struct OperatorWord {
 } OperatorWord;
 
 static const OperatorWord operators[] = {
-    {"+", NODE_ADD},    {"-", NODE_SUBTRACT},    {"*", NODE_MULTIPLY}, {"/", NODE_DIVIDE},       {"^", NODE_POWER},
-    {"==", NODE_EQUAL}, {"!=", NODE_UNEQUAL},    {"<", NODE_LESS},     {"<=", NODE_LESS_EQUAL},  {">", NODE_MORE},
+    {"+", NODE_ADD},    {"-", NODE_SUBTRACT},    {"*", NODE_MULTIPLY}, {"/", NODE_DIVIDE},      {"^", NODE_POWER},
+    {"==", NODE_EQUAL}, {"!=", NODE_UNEQUAL},    {"<", NODE_LESS},     {"<=", NODE_LESS_EQUAL}, {">", NODE_MORE},
     {"and", NODE_AND},  {">=", NODE_MORE_EQUAL}, {"or", NODE_OR},      {NULL, NODE_NUMBER},
 };
 static const OperatorWord functions[] = {
-    {"sum", NODE_SUM},       {"mean", NODE_MEAN}, {"max", NODE_MAX},   {"min", NODE_MIN},
-    {"argmax", NODE_ARGMAX}, {"abs", NODE_ABS},   {"sqrt", NODE_SQRT}, {"exp", NODE_EXP},
-    {"log", NODE_LOG},       {NULL, NODE_NUMBER},
+    {"sum", NODE_SUM}, {"mean", NODE_MEAN}, {"max", NODE_MAX}, {"min", NODE_MIN}, {"argmax", NODE_ARGMAX},
+    {"abs", NODE_ABS}, {"sqrt", NODE_SQRT}, {"exp", NODE_EXP}, {"log", NODE_LOG}, {NULL, NODE_NUMBER},
 };
 
 static bool find_word(const OperatorWord *words, const char *word, NodeKind *kind) {
@@ -179,8 +203,10 @@ static Node *build_over(Scorer *scorer, const Ast *ast, NodeKind reduction) {
 static Node *build_function(Scorer *scorer, const Ast *ast, const char *name, const Ast *argument) {
     NodeKind kind;
     if (!name || !argument || !find_word(functions, name, &kind)) {
-        text_addf(scorer->error, "a score has no function `%s` of one argument; it has sum, mean, max, min, argmax, abs, "
-                                 "sqrt, exp, log", name ? name : "?");
+        text_addf(scorer->error,
+                  "a score has no function `%s` of one argument; it has sum, mean, max, min, argmax, abs, "
+                  "sqrt, exp, log",
+                  name ? name : "?");
         return refuse(scorer, ast);
     }
     if (argument->kind == AST_OVER) return build_over(scorer, argument, kind);
@@ -255,10 +281,11 @@ void score_names(const Ast *value, ScoreVisit *visit, void *context) {
     if (spelled) visit(context, text_z(&name));
     text_free(&name);
     if (spelled && value->kind != AST_INDEX) return; // an index may choose an element: its object is a name as well
-    for (uint32_t i = value->kind == AST_CALL ? 1 : 0; i < value->count; i++) score_names(value->child[i], visit, context);
+    for (uint32_t i = value->kind == AST_CALL ? 1 : 0; i < value->count; i++)
+        score_names(value->child[i], visit, context);
 }
 
-// ---- Evaluating ------------------------------------------------------------------------------------------------------
+// ---- Evaluating -----------------------------------------------------------------------------------------------------
 
 static double combine(NodeKind kind, double a, double b) {
     switch (kind) {

@@ -8,7 +8,7 @@
 typedef struct ScoreArray { // an array as a score sees it: [batch][length], or [length] when it has no samples
     uint32_t number;
     int64_t length;
-    bool label;   // one-hot: compared with one number it stands for its class
+    bool label; // one-hot: compared with one number it stands for its class
     bool batched;
 } ScoreArray;
 

@@ -1,14 +1,14 @@
 // Signals over time, delivered window by window, so that a long run needs no long array.
 //
-// Waves are functions of the time and are made for any window. Random processes are made once for the whole run. A filter
-// makes its source's window wider by its reach; edges are reflected only where the run begins and ends.
+// Waves are functions of the time and are made for any window. Random processes are made once for the whole run. A
+// filter makes its source's window wider by its reach; edges are reflected only where the run begins and ends.
 #include "source.h"
 #include "source_arguments.h"
 #include <math.h>
 #include <string.h>
 
-typedef bool SignalMake(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream, double *out,
-                        Text *error);
+typedef bool SignalMake(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream,
+                        double *out, Text *error);
 
 struct Signal {
     const DataSource *source;
@@ -17,14 +17,14 @@ struct Signal {
     double *whole;   // [channels][steps][batch], where windows cannot be made one by one
     double *channel; // scratch
     int64_t channel_room;
-    Signal *inner;  // what a filter filters
-    double sigma;   // of a filter, in steps
-    Table table;    // of a file
+    Signal *inner; // what a filter filters
+    double sigma;  // of a filter, in steps
+    Table table;   // of a file
     Vec(int64_t) columns;
     int64_t channels;
 };
 
-// ---- Waves and processes ---------------------------------------------------------------------------------------------
+// ---- Waves and processes --------------------------------------------------------------------------------------------
 
 static PeriodicShift periodic(const Signal *signal, double from) {
     const Model *model = signal->plan.model;
@@ -36,8 +36,8 @@ static PeriodicShift periodic(const Signal *signal, double from) {
     return time;
 }
 
-static bool make_square(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream, double *out,
-                        Text *error) {
+static bool make_square(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream,
+                        double *out, Text *error) {
     SquareWave wave = {periodic(signal, from), argument_number(signal->source, "low", -1),
                        argument_number(signal->source, "high", 1)};
     return generate_square_wave(grid, &wave, stream, out, error);
@@ -57,8 +57,8 @@ static double element_of(const Argument *argument, uint32_t k, double otherwise)
 }
 
 // Frequencies count periods per unit of time; phases are in radians, or `random`.
-static bool make_sines(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream, double *out,
-                       Text *error) {
+static bool make_sines(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream,
+                       double *out, Text *error) {
     enum { MOST = 256 };
     double frequency[MOST], amplitude[MOST], phase[MOST];
     const DataSource *source = signal->source;
@@ -78,8 +78,8 @@ static bool make_sines(const Signal *signal, const SignalGrid *grid, double from
     return generate_sine_mixture(grid, &sines, stream, out, error);
 }
 
-static bool make_steps(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream, double *out,
-                       Text *error) {
+static bool make_steps(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream,
+                       double *out, Text *error) {
     (void)from;
     const DataSource *source = signal->source;
     StepTrain train = {.hold = argument_time(signal->plan.model, source, "hold", 1),
@@ -108,7 +108,7 @@ static bool make_mackey_glass(const Signal *signal, const SignalGrid *grid, doub
     return generate_mackey_glass(grid, &system, stream, out, error);
 }
 
-// ---- Files -----------------------------------------------------------------------------------------------------------
+// ---- Files ----------------------------------------------------------------------------------------------------------
 
 // columns = "x" takes the columns x and x.…; without it all are taken.
 static void choose_columns(Signal *signal, const char *name) {
@@ -144,7 +144,8 @@ static bool open_file(Signal *signal, Text *error) {
     const Argument *path = argument_find(signal->source, "path");
     const Argument *columns = argument_find(signal->source, "columns");
     const Model *model = signal->plan.model;
-    if (!path || !path->word) return source_fails(model, signal->source, error, "expected the name of a file in quotes");
+    if (!path || !path->word)
+        return source_fails(model, signal->source, error, "expected the name of a file in quotes");
     Table *table = &signal->table;
     if (!source_load(model, signal->source, path->word, table, error)) return false;
     if (table->rank == 0) return source_fails(model, signal->source, error, "the file holds one number and no steps");
@@ -167,14 +168,15 @@ static void window_of_file(const Signal *signal, int64_t first, int64_t count, d
     }
 }
 
-// ---- Windows ---------------------------------------------------------------------------------------------------------
+// ---- Windows --------------------------------------------------------------------------------------------------------
 
 static RandomStream stream_of(const Signal *signal, int64_t channel) {
     Text name = {0};
     text_addf(&name, "data %s", signal->plan.name);
     RandomStream stream = random_stream(signal->plan.seed, text_z(&name));
     text_free(&name);
-    return channel ? random_child(&stream, (1ull << 32) + (uint64_t)channel) : stream; // samples are children below 2^32
+    return channel ? random_child(&stream, (1ull << 32) + (uint64_t)channel)
+                   : stream; // samples are children below 2^32
 }
 
 static double *channel_scratch(Signal *signal, int64_t count) {
@@ -225,7 +227,7 @@ bool signal_window(Signal *signal, int64_t first, int64_t count, double *out, Te
     return window_of_file(signal, first, count, out), true;
 }
 
-// ---- Opening ---------------------------------------------------------------------------------------------------------
+// ---- Opening --------------------------------------------------------------------------------------------------------
 
 static bool make_whole(Signal *signal, Text *error) {
     const SignalPlan *plan = &signal->plan;
@@ -243,7 +245,8 @@ static bool open_filter(Signal *signal, Text *error) {
     const DataSource *source = signal->source;
     const Argument *inner = argument_find(source, "source"), *sigma = argument_find(source, "sigma");
     const Model *model = signal->plan.model;
-    if (!inner || !inner->source || !sigma) return source_fails(model, source, error, "expected a signal and sigma = …");
+    if (!inner || !inner->source || !sigma)
+        return source_fails(model, source, error, "expected a signal and sigma = …");
     signal->sigma = sigma->unit.steps ? sigma->number : sigma->number / model->dt;
     if (!(signal->sigma >= 0 && signal->sigma <= 1e6))
         return source_fails(model, source, error, "expected a sigma of 0 to 1000000 steps");
@@ -266,7 +269,8 @@ static bool open_signal(Signal *signal, Text *error) {
     case DATA_MNIST1D:
     case DATA_IDX: break;
     }
-    return source_fails(signal->plan.model, signal->source, error, "a set of samples where a signal over time is needed");
+    return source_fails(signal->plan.model, signal->source, error,
+                        "a set of samples where a signal over time is needed");
 }
 
 Signal *signal_new(const DataSource *source, const SignalPlan *plan, Text *error) {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- Arguments -------------------------------------------------------------------------------------------------------
+// ---- Arguments ------------------------------------------------------------------------------------------------------
 
 const Argument *argument_find(const DataSource *source, const char *name) {
     for (uint32_t i = 0; i < source->arguments.count; i++)
@@ -66,7 +66,7 @@ bool source_load(const Model *model, const DataSource *source, const char *path,
     return fine;
 }
 
-// ---- Sets of samples -------------------------------------------------------------------------------------------------
+// ---- Sets of samples ------------------------------------------------------------------------------------------------
 
 void source_cache_free(SourceCache *cache) {
     if (cache->has_mnist1d) mnist1d_free(&cache->mnist1d);
@@ -91,7 +91,8 @@ static const char *word_of(const Model *model, const Argument *argument) {
 
 // One generation makes both splits, so it is kept for the other one. The default seed is fixed: a data set does not
 // change with the seed of a run.
-static bool open_mnist1d(const Model *model, const DataSource *source, SourceCache *cache, SampleSet *set, Text *error) {
+static bool open_mnist1d(const Model *model, const DataSource *source, SourceCache *cache, SampleSet *set,
+                         Text *error) {
     int64_t length = (int64_t)argument_number(source, "length", 40);
     uint64_t seed = (uint64_t)argument_number(source, "seed", 42);
     const char *split = word_of(model, argument_find(source, "split"));

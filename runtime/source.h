@@ -5,12 +5,12 @@
 #include "../compiler/model/model.h"
 #include "data/generate.h"
 
-// ---- Sets of samples -------------------------------------------------------------------------------------------------
+// ---- Sets of samples ------------------------------------------------------------------------------------------------
 
 typedef struct SampleSet {
-    int64_t count, width;  // samples, values of one
-    const double *values;  // [count][width]
-    const double *classes; // [count] whole numbers; NULL when there are none
+    int64_t count, width;          // samples, values of one
+    const double *values;          // [count][width]
+    const double *classes;         // [count] whole numbers; NULL when there are none
     Table own_values, own_classes; // what is to be freed; empty when another one owns the numbers
 } SampleSet;
 
@@ -28,13 +28,13 @@ void source_cache_free(SourceCache *cache); // sample sets made with it must not
 bool samples_open(const Model *model, const DataSource *source, SourceCache *cache, SampleSet *set, Text *error);
 void samples_close(SampleSet *set);
 
-// ---- Signals ---------------------------------------------------------------------------------------------------------
+// ---- Signals --------------------------------------------------------------------------------------------------------
 
 typedef struct SignalPlan {
     const Model *model;
-    Atom name;         // of the data set: with the seed it fixes all random numbers
+    Atom name; // of the data set: with the seed it fixes all random numbers
     uint64_t seed;
-    int64_t steps;     // of the whole run; edges of filters lie at its ends
+    int64_t steps; // of the whole run; edges of filters lie at its ends
     int64_t batch, channels;
     bool classes_allowed; // a file may hold one class per sample instead of `channels` values
 } SignalPlan;

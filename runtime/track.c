@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-// ---- The arrays of an instance, as scores see them -------------------------------------------------------------------
+// ---- The arrays of an instance, as scores see them ------------------------------------------------------------------
 
 static bool find_array(void *context, const char *name, ScoreArray *array) {
     const Track *track = context;
@@ -14,7 +14,8 @@ static bool find_array(void *context, const char *name, ScoreArray *array) {
     for (uint32_t i = 0; i < found->rank; i++) array->length *= found->extent[i];
     const Model *model = program_model(track->program);
     for (uint32_t i = 0; i < model->externals.count; i++)
-        if (model->externals.items[i].symbol == found->symbol) array->label = model->externals.items[i].kind == EXTERNAL_LABEL;
+        if (model->externals.items[i].symbol == found->symbol)
+            array->label = model->externals.items[i].kind == EXTERNAL_LABEL;
     return true;
 }
 
@@ -27,7 +28,8 @@ static void suggest(void *context, const char *name, Text *out) {
 }
 
 static bool open_scorer(Track *track, const Score *score, Text *error) {
-    ScoreSource source = {.context = track, .batch = track->batch, .find = find_array, .read = read_array, .suggest = suggest};
+    ScoreSource source = {
+        .context = track, .batch = track->batch, .find = find_array, .read = read_array, .suggest = suggest};
     Span place = score->span;
     Text sentence = {0};
     Scorer *scorer = scorer_new(score->value, &source, &place, &sentence);
@@ -46,12 +48,17 @@ static bool open_scorer(Track *track, const Score *score, Text *error) {
     return scorer != NULL;
 }
 
-// ---- Opening ---------------------------------------------------------------------------------------------------------
+// ---- Opening --------------------------------------------------------------------------------------------------------
 
 bool track_open(Track *track, const TrackPlan *plan, Text *error) {
     const Model *model = program_model(plan->program);
-    *track = (Track){.program = plan->program, .experiment = model->experiment, .entry = plan->entry, .batch = plan->batch,
-                     .steps = plan->steps, .settle = plan->settle, .observe_after = model->order == ORDER_SEQUENTIAL};
+    *track = (Track){.program = plan->program,
+                     .experiment = model->experiment,
+                     .entry = plan->entry,
+                     .batch = plan->batch,
+                     .steps = plan->steps,
+                     .settle = plan->settle,
+                     .observe_after = model->order == ORDER_SEQUENTIAL};
     FeederPlan feeder = {plan->program, plan->seed, plan->batch, plan->steps, plan->samples};
     track->feeder = feeder_new(&feeder, error);
     if (!track->feeder) return false;
@@ -78,7 +85,7 @@ void track_close(Track *track) {
     *track = (Track){0};
 }
 
-// ---- Presenting ------------------------------------------------------------------------------------------------------
+// ---- Presenting -----------------------------------------------------------------------------------------------------
 
 void track_begin(Track *track) {
     track->loss_sum = 0;
@@ -134,4 +141,6 @@ PresentResult track_present(Track *track, const TrackWatch *watch, Text *error) 
 }
 
 double track_loss(const Track *track) { return track->loss_sum / (double)track->presentations; }
-double track_score(const Track *track, uint32_t score) { return track->score_sums[score] / (double)track->presentations; }
+double track_score(const Track *track, uint32_t score) {
+    return track->score_sums[score] / (double)track->presentations;
+}

@@ -39,7 +39,7 @@ void track_close(Track *track);
 typedef struct TrackWatch {
     Recorder *recorder;
     Progress *progress;
-    bool (*stop)(void); // asked between steps
+    bool (*stop)(void);                          // asked between steps
     void (*stepped)(void *context, double cost); // after each step; may be NULL
     void *context;
 } TrackWatch;

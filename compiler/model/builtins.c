@@ -9,7 +9,7 @@ static bool plain_number(Resolver *r, Value *value, const char *function) {
     if (value->any_unit || unit_is_none(value->unit)) return true;
     Text text = {0};
     unit_print(value->unit, &text);
-    diag_report(r->diags, DIAG_E0206, value->span, "`%s` of a value in `%s`", function, text_z(&text));
+    report(r, DIAG_E0206, value->span, "`%s` of a value in `%s`", function, text_z(&text));
     diag_expected(r->diags, "a number without a unit");
     diag_help(r->diags, "divide by a scale in the same unit, as in `%s(u / (1 %s))`", function, text_z(&text));
     text_free(&text);
@@ -36,7 +36,7 @@ static Value make_rounded(Resolver *r, const Builtin *self, Value *args, uint32_
     (void)count;
     double number;
     if (!value_const(r, &args[0], &number)) {
-        diag_report(r->diags, DIAG_E0208, args[0].span, "`%s` of something that is not a constant", self->name);
+        report(r, DIAG_E0208, args[0].span, "`%s` of something that is not a constant", self->name);
         diag_expected(r->diags, "a constant, as in a size");
         return value_error();
     }
@@ -78,7 +78,7 @@ static Value make_reduction(Resolver *r, const Builtin *self, Value *args, uint3
 static Value make_extremum(Resolver *r, const Builtin *self, Value *args, uint32_t count, Span span) {
     if (count == 2) return combine(r, (ExprKind)self->detail, args[0], args[1], span);
     if (self->detail == EXPR_MAX) return reduce(r, "max", args[0], span);
-    diag_report(r->diags, DIAG_E0212, span, "a minimum over an array");
+    report(r, DIAG_E0212, span, "a minimum over an array");
     diag_help(r->diags, "write `-max(-x)`");
     return value_error();
 }
@@ -131,7 +131,7 @@ static Value make_filter(Resolver *r, const Builtin *self, Value *args, uint32_t
         return value_error();
     double tau;
     if (value_const(r, &args[1], &tau) && tau < 0) {
-        diag_report(r->diags, DIAG_E0216, args[1].span, "a negative time");
+        report(r, DIAG_E0216, args[1].span, "a negative time");
         return value_error();
     }
     Value result = args[0];
@@ -158,7 +158,7 @@ static Value make_grad(Resolver *r, const Builtin *self, Value *args, uint32_t c
     if (!require_number(r, &args[0], "what is differentiated") || !require_number(r, &args[1], "the variable")) return value_error();
     ExprKind kind = expr_node(r->store, args[1].expr).kind;
     if (args[0].rank || args[1].rank || (kind != EXPR_ACCESS && kind != EXPR_AHEAD && kind != EXPR_LOWPASS)) {
-        diag_report(r->diags, DIAG_E0212, span, "`grad` of this");
+        report(r, DIAG_E0212, span, "`grad` of this");
         diag_expected(r->diags, "a single number differentiated by a state, input, parameter or lookahead");
         return value_error();
     }
@@ -173,7 +173,7 @@ static Value make_outer(Resolver *r, const Builtin *self, Value *args, uint32_t 
     for (int i = 0; i < 2; i++) {
         if (!require_number(r, &args[i], "an argument of `outer`")) return value_error();
         if (args[i].rank == 1) continue;
-        diag_report(r->diags, DIAG_E0205, args[i].span, "`outer` of %s", value_describe(r, &args[i]));
+        report(r, DIAG_E0205, args[i].span, "`outer` of %s", value_describe(r, &args[i]));
         diag_expected(r->diags, "two vectors");
         return value_error();
     }
@@ -189,7 +189,7 @@ static Value make_transpose(Resolver *r, const Builtin *self, Value *args, uint3
     (void)count;
     if (!require_number(r, &args[0], "the argument of `transpose`")) return value_error();
     if (args[0].rank != 2) {
-        diag_report(r->diags, DIAG_E0205, span, "`transpose` of %s", value_describe(r, &args[0]));
+        report(r, DIAG_E0205, span, "`transpose` of %s", value_describe(r, &args[0]));
         diag_expected(r->diags, "a matrix");
         return value_error();
     }
@@ -212,7 +212,7 @@ static Value make_size(Resolver *r, const Builtin *self, Value *args, uint32_t c
         for (uint32_t i = 0; i < v->rank; i++) elements *= index_info(r->store, v->axis[i])->extent;
         return value_number(r, elements, span);
     }
-    diag_report(r->diags, DIAG_E0202, v->span, "`size` of %s", value_describe(r, v));
+    report(r, DIAG_E0202, v->span, "`size` of %s", value_describe(r, v));
     diag_expected(r->diags, "a population, an input or an array");
     return value_error();
 }
@@ -221,7 +221,7 @@ static bool constants(Resolver *r, Value *args, uint32_t count, const char *name
     for (uint32_t i = 0; i < count; i++) {
         if (value_const(r, &args[i], &numbers[i])) continue;
         if (args[i].kind == VALUE_ERROR) return false;
-        diag_report(r->diags, DIAG_E0208, args[i].span, "an argument of `%s` must be a constant number, but this is %s", name, value_describe(r, &args[i]));
+        report(r, DIAG_E0208, args[i].span, "an argument of `%s` must be a constant number, but this is %s", name, value_describe(r, &args[i]));
         return false;
     }
     return true;
@@ -233,7 +233,7 @@ static bool whole_count(Resolver *r, const Value *value, double number, uint32_t
         return true;
     }
     char text[32];
-    diag_report(r->diags, DIAG_E0209, value->span, "a list of %s elements", number_format(text, number));
+    report(r, DIAG_E0209, value->span, "a list of %s elements", number_format(text, number));
     diag_expected(r->diags, "a whole number from 0 on");
     return false;
 }
@@ -263,7 +263,7 @@ static Value make_draw(Resolver *r, const Builtin *self, Value *args, uint32_t c
     if (!constants(r, args, count, self->name, numbers)) return value_error();
     if (!same_unit(r, &args[0], &args[1], span, "a draw between")) return value_error();
     if (self->detail == INITIAL_NORMAL ? numbers[1] < 0 : numbers[1] < numbers[0]) {
-        diag_report(r->diags, DIAG_E0216, span, self->detail == INITIAL_NORMAL ? "a negative standard deviation" : "an empty range");
+        report(r, DIAG_E0216, span, self->detail == INITIAL_NORMAL ? "a negative standard deviation" : "an empty range");
         diag_expected(r->diags, self->detail == INITIAL_NORMAL ? "a standard deviation from 0 on" : "the lower end first");
         return value_error();
     }
@@ -276,7 +276,7 @@ static Value make_load(Resolver *r, const Builtin *self, Value *args, uint32_t c
     (void)self;
     (void)count;
     if (args[0].kind != VALUE_TEXT) {
-        diag_report(r->diags, DIAG_E0202, args[0].span, "`load` of %s", value_describe(r, &args[0]));
+        report(r, DIAG_E0202, args[0].span, "`load` of %s", value_describe(r, &args[0]));
         diag_expected(r->diags, "the name of a file in quotation marks");
         return value_error();
     }
@@ -287,7 +287,7 @@ static Value make_load(Resolver *r, const Builtin *self, Value *args, uint32_t c
 static Value make_later(Resolver *r, const Builtin *self, Value *args, uint32_t count, Span span) {
     (void)args;
     (void)count;
-    diag_report(r->diags, DIAG_E0212, span, "`%s` here", self->name);
+    report(r, DIAG_E0212, span, "`%s` here", self->name);
     diag_expected(r->diags, "%s", self->detail ? "`argmax` only in a score" : "a model without it: this version doesn't compile it");
     return value_error();
 }

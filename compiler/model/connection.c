@@ -24,9 +24,9 @@ static bool find_port(Resolver *r, const Ast *to, const Value *object, Atom memb
         vec_push(&names, p->ports.items[i].member);
         text_addf(&list, "%s`%s.%s`", i ? ", " : "", p->name, p->ports.items[i].member);
     }
-    if (member) diag_report(r->diags, DIAG_E0201, to->span, "`%s` has no input `%s`", p->name, member);
-    else if (p->ports.count) diag_report(r->diags, DIAG_E0202, to->span, "`%s` has several inputs", p->name);
-    else diag_report(r->diags, DIAG_E0202, to->span, "`%s` has no input", p->name);
+    if (member) report(r, DIAG_E0201, to->span, "`%s` has no input `%s`", p->name, member);
+    else if (p->ports.count) report(r, DIAG_E0202, to->span, "`%s` has several inputs", p->name);
+    else report(r, DIAG_E0202, to->span, "`%s` has no input", p->name);
     diag_expected(r->diags, "%s", p->ports.count ? text_z(&list) : "a neuron with an `input`");
     Atom nearest = member ? diag_nearest(member, names.items, names.count) : NULL;
     if (nearest) diag_help(r->diags, "did you mean `%s.%s`?", p->name, nearest);
@@ -46,10 +46,10 @@ static bool find_ends(Resolver *r, const Scope *scope, const Ast *from, const As
         if (object && !both[i]->array_base && (i == 0 || both[i]->object == OBJECT_POPULATION)) continue;
         const Ast *where = i ? to : from;
         if (object && both[i]->array_base) {
-            diag_report(r->diags, DIAG_E0202, where->span, "`%s` is an array of populations", both[i]->array_base);
+            report(r, DIAG_E0202, where->span, "`%s` is an array of populations", both[i]->array_base);
             diag_help(r->diags, "name one of them, as in `%s[0]`, or connect all by `for k in 0..n`", both[i]->array_base);
         } else {
-            diag_report(r->diags, DIAG_E0202, where->span, "a connection %s %s", i ? "to" : "from",
+            report(r, DIAG_E0202, where->span, "a connection %s %s", i ? "to" : "from",
                         object ? "an external input" : value_describe(r, both[i]));
             diag_expected(r->diags, i ? "a population" : "a population or an external input");
         }
@@ -72,7 +72,7 @@ static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *
     for (uint32_t i = 0; good && i < dims->count; i++, info.rank++)
         good = constant_size(r, scope, dims->child[i], "the size of a weight", &info.extent[i]);
     for (uint32_t i = 2; good && i < item->count; i++) {
-        diag_report(r->diags, DIAG_E0212, item->child[i]->span, "the option `%s` of a weight", item->child[i]->name);
+        report(r, DIAG_E0212, item->child[i]->span, "the option `%s` of a weight", item->child[i]->name);
         good = false;
     }
     Value start = item->count > 1 && item->child[1] ? elaborate(r, scope, item->child[1]) : value_number(r, 0, item->span);
@@ -94,7 +94,7 @@ static void synapse_current(Resolver *r, Connection *c, const Scope *scope, cons
     bool per_neuron = value.rank == 1 ? index_info(r->store, value.axis[0])->extent == target->size
                                       : value.rank == 0 && (target->size == 1 || expr_has_index(r->store, value.expr, target->own));
     if (!per_neuron) {
-        diag_report(r->diags, DIAG_E0205, item->child[0]->span, "a current of shape %s into `%s`, which has the shape [%u]",
+        report(r, DIAG_E0205, item->child[0]->span, "a current of shape %s into `%s`, which has the shape [%u]",
                     shape_text(r, &value), target->name, target->size);
         diag_expected(r->diags, "one number per postsynaptic neuron: [%u]", target->size);
         diag_note(r->diags, c->span, "in this connection");
@@ -103,7 +103,7 @@ static void synapse_current(Resolver *r, Connection *c, const Scope *scope, cons
     Expr current = value_at_axes(r, &value, &target->own);
     expr_set_span(r->store, current, item->span);
     if (c->current) {
-        diag_report(r->diags, DIAG_E0203, item->span, "a second current in one synapse");
+        report(r, DIAG_E0203, item->span, "a second current in one synapse");
         return;
     }
     c->current = current;
@@ -125,12 +125,12 @@ static void synapse_items(Resolver *r, Connection *c, Scope *scope, const Ast *s
         case AST_CURRENT: synapse_current(r, c, scope, item); break;
         case AST_LET: scope_bind(scope, item->name, elaborate(r, scope, item->child[0])); break;
         default:
-            diag_report(r->diags, DIAG_E0212, item->span, "`%s` in a synapse", ast_kind_name(item->kind));
+            report(r, DIAG_E0212, item->span, "`%s` in a synapse", ast_kind_name(item->kind));
             diag_expected(r->diags, "`weight`, `current` or `let`: weights that `learn` names follow their derived gradient");
         }
     }
     if (!c->current && !diag_error_count(r->diags)) {
-        diag_report(r->diags, DIAG_E0211, synapse->name_span, "synapse `%s` delivers no current", synapse->name);
+        report(r, DIAG_E0211, synapse->name_span, "synapse `%s` delivers no current", synapse->name);
         diag_help(r->diags, "add `current W @ pre.r`");
     }
 }
@@ -172,7 +172,7 @@ static void one_connection(Resolver *r, Scope *scope, const Ast *item, Atom name
 static bool connection_exists(Resolver *r, Atom name, const Ast *item) {
     for (uint32_t i = 0; i < r->model->connections.count; i++)
         if (r->model->connections.items[i].name == name) {
-            diag_report(r->diags, DIAG_E0203, item->name_span, "the connection `%s` is declared twice", name);
+            report(r, DIAG_E0203, item->name_span, "the connection `%s` is declared twice", name);
             diag_note(r->diags, r->model->connections.items[i].span, "it was introduced here");
             return true;
         }
@@ -185,7 +185,7 @@ static void connect_each(Resolver *r, Scope *scope, const Ast *item, const Ast *
         !constant_number(r, scope, range->child[1], "the end of a range", &high, NULL))
         return;
     if (low != (int64_t)low || high != (int64_t)high || high - low > 1e6) {
-        diag_report(r->diags, DIAG_E0209, range->span, "the ends of a range must be whole numbers");
+        report(r, DIAG_E0209, range->span, "the ends of a range must be whole numbers");
         return;
     }
     for (double k = low; k <= high; k++) {
@@ -208,12 +208,12 @@ void resolve_connect(Resolver *r, Scope *scope, const Ast *item) {
                     .array_base = is_array ? item->name : NULL};
     const Value *have = scope_find(scope, item->name);
     if (have && !(is_array && have->kind == VALUE_OBJECT && have->array_base == item->name)) {
-        diag_report(r->diags, DIAG_E0203, item->name_span, "`%s` is declared twice in %s", item->name, scope->description);
+        report(r, DIAG_E0203, item->name_span, "`%s` is declared twice in %s", item->name, scope->description);
         if (have->span.source) diag_note(r->diags, have->span, "it was introduced here");
         return;
     }
     if (loop && !is_array) {
-        diag_report(r->diags, DIAG_E0202, item->span, "connections made in a loop need a number each");
+        report(r, DIAG_E0202, item->span, "connections made in a loop need a number each");
         diag_help(r->diags, "write `connect %s[%s]: …`", item->name, loop->name);
         return;
     }

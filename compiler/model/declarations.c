@@ -1,5 +1,6 @@
 // Parameters and arguments of neurons, synapses, networks and optimisers; initial values of arrays.
 #include "resolve.h"
+#include <math.h>
 #include <string.h>
 
 Initial initial_constant(Resolver *r, double value) {
@@ -12,6 +13,10 @@ Initial initial_constant(Resolver *r, double value) {
 Initial initial_from(Resolver *r, const Value *value, uint64_t elements, const char *what) {
     double number;
     if (value->kind == VALUE_INITIAL) return value->initial;
+    if (value_const(r, value, &number) && !isfinite(number)) {
+        report(r, DIAG_E0216, value->span, "%s is not a finite number", what);
+        return initial_constant(r, 0);
+    }
     if (value_const(r, value, &number)) {
         Initial initial = initial_constant(r, number);
         initial.span = value->span;
@@ -20,11 +25,11 @@ Initial initial_from(Resolver *r, const Value *value, uint64_t elements, const c
     if (value->kind == VALUE_LIST) {
         if (value->list_count == elements || value->list_count == 1)
             return (Initial){.kind = INITIAL_CONSTANT, .values = value->list, .count = value->list_count, .scale = 1, .span = value->span};
-        diag_report(r->diags, DIAG_E0205, value->span, "%s has %llu elements, but the list has %u", what,
+        report(r, DIAG_E0205, value->span, "%s has %llu elements, but the list has %u", what,
                     (unsigned long long)elements, value->list_count);
         diag_expected(r->diags, "a list of shape [%llu], or one number for all", (unsigned long long)elements);
     } else if (value->kind != VALUE_ERROR) {
-        diag_report(r->diags, DIAG_E0208, value->span, "%s is %s", what, value_describe(r, value));
+        report(r, DIAG_E0208, value->span, "%s is %s", what, value_describe(r, value));
         diag_expected(r->diags, "a number, a list, a random draw (`~ uniform(a, b)`) or `load(\"file.npy\")`");
     }
     return initial_constant(r, 0);
@@ -46,13 +51,13 @@ static const Ast *parameter_of(const Ast *declaration, Atom name) {
 static Value argument_value(Resolver *r, const Scope *scope, const Ast *expr, bool draw) {
     Value value = elaborate(r, scope, expr);
     if (draw && value.kind != VALUE_INITIAL && value.kind != VALUE_ERROR) {
-        diag_report(r->diags, DIAG_E0202, expr->span, "`~` is followed by %s", value_describe(r, &value));
+        report(r, DIAG_E0202, expr->span, "`~` is followed by %s", value_describe(r, &value));
         diag_expected(r->diags, "a random draw, as in `~ uniform(0, 1)` or `~ normal(0, 1)`");
         diag_help(r->diags, "write `=` for a fixed value");
         return value_error();
     }
     if (!draw && value.kind == VALUE_INITIAL && value.initial.kind != INITIAL_FILE) {
-        diag_report(r->diags, DIAG_E0202, expr->span, "a random draw after `=`");
+        report(r, DIAG_E0202, expr->span, "a random draw after `=`");
         diag_help(r->diags, "write `~` for a draw");
         return value_error();
     }
@@ -61,7 +66,7 @@ static Value argument_value(Resolver *r, const Scope *scope, const Ast *expr, bo
 
 static void report_unknown_argument(Resolver *r, const Ast *declaration, const Ast *arg) {
     const Ast *parameters = declaration->child[0];
-    diag_report(r->diags, DIAG_E0204, arg->name_span, "`%s` has no parameter `%s`", declaration->name, arg->name);
+    report(r, DIAG_E0204, arg->name_span, "`%s` has no parameter `%s`", declaration->name, arg->name);
     Vec(Atom) names = {0};
     Text list = {0};
     for (uint32_t i = 0; i < parameters->count; i++) {
@@ -76,12 +81,24 @@ static void report_unknown_argument(Resolver *r, const Ast *declaration, const A
     text_free(&list);
 }
 
+static void report_missing(Resolver *r, const Ast *declaration, const Ast *call, const Ast *parameter) {
+    if (declaration->kind == AST_NETWORK) {
+        report(r, DIAG_E0204, parameter->span, "the parameter `%s` of network `%s` has no value", parameter->name, declaration->name);
+        diag_help(r->diags, "give it a default, as in `%s = 1`; `-D %s=2` replaces it", parameter->name, parameter->name);
+        return;
+    }
+    Span place = call ? call->span : r->use.source ? r->use : declaration->name_span;
+    report(r, DIAG_E0204, place, "`%s` needs a value for `%s`", declaration->name, parameter->name);
+    diag_help(r->diags, "add `%s = …` to the arguments", parameter->name);
+    diag_note(r->diags, parameter->span, "the parameter is declared here, without a default");
+}
+
 // Binds every parameter of `declaration` in `inner`, from the call's arguments (evaluated in `outer`; children before
 // `skip` are the callee) or from defaults (evaluated in `inner`, so that one may speak of an earlier one).
 bool bind_arguments(Resolver *r, Scope *inner, const Scope *outer, const Ast *declaration, const Ast *call, uint32_t skip) {
     const Ast *parameters = declaration->child[0];
     uint32_t position = 0;
-    bool good = true;
+    bool good = true, misspelt = false;
     for (uint32_t i = skip; call && i < call->count; i++) {
         const Ast *arg = call->child[i], *parameter;
         bool named = arg->kind == AST_ARGUMENT;
@@ -94,8 +111,9 @@ bool bind_arguments(Resolver *r, Scope *inner, const Scope *outer, const Ast *de
         if (!parameter) {
             if (named) {
                 report_unknown_argument(r, declaration, arg);
+                misspelt = true;
             } else {
-                diag_report(r->diags, DIAG_E0204, arg->span, "`%s` takes at most %u argument%s", declaration->name,
+                report(r, DIAG_E0204, arg->span, "`%s` takes at most %u argument%s", declaration->name,
                             parameters->count, parameters->count == 1 ? "" : "s");
                 diag_note(r->diags, declaration->name_span, "`%s` is declared here", declaration->name);
             }
@@ -104,7 +122,7 @@ bool bind_arguments(Resolver *r, Scope *inner, const Scope *outer, const Ast *de
         }
         for (uint32_t k = 0; k < inner->bindings.count; k++)
             if (inner->bindings.items[k].name == parameter->name) {
-                diag_report(r->diags, DIAG_E0203, arg->span, "`%s` is given twice", parameter->name);
+                report(r, DIAG_E0203, arg->span, "`%s` is given twice", parameter->name);
                 good = false;
             }
         Value value = named ? argument_value(r, outer, arg->child[0], arg->flags & AST_DRAW)
@@ -123,9 +141,7 @@ bool bind_arguments(Resolver *r, Scope *inner, const Scope *outer, const Ast *de
             scope_bind(inner, parameter->name, value);
             continue;
         }
-        diag_report(r->diags, DIAG_E0204, call ? call->span : declaration->name_span, "`%s` needs a value for `%s`", declaration->name, parameter->name);
-        diag_help(r->diags, "add `%s = …` to the arguments", parameter->name);
-        diag_note(r->diags, parameter->span, "the parameter is declared here, without a default");
+        if (!misspelt) report_missing(r, declaration, call, parameter);
         scope_bind(inner, parameter->name, value_error());
         good = false;
     }

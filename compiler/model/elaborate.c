@@ -3,27 +3,37 @@
 #include <math.h>
 #include <string.h>
 
-enum { MAX_INLINE_DEPTH = 64 };
+enum { MOST_EXPANDED = 100000 }; // calls of functions in one model
 
 // ---- Checks shared by all of resolve ---------------------------------------------------------------------------------
 
 void report_unknown(Resolver *r, const Scope *scope, Atom name, Span span, const char *expected) {
-    diag_report(r->diags, DIAG_E0201, span, "unknown name `%s`", name);
+    report(r, DIAG_E0201, span, "unknown name `%s`", name);
     diag_expected(r->diags, "%s", expected);
+    const Span *later = network_declares(r, name);
+    if (later && scope->network) {
+        diag_help(r->diags, "it is declared further down: move that line before this one");
+        diag_note(r->diags, *later, "here");
+        return;
+    }
     Vec(Atom) names = {0};
+    for (uint32_t i = 0; i < r->declarations.count; i++)
+        if (r->declarations.items[i]->kind == AST_FUNCTION) vec_push(&names, r->declarations.items[i]->name);
     for (const Scope *s = scope; s; s = s->parent)
         for (uint32_t i = 0; i < s->bindings.count; i++) vec_push(&names, s->bindings.items[i].name);
     for (const char *const *b = builtin_names(); *b; b++) vec_push(&names, arena_atom_z(r->arena, *b));
-    Atom nearest = diag_nearest(name, names.items, names.count);
-    if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+    suggest(r, name, names.items, names.count);
+    if (later) diag_help(r->diags, "the names of a network are not visible in %s: make it a parameter", scope->description);
     vec_free(&names);
 }
 
 bool require_number(Resolver *r, const Value *value, const char *what) {
     if (value->kind == VALUE_NUMBER) return true;
     if (value->kind == VALUE_ERROR) return false;
-    diag_report(r->diags, DIAG_E0202, value->span, "%s is %s", what, value_describe(r, value));
+    bool given = value->origin.source;
+    report(r, DIAG_E0202, value_place(value), "%s is %s", given ? "this argument" : what, value_describe(r, value));
     diag_expected(r->diags, "a number or an expression of numbers");
+    if (given) diag_note(r->diags, value->span, "it is used as a number here");
     if (value->kind == VALUE_OBJECT && value->object == OBJECT_POPULATION)
         diag_help(r->diags, "name one of its outputs, states or parameters, as in `h.r`");
     if (value->kind == VALUE_FUNCTION) diag_help(r->diags, "give the function its arguments in parentheses");
@@ -35,12 +45,14 @@ bool same_unit(Resolver *r, const Value *a, const Value *b, Span span, const cha
     Text first = {0}, second = {0};
     unit_print(a->unit, &first);
     unit_print(b->unit, &second);
-    diag_report(r->diags, DIAG_E0206, span, "%s values of different units: `%s` and `%s`", doing, text_z(&first), text_z(&second));
-    diag_note(r->diags, a->span, "this is in %s", unit_is_none(a->unit) ? "plain numbers, without a unit" : text_z(&first));
-    diag_note(r->diags, b->span, "this is in %s", unit_is_none(b->unit) ? "plain numbers, without a unit" : text_z(&second));
-    if (unit_is_none(a->unit) || unit_is_none(b->unit))
-        diag_help(r->diags, "write the missing unit after the number, as in `5 %s`",
-                  text_z(unit_is_none(a->unit) ? &second : &first));
+    bool plain_a = unit_is_none(a->unit), plain_b = unit_is_none(b->unit);
+    report(r, DIAG_E0206, span, "%s different units: %s%s%s and %s%s%s", doing, plain_a ? "" : "`", plain_a ? "none" : text_z(&first),
+           plain_a ? "" : "`", plain_b ? "" : "`", plain_b ? "none" : text_z(&second), plain_b ? "" : "`");
+    diag_note(r->diags, value_place(a), "this is in %s", plain_a ? "plain numbers, without a unit" : text_z(&first));
+    diag_note(r->diags, value_place(b), "this is in %s", plain_b ? "plain numbers, without a unit" : text_z(&second));
+    double number;
+    if ((plain_a && value_const(r, a, &number)) || (plain_b && value_const(r, b, &number)))
+        diag_help(r->diags, "write the missing unit after the number, as in `5 %s`", text_z(plain_a ? &second : &first));
     text_free(&first);
     text_free(&second);
     return false;
@@ -53,14 +65,15 @@ bool is_time(Resolver *r, const Value *value, const char *what) {
     unit_print(value->unit, &have);
     bool unitless_model = unit_is_none(r->model->time_unit);
     if (unit_is_none(value->unit)) {
-        diag_report(r->diags, DIAG_E0207, value->span, "%s has no unit of time", what);
+        report(r, DIAG_E0207, value_place(value), "%s has no unit of time", what);
         diag_expected(r->diags, "a time, since `dt` of this network carries a unit of time");
         diag_help(r->diags, "write the unit after the number, as in `10 ms`");
     } else {
-        diag_report(r->diags, DIAG_E0206, value->span, "%s is in `%s`", what, text_z(&have));
+        report(r, DIAG_E0206, value_place(value), "%s is in `%s`", what, text_z(&have));
         diag_expected(r->diags, "%s", unitless_model ? "a time without a unit, as `dt` of this network has none" : "a time");
         if (unitless_model) diag_help(r->diags, "give `dt` a unit as well, as in `dt = 0.1 ms`");
     }
+    if (value->origin.source) diag_note(r->diags, value->span, "it is used as a time here");
     text_free(&have);
     return false;
 }
@@ -69,12 +82,12 @@ bool constant_number(Resolver *r, const Scope *scope, const Ast *ast, const char
     Value value = elaborate(r, scope, ast);
     if (value.kind == VALUE_ERROR) return false;
     if (!value_const(r, &value, number) || value.rank) {
-        diag_report(r->diags, DIAG_E0208, ast->span, "%s must be a constant number, but this is %s", what, value_describe(r, &value));
+        report(r, DIAG_E0208, ast->span, "%s must be a constant number, but this is %s", what, value_describe(r, &value));
         diag_expected(r->diags, "a number known before the run: literals, network parameters, `let` constants, arithmetic");
         return false;
     }
     if (!isfinite(*number)) {
-        diag_report(r->diags, DIAG_E0216, ast->span, "%s is not a finite number", what);
+        report(r, DIAG_E0216, ast->span, "%s is not a finite number", what);
         return false;
     }
     if (unit) *unit = value.unit;
@@ -92,7 +105,7 @@ bool constant_size(Resolver *r, const Scope *scope, const Ast *ast, const char *
     if (value.kind == VALUE_ERROR || !constant_number(r, scope, ast, what, &number, NULL)) return false;
     if (number != floor(number) || number < 0 || number > 1e8) {
         char text[32];
-        diag_report(r->diags, DIAG_E0209, ast->span, "%s is %s", what, number_format(text, number));
+        report(r, DIAG_E0209, ast->span, "%s is %s", what, number_format(text, number));
         diag_expected(r->diags, "a whole number from 0 to 100000000");
         if (number != floor(number)) diag_help(r->diags, "`floor(…)` rounds down");
         return false;
@@ -108,7 +121,7 @@ bool constant_steps(Resolver *r, const Scope *scope, const Ast *ast, bool in_ste
     if (!constant_number(r, scope, ast, what, &number, &unit)) return false;
     if (in_steps || unit_equal(unit, UNIT_STEPS)) {
         if (number != floor(number) || number < 0 || number > 1e15) {
-            diag_report(r->diags, DIAG_E0209, ast->span, "%s must be a whole number of steps", what);
+            report(r, DIAG_E0209, ast->span, "%s must be a whole number of steps", what);
             return false;
         }
         *steps = (int64_t)number;
@@ -118,7 +131,7 @@ bool constant_steps(Resolver *r, const Scope *scope, const Ast *ast, bool in_ste
     value.any_unit = number == 0;
     if (!is_time(r, &value, what)) return false;
     if (number < 0 || number / r->model->dt > 1e15) {
-        diag_report(r->diags, DIAG_E0216, ast->span, "%s must be a time from 0 on", what);
+        report(r, DIAG_E0216, ast->span, "%s must be a time from 0 on", what);
         return false;
     }
     *steps = (int64_t)llround(number / r->model->dt);
@@ -133,9 +146,9 @@ static bool align(Resolver *r, const Value *a, Value *b, Span span) {
     for (uint32_t i = 0; fits && i < a->rank; i++)
         fits = index_info(r->store, a->axis[i])->extent == index_info(r->store, b->axis[i])->extent;
     if (!fits) {
-        diag_report(r->diags, DIAG_E0205, span, "shapes don't fit: %s and %s", shape_text(r, a), shape_text(r, b));
-        diag_note(r->diags, a->span, "this has the shape %s", shape_text(r, a));
-        diag_note(r->diags, b->span, "this has the shape %s", shape_text(r, b));
+        report(r, DIAG_E0205, span, "shapes don't fit: %s and %s", shape_text(r, a), shape_text(r, b));
+        diag_note(r->diags, value_place(a), "this has the shape %s", shape_text(r, a));
+        diag_note(r->diags, value_place(b), "this has the shape %s", shape_text(r, b));
         return false;
     }
     b->expr = value_at_axes(r, b, a->axis);
@@ -187,6 +200,15 @@ static Unit combined_unit(Resolver *r, ExprKind kind, const Value *a, const Valu
     }
 }
 
+// Arithmetic on constants that has no result: 1e200 * 1e200, log(0).
+static bool check_finite(Resolver *r, const Value *value) {
+    double number;
+    if (!value_const(r, value, &number) || isfinite(number)) return true;
+    report(r, DIAG_E0216, value->span, "the result of this is %s", isnan(number) ? "no number" : "infinite");
+    diag_expected(r->diags, "a finite number");
+    return false;
+}
+
 // An elementwise operation on two values of equal shape, or of which one is a single number.
 Value combine(Resolver *r, ExprKind kind, Value a, Value b, Span span) {
     if (a.kind == VALUE_ERROR || b.kind == VALUE_ERROR) return value_error();
@@ -199,9 +221,9 @@ Value combine(Resolver *r, ExprKind kind, Value a, Value b, Span span) {
     if (!require_number(r, &a, "the left side") || !require_number(r, &b, "the right side")) return value_error();
     if (a.rank && b.rank && !align(r, &a, &b, span)) return value_error();
     bool needs_equal_units = kind != EXPR_MUL && kind != EXPR_POWER && kind != EXPR_AND && kind != EXPR_OR;
-    if (needs_equal_units && !same_unit(r, &a, &b, span, kind == EXPR_ADD ? "adding" : "comparing")) return value_error();
+    if (needs_equal_units && !same_unit(r, &a, &b, span, kind == EXPR_ADD ? "a sum of" : "a comparison of")) return value_error();
     if (kind == EXPR_POWER && !b.any_unit && !unit_is_none(b.unit)) {
-        diag_report(r->diags, DIAG_E0206, b.span, "an exponent must be a plain number");
+        report(r, DIAG_E0206, b.span, "an exponent must be a plain number");
         return value_error();
     }
     Value result = a.rank ? a : b;
@@ -209,6 +231,8 @@ Value combine(Resolver *r, ExprKind kind, Value a, Value b, Span span) {
     result.unit = combined_unit(r, kind, &a, &b);
     result.any_unit = expr_is_const(r->store, result.expr, 0);
     result.span = span;
+    result.origin = (Span){0};
+    if (!check_finite(r, &result)) return value_error();
     expr_set_span(r->store, result.expr, span);
     return result;
 }
@@ -234,10 +258,10 @@ static Value matrix_product(Resolver *r, Value a, Value b, Span span) {
     bool fits = a.rank >= 1 && b.rank >= 1 && a.rank + b.rank <= 4 &&
                 index_info(r->store, a.axis[a.rank - 1])->extent == index_info(r->store, b.axis[0])->extent;
     if (!fits) {
-        diag_report(r->diags, DIAG_E0205, span, "a matrix product of %s and %s", shape_text(r, &a), shape_text(r, &b));
+        report(r, DIAG_E0205, span, "a matrix product of %s and %s", shape_text(r, &a), shape_text(r, &b));
         diag_expected(r->diags, "as many columns on the left as there are rows on the right");
-        diag_note(r->diags, a.span, "this has the shape %s", shape_text(r, &a));
-        diag_note(r->diags, b.span, "this has the shape %s", shape_text(r, &b));
+        diag_note(r->diags, value_place(&a), "this has the shape %s", shape_text(r, &a));
+        diag_note(r->diags, value_place(&b), "this has the shape %s", shape_text(r, &b));
         return value_error();
     }
     Index inner = a.axis[a.rank - 1];
@@ -256,7 +280,7 @@ static Value elaborate_reduce(Resolver *r, const Scope *scope, const Ast *ast) {
     uint32_t count = ast->count - 1;
     Index bound[EXPR_MAX_RANK * 2];
     if (count > EXPR_MAX_RANK * 2) {
-        diag_report(r->diags, DIAG_E0212, ast->span, "more than %d indices in one reduction", EXPR_MAX_RANK * 2);
+        report(r, DIAG_E0212, ast->span, "more than %d indices in one reduction", EXPR_MAX_RANK * 2);
         return value_error();
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -271,7 +295,7 @@ static Value elaborate_reduce(Resolver *r, const Scope *scope, const Ast *ast) {
     for (uint32_t i = count; i-- > 0;) {
         uint32_t extent = index_info(r->store, bound[i])->extent;
         if (!extent) {
-            diag_report(r->diags, DIAG_E0210, ast->child[i]->span, "nothing says how far the index `%s` runs", ast->child[i]->name);
+            report(r, DIAG_E0210, ast->child[i]->span, "nothing says how far the index `%s` runs", ast->child[i]->name);
             diag_expected(r->diags, "an array indexed by it, as in `sum(j: W[i, j] * pre.r[j])`");
             return value_error();
         }
@@ -279,7 +303,7 @@ static Value elaborate_reduce(Resolver *r, const Scope *scope, const Ast *ast) {
         if (strcmp(ast->name, "mean") == 0) body.expr = expr_div(r->store, body.expr, expr_const(r->store, extent));
     }
     if (strcmp(ast->name, "min") == 0) {
-        diag_report(r->diags, DIAG_E0212, ast->span, "a minimum over an index");
+        report(r, DIAG_E0212, ast->span, "a minimum over an index");
         diag_help(r->diags, "write `-max(…: -x)`");
         return value_error();
     }
@@ -294,9 +318,6 @@ static Value elaborate_name(Resolver *r, const Scope *scope, const Ast *ast) {
     if (found) {
         Value value = *found;
         value.span = ast->span;
-        // A whole array gets fresh axes at every use, so that two uses can be combined freely.
-        if (value.kind == VALUE_OBJECT && value.object == OBJECT_EXTERNAL && !value.array_base)
-            return value;
         return value;
     }
     const Builtin *builtin = builtin_find(ast->name);
@@ -331,7 +352,7 @@ static Value object_element(Resolver *r, const Scope *scope, const Value *object
         return result;
     }
     char text[32];
-    diag_report(r->diags, DIAG_E0210, ast->child[1]->span, "there is no `%s[%s]`", object->array_base, number_format(text, number));
+    report(r, DIAG_E0210, ast->child[1]->span, "there is no `%s[%s]`", object->array_base, number_format(text, number));
     if (members) diag_expected(r->diags, "a number from 0 to %u", members - 1);
     return value_error();
 }
@@ -341,7 +362,7 @@ static Value array_element(Resolver *r, const Scope *scope, Value array, const A
     if (array.kind == VALUE_LIST) array = list_to_array(r, array);
     if (!require_number(r, &array, "what is indexed")) return value_error();
     if (array.rank != ast->count - 1) {
-        diag_report(r->diags, DIAG_E0205, ast->span, "%u indices for %s", ast->count - 1, value_describe(r, &array));
+        report(r, DIAG_E0205, ast->span, "%u indices for %s", ast->count - 1, value_describe(r, &array));
         diag_expected(r->diags, "one index per axis");
         return value_error();
     }
@@ -358,11 +379,11 @@ static Value array_element(Resolver *r, const Scope *scope, Value array, const A
             uint32_t have = index_info(r->store, node.index)->extent;
             if (have == 0) index_set_extent(r->store, node.index, extent);
             else if (have != extent) {
-                diag_report(r->diags, DIAG_E0205, ast->child[k + 1]->span, "an index that runs over %u elements on an axis of %u", have, extent);
+                report(r, DIAG_E0205, ast->child[k + 1]->span, "an index that runs over %u elements on an axis of %u", have, extent);
                 return value_error();
             }
         } else if (!expr_get_const(r->store, at.expr, &number) || number != floor(number) || number < 0 || number >= extent) {
-            diag_report(r->diags, DIAG_E0210, ast->child[k + 1]->span, "this is no element of an axis of %u", extent);
+            report(r, DIAG_E0210, ast->child[k + 1]->span, "this is no element of an axis of %u", extent);
             diag_expected(r->diags, "an index variable, or a whole number from 0 to %u", extent ? extent - 1 : 0);
             return value_error();
         }
@@ -380,26 +401,46 @@ static Value elaborate_index(Resolver *r, const Scope *scope, const Ast *ast) {
 
 // ---- Calls -----------------------------------------------------------------------------------------------------------
 
+// Functions are expanded where they are called, so none may call itself, and all of them together not too often.
+static bool may_expand(Resolver *r, const Ast *function, Span span) {
+    for (const Frame *frame = r->frames; frame; frame = frame->parent) {
+        if (frame->function != function) continue;
+        report(r, DIAG_E0214, span, "`%s` calls itself%s", function->name, frame == r->frames ? "" : " through other functions");
+        diag_expected(r->diags, "a function that is defined without recursion");
+        return false;
+    }
+    if (r->expanded++ < MOST_EXPANDED) return true;
+    if (r->expanded == MOST_EXPANDED + 1) {
+        report(r, DIAG_E0106, span, "functions call each other more than %d times", MOST_EXPANDED);
+        diag_help(r->diags, "give a result that is used twice a name with `let`");
+    }
+    return false;
+}
+
 static Value inline_function(Resolver *r, const Value *callee, const Value *args, uint32_t count, Span span) {
     const Ast *function = callee->function, *parameters = function->child[0];
     if (parameters->count != count) {
-        diag_report(r->diags, DIAG_E0204, span, "`%s` takes %u argument%s, not %u", function->name, parameters->count,
+        report(r, DIAG_E0204, span, "`%s` takes %u argument%s, not %u", function->name, parameters->count,
                     parameters->count == 1 ? "" : "s", count);
         diag_note(r->diags, function->name_span, "declared here");
         return value_error();
     }
-    if (r->depth >= MAX_INLINE_DEPTH) {
-        diag_report(r->diags, DIAG_E0214, span, "`%s` calls itself", function->name);
-        diag_expected(r->diags, "a function that is defined without recursion");
-        return value_error();
-    }
+    if (!may_expand(r, function, span)) return value_error();
     Scope inner = {.parent = &r->global, .description = arena_format(r->arena, "function `%s`", function->name)};
-    for (uint32_t i = 0; i < count; i++) scope_bind(&inner, parameters->child[i]->name, args[i]);
-    r->depth++;
+    for (uint32_t i = 0; i < count; i++) {
+        Value given = args[i];
+        given.origin = value_place(&given);
+        scope_bind(&inner, parameters->child[i]->name, given);
+    }
+    Frame frame = {r->frames, function};
+    Span before = enter_use(r, span);
+    r->frames = &frame;
     Value result = elaborate(r, &inner, function->child[1]);
-    r->depth--;
+    r->frames = frame.parent;
+    leave_use(r, before);
     scope_free(&inner);
     result.span = span;
+    result.origin = (Span){0};
     return result;
 }
 
@@ -410,14 +451,16 @@ Value elaborate_call(Resolver *r, const Scope *scope, const Ast *call, const Val
     if (callee->builtin) {
         const Builtin *b = callee->builtin;
         if (count < b->least || count > b->most) {
-            diag_report(r->diags, DIAG_E0204, call->span, "`%s` with %u argument%s", b->name, count, count == 1 ? "" : "s");
+            report(r, DIAG_E0204, call->span, "`%s` with %u argument%s", b->name, count, count == 1 ? "" : "s");
             if (b->least == b->most) diag_expected(r->diags, "%u argument%s", b->least, b->least == 1 ? "" : "s");
             else diag_expected(r->diags, "%u to %u arguments", b->least, b->most);
             return value_error();
         }
         Value copy[4];
         for (uint32_t i = 0; i < count; i++) copy[i] = args[i];
-        return b->make(r, b, copy, count, call->span);
+        Value result = b->make(r, b, copy, count, call->span);
+        result.origin = (Span){0};
+        return check_finite(r, &result) ? result : value_error();
     }
     return inline_function(r, callee, args, count, call->span);
 }
@@ -426,18 +469,18 @@ static Value elaborate_call_ast(Resolver *r, const Scope *scope, const Ast *ast)
     Value callee = elaborate(r, scope, ast->child[0]);
     if (callee.kind == VALUE_ERROR) return callee;
     if (callee.kind != VALUE_FUNCTION) {
-        diag_report(r->diags, DIAG_E0202, ast->child[0]->span, "this is %s, not a function", value_describe(r, &callee));
+        report(r, DIAG_E0202, ast->child[0]->span, "this is %s, not a function", value_describe(r, &callee));
         return value_error();
     }
     Value args[16];
     if (ast->count - 1 > 16) {
-        diag_report(r->diags, DIAG_E0204, ast->span, "more than 16 arguments");
+        report(r, DIAG_E0204, ast->span, "more than 16 arguments");
         return value_error();
     }
     for (uint32_t i = 1; i < ast->count; i++) {
         const Ast *arg = ast->child[i];
         if (arg->kind == AST_ARGUMENT) {
-            diag_report(r->diags, DIAG_E0204, arg->span, "a function takes its arguments by position");
+            report(r, DIAG_E0204, arg->span, "a function takes its arguments by position");
             diag_help(r->diags, "leave out `%s =`", arg->name);
             return value_error();
         }
@@ -455,7 +498,8 @@ static Value elaborate_literal(Resolver *r, const Ast *ast) {
     double factor, divisor;
     const char *unknown;
     if (!unit_parse(ast->text, &unit, &factor, &divisor, &unknown)) {
-        diag_report(r->diags, DIAG_E0206, ast->span, "unknown unit `%s`", ast->text);
+        report(r, DIAG_E0206, ast->span, "unknown unit `%s`", ast->text);
+        diag_expected(r->diags, "`ms`, `mV`, `nS`, `pA`, `pF`, `Hz`, … or products of them");
         return value_error();
     }
     value = value_number(r, ast->number * factor / divisor, ast->span);
@@ -486,7 +530,7 @@ static Value divide(Resolver *r, Value a, Value b, Span span) {
     double divisor;
     if (value_const(r, &b, &divisor)) {
         if (divisor == 0) {
-            diag_report(r->diags, DIAG_E0216, span, "a division by zero");
+            report(r, DIAG_E0216, span, "a division by zero");
             return value_error();
         }
         double dividend; // one division, not a product with a rounded inverse
@@ -540,7 +584,7 @@ static Value elaborate_list(Resolver *r, const Scope *scope, const Ast *ast) {
             vec_push(&items, number);
         } else {
             if (value.kind != VALUE_ERROR) {
-                diag_report(r->diags, DIAG_E0208, ast->child[i]->span, "an element of a list must be a constant number, but this is %s", value_describe(r, &value));
+                report(r, DIAG_E0208, ast->child[i]->span, "an element of a list must be a constant number, but this is %s", value_describe(r, &value));
             }
             vec_free(&items);
             return value_error();
@@ -578,7 +622,7 @@ Value elaborate(Resolver *r, const Scope *scope, const Ast *ast) {
     case AST_BINARY: return elaborate_binary(r, scope, ast);
     case AST_LIST: return elaborate_list(r, scope, ast);
     default:
-        diag_report(r->diags, DIAG_E0202, ast->span, "this can't stand in an expression here");
+        report(r, DIAG_E0202, ast->span, "this can't stand in an expression here");
         return value_error();
     }
 }

@@ -7,7 +7,7 @@ static void add_target(Resolver *r, LearnRule *rule, Symbol symbol, Span span) {
     Model *m = r->model;
     const SymbolInfo *info = symbol_info(r->store, symbol);
     if (info->role != ROLE_WEIGHT && info->role != ROLE_PARAMETER) {
-        diag_report(r->diags, DIAG_E0202, span, "`%s` can't be learned", info->name);
+        report(r, DIAG_E0202, span, "`%s` can't be learned", info->name);
         diag_expected(r->diags, "a weight of a connection or a parameter of a population");
         return;
     }
@@ -15,7 +15,7 @@ static void add_target(Resolver *r, LearnRule *rule, Symbol symbol, Span span) {
         const LearnRule *other = i < m->learn.count ? &m->learn.items[i] : rule;
         for (uint32_t k = 0; k < other->targets.count; k++) {
             if (other->targets.items[k] != symbol) continue;
-            diag_report(r->diags, DIAG_E0203, span, "`%s` is learned twice", info->name);
+            report(r, DIAG_E0203, span, "`%s` is learned twice", info->name);
             if (other->span.source) diag_note(r->diags, other->span, "the first rule for it is here");
             return;
         }
@@ -37,7 +37,7 @@ static void add_array_targets(Resolver *r, LearnRule *rule, const Value *object,
 
 static void named_target(Resolver *r, const Scope *scope, LearnRule *rule, const Ast *target) {
     if (target->kind != AST_MEMBER) {
-        diag_report(r->diags, DIAG_E0202, target->span, "this names no parameter");
+        report(r, DIAG_E0202, target->span, "this names no parameter");
         diag_expected(r->diags, "a parameter with its owner, as in `w0.W` or `h.tau_m`");
         return;
     }
@@ -47,7 +47,7 @@ static void named_target(Resolver *r, const Scope *scope, LearnRule *rule, const
         uint32_t before = rule->targets.count, errors = diag_error_count(r->diags);
         add_array_targets(r, rule, &object, target->name, target->span);
         if (rule->targets.count == before && errors == diag_error_count(r->diags)) {
-            diag_report(r->diags, DIAG_E0201, target->span, "nothing in `%s` is called `%s`", object.array_base, target->name);
+            report(r, DIAG_E0201, target->span, "nothing in `%s` is called `%s`", object.array_base, target->name);
         }
         return;
     }
@@ -69,7 +69,7 @@ static void learn_options(Resolver *r, const Scope *scope, LearnRule *rule, cons
             !constant_number(r, scope, option->child[1], "the upper bound", &high, &unit_high))
             continue;
         if (!(low <= high)) {
-            diag_report(r->diags, DIAG_E0216, option->span, "an empty range");
+            report(r, DIAG_E0216, option->span, "an empty range");
             diag_expected(r->diags, "the lower bound first");
         }
         for (uint32_t k = 0; k < rule->targets.count; k++)
@@ -89,7 +89,7 @@ static void learn_options(Resolver *r, const Scope *scope, LearnRule *rule, cons
             }
     }
     if (rule->until < rule->from) {
-        diag_report(r->diags, DIAG_E0216, item->span, "learning ends before it begins");
+        report(r, DIAG_E0216, item->span, "learning ends before it begins");
     }
 }
 
@@ -106,7 +106,7 @@ static void optimiser_statement(Resolver *r, Scope *scope, LearnRule *rule, cons
     if (left->kind == AST_NAME && strcmp(left->name, "parameter") == 0) symbol = parameter;
     else if (left->kind == AST_NAME) symbol = symbol_find(r->store, arena_format(r->arena, "%s.%s", prefix, left->name));
     if (!symbol) {
-        diag_report(r->diags, DIAG_E0202, left->span, "this can't be assigned in an optimiser");
+        report(r, DIAG_E0202, left->span, "this can't be assigned in an optimiser");
         diag_expected(r->diags, "`parameter` or a state of the optimiser");
         return;
     }
@@ -143,7 +143,7 @@ static void optimise_target(Resolver *r, Scope *call_scope, LearnRule *rule, con
         } else if (item->kind == AST_LET) {
             scope_bind(&scope, item->name, elaborate(r, &scope, item->child[0]));
         } else if (item->kind != AST_COUNT) {
-            diag_report(r->diags, DIAG_E0212, item->span, "`%s` in an optimiser", ast_kind_name(item->kind));
+            report(r, DIAG_E0212, item->span, "`%s` in an optimiser", ast_kind_name(item->kind));
             diag_expected(r->diags, "`state`, `count`, `let` or an assignment with `<-`");
         }
     }
@@ -183,7 +183,7 @@ void resolve_learn(Resolver *r, Scope *scope, const Ast *item) {
         for (uint32_t i = 0; i < item->child[0]->count; i++) named_target(r, scope, &rule, item->child[0]->child[i]);
     }
     if (!rule.targets.count && errors == diag_error_count(r->diags)) {
-        diag_report(r->diags, DIAG_E0211, item->span, "nothing to learn");
+        report(r, DIAG_E0211, item->span, "nothing to learn");
         diag_expected(r->diags, "connections with weights, declared before `learn`");
     }
     learn_options(r, scope, &rule, item);

@@ -21,7 +21,7 @@ static void parameter_array(Resolver *r, Population *p, Scope *scope, Binding *b
 static bool take_name(Resolver *r, Scope *scope, const Ast *item) {
     for (uint32_t i = 0; i < scope->bindings.count; i++) {
         if (scope->bindings.items[i].name != item->name) continue;
-        diag_report(r->diags, DIAG_E0203, item->name_span, "`%s` is declared twice in %s", item->name, scope->description);
+        report(r, DIAG_E0203, item->name_span, "`%s` is declared twice in %s", item->name, scope->description);
         if (scope->bindings.items[i].value.span.source)
             diag_note(r->diags, scope->bindings.items[i].value.span, "it was introduced here");
         return false;
@@ -78,7 +78,7 @@ static void neuron_item(Resolver *r, Population *p, Scope *scope, const Ast *ite
     case AST_STATE: neuron_state(r, p, scope, item); break;
     case AST_INPUT: {
         if (item->count && item->child[0]) {
-            diag_report(r->diags, DIAG_E0212, item->span, "an input of a neuron with a size");
+            report(r, DIAG_E0212, item->span, "an input of a neuron with a size");
             diag_help(r->diags, "a neuron's input is one number: write `input %s`", item->name);
             break;
         }
@@ -104,14 +104,14 @@ static void neuron_item(Resolver *r, Population *p, Scope *scope, const Ast *ite
     }
     case AST_ENERGY:
         if (source->energy) {
-            diag_report(r->diags, DIAG_E0203, item->span, "a second energy in %s", scope->description);
+            report(r, DIAG_E0203, item->span, "a second energy in %s", scope->description);
             diag_note(r->diags, source->energy->span, "the first one is here");
             diag_help(r->diags, "add the terms in one `energy`");
         }
         source->energy = item;
         break;
     default:
-        diag_report(r->diags, DIAG_E0212, item->span, "`%s` in a neuron", ast_kind_name(item->kind));
+        report(r, DIAG_E0212, item->span, "`%s` in a neuron", ast_kind_name(item->kind));
         diag_expected(r->diags, "`state`, `input`, `output`, `let`, `param` or `energy`: this version compiles neurons that are given by an energy");
     }
 }
@@ -147,12 +147,12 @@ static const Ast *find_neuron(Resolver *r, const Ast *type, const Ast **call, co
     *size = sized->kind == AST_INDEX ? sized->child[1] : NULL;
     const Ast *named = *size ? sized->child[0] : sized;
     if (named->kind != AST_NAME) {
-        diag_report(r->diags, DIAG_E0202, named->span, "this is no kind of neuron");
+        report(r, DIAG_E0202, named->span, "this is no kind of neuron");
         diag_expected(r->diags, "the name of a neuron with its size, as in `Leaky[53](tau_m = 10 ms)`");
         return NULL;
     }
     if (*size && sized->count > 2) {
-        diag_report(r->diags, DIAG_E0212, sized->span, "a population with several axes");
+        report(r, DIAG_E0212, sized->span, "a population with several axes");
         diag_expected(r->diags, "one size");
         return NULL;
     }
@@ -167,7 +167,7 @@ void resolve_population(Resolver *r, Scope *scope, const Ast *item) {
     if (good && size_ast) good = constant_size(r, scope, size_ast, "the size of a population", &size);
     if (good && is_array) good = constant_size(r, scope, item->child[0], "the number of populations", &count);
     if (good && size == 0) {
-        diag_report(r->diags, DIAG_E0209, size_ast->span, "a population without neurons");
+        report(r, DIAG_E0209, size_ast->span, "a population without neurons");
         diag_expected(r->diags, "a size of at least 1");
         good = false;
     }

@@ -21,6 +21,7 @@ struct Builtin;
 typedef struct Value {
     ValueKind kind;
     Span span;
+    Span origin; // of a parameter: where its argument was written
     // NUMBER
     Expr expr;
     uint32_t rank;
@@ -61,6 +62,12 @@ typedef struct Definition { // -D name=value
     bool used;
 } Definition;
 
+// A function that is being expanded; the chain shows recursion.
+typedef struct Frame {
+    const struct Frame *parent;
+    const Ast *function;
+} Frame;
+
 typedef struct Resolver {
     Arena *arena;
     Diagnostics *diags;
@@ -70,7 +77,9 @@ typedef struct Resolver {
     Vec(const Ast *) declarations;
     Vec(Definition) defines;
     Vec(Atom) annealed;    // network parameters that must stay numbers at run time
-    uint32_t depth;        // of function inlining
+    const Frame *frames;   // functions that are being expanded, the innermost first
+    uint32_t expanded;     // how many were, in all
+    Span use;              // the call, population or connection of the user that is being worked out
     uint32_t unique;       // for the names of fresh axes
     bool has_dt;
     void *deferred;         // network.c: energies to elaborate after all connections
@@ -85,11 +94,24 @@ void scope_free(Scope *scope);
 Value value_error(void);
 Value value_number(Resolver *r, double number, Span span);
 Value value_expr(Expr expr, Unit unit, Span span);
+Span value_place(const Value *value); // where the user wrote it: the argument, if it came through a parameter
 Value value_symbol(Resolver *r, Symbol symbol, Span span); // the whole array, with fresh axes
 bool value_const(const Resolver *r, const Value *value, double *number);
 const char *value_describe(const Resolver *r, const Value *value); // "a list of 53 numbers", in the arena
 Atom shape_text(const Resolver *r, const Value *value);           // "[53]", "a single number"
 Expr value_at_axes(Resolver *r, const Value *value, const Index *axes);
+
+// report.c
+// Reports a mistake at `span`, or, where that lies in the prelude, at the line of the user's that led there.
+void report(Resolver *r, DiagCode code, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
+Span enter_use(Resolver *r, Span use); // returns the one before, for leave_use
+void leave_use(Resolver *r, Span before);
+void suggest(Resolver *r, Atom name, const Atom *names, uint32_t count); // "did you mean …?", if one is near
+void report_twice(Resolver *r, Atom name, Span span, Span first, const char *where);
+
+// names.c: names in declarations that nothing uses, and parameters of one name
+void check_unused_declarations(Resolver *r);
+void check_parameters(Resolver *r, const Ast *declaration);
 
 // elaborate.c
 Value elaborate(Resolver *r, const Scope *scope, const Ast *ast);

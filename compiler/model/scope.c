@@ -44,6 +44,8 @@ Value value_symbol(Resolver *r, Symbol symbol, Span span) {
     return value;
 }
 
+Span value_place(const Value *value) { return value->origin.source ? value->origin : value->span; }
+
 bool value_const(const Resolver *r, const Value *value, double *number) {
     return value->kind == VALUE_NUMBER && expr_get_const(r->store, value->expr, number);
 }

@@ -9,7 +9,8 @@ typedef struct Arrays {
     int64_t batch;
 } Arrays;
 
-// Dense and row-major, the batch last: an array of extents e0, e1 holds element (i, j) of sample b at (i*e1 + j)*batch + b.
+// Dense and row-major, the batch last: an array of extents e0, e1 holds element (i, j) of sample b at (i*e1 + j)*batch
+// + b.
 static int64_t place_of(const SymbolInfo *info, const int64_t *index, uint32_t count, int64_t batch) {
     int64_t place = 0;
     for (uint32_t axis = 0; axis < info->rank; axis++) {
@@ -77,7 +78,7 @@ void step_reference(const Step *step, double *const *old, double *const *now, in
         model_axes(store, assign->symbol, walk.axes);
         walk.info = symbol_info(store, assign->symbol); // model_axes may have added to the store
         walk.values = index_values(&walk);
-        int64_t index[EXPR_MAX_RANK + 1];
+        int64_t index[EXPR_MAX_RANK + 1] = {0};
         assign_axis(&walk, 0, index);
         free(walk.values);
     }

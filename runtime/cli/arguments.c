@@ -36,7 +36,7 @@ int cli_usage(const CliArguments *arguments, const char *format, ...) {
     return CLI_USAGE;
 }
 
-// ---- Parsing ---------------------------------------------------------------------------------------------------------
+// ---- Parsing --------------------------------------------------------------------------------------------------------
 
 static void unknown_option(const CliArguments *arguments, const char *name) {
     const char *names[CLI_MOST] = {"help"};
@@ -45,7 +45,8 @@ static void unknown_option(const CliArguments *arguments, const char *name) {
     names[count] = NULL;
     const char *nearest = lequel_nearest(name, names);
     if (nearest)
-        cli_usage(arguments, "`lequel %s` has no option `--%s`; did you mean `--%s`?", arguments->command->name, name, nearest);
+        cli_usage(arguments, "`lequel %s` has no option `--%s`; did you mean `--%s`?", arguments->command->name, name,
+                  nearest);
     else
         cli_usage(arguments, "`lequel %s` has no option `--%s`", arguments->command->name, name);
 }
@@ -123,7 +124,7 @@ bool cli_parse(CliArguments *arguments) {
     return true;
 }
 
-// ---- Values ----------------------------------------------------------------------------------------------------------
+// ---- Values ---------------------------------------------------------------------------------------------------------
 
 bool cli_has(const CliArguments *arguments, const char *option) { return cli_value(arguments, option) != NULL; }
 
@@ -149,7 +150,8 @@ bool cli_whole(const CliArguments *arguments, const char *option, int64_t least,
     long long number = strtoll(text, &end, 10);
     if (strcmp(end, " steps") == 0 || strcmp(end, "steps") == 0) end += strlen(end);
     if (end == text || *end || errno || number < least)
-        return cli_usage(arguments, "`--%s %s`: expected a whole number from %lld on", option, text, (long long)least), false;
+        return cli_usage(arguments, "`--%s %s`: expected a whole number from %lld on", option, text, (long long)least),
+               false;
     *value = number;
     return true;
 }
@@ -165,7 +167,7 @@ bool cli_one_of(const CliArguments *arguments, const char *option, const char *c
     return cli_usage(arguments, "`--%s=%s`: expected one of %s", option, *value, list), false;
 }
 
-// ---- Models ----------------------------------------------------------------------------------------------------------
+// ---- Models ---------------------------------------------------------------------------------------------------------
 
 void cli_print_diagnostics(const LequelModel *model) {
     char *text = lequel_model_diagnostics(model, cli_style());
@@ -175,8 +177,10 @@ void cli_print_diagnostics(const LequelModel *model) {
 
 LequelModel *cli_open_model(const CliArguments *arguments, const char *path) {
     const char *defines[CLI_MOST];
-    LequelModelOptions options = {.network = cli_value(arguments, "network"), .experiment = cli_value(arguments, "experiment"),
-                                  .defines = defines, .dynamics = cli_value(arguments, "dynamics"),
+    LequelModelOptions options = {.network = cli_value(arguments, "network"),
+                                  .experiment = cli_value(arguments, "experiment"),
+                                  .defines = defines,
+                                  .dynamics = cli_value(arguments, "dynamics"),
                                   .define_count = (uint32_t)cli_values(arguments, "define", defines)};
     LequelModel *model = lequel_model_open(path, &options);
     cli_print_diagnostics(model);

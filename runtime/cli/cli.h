@@ -18,7 +18,7 @@ typedef struct CliArguments CliArguments;
 
 typedef struct CliCommand {
     const char *name, *arguments, *summary, *example;
-    int least, most; // of plain arguments
+    int least, most;          // of plain arguments
     const CliOption *options; // ends with a NULL name
     int (*run)(const CliArguments *arguments);
 } CliCommand;
@@ -43,15 +43,17 @@ extern const CliCommand cli_check, cli_fmt, cli_derive, cli_inspect, cli_run, cl
 bool cli_parse(CliArguments *arguments);
 bool cli_has(const CliArguments *arguments, const char *option);
 const char *cli_value(const CliArguments *arguments, const char *option); // the last one given; NULL if none was
-int cli_values(const CliArguments *arguments, const char *option, const char **values); // all, in order; returns how many
+int cli_values(const CliArguments *arguments, const char *option,
+               const char **values); // all, in order; returns how many
 
 // Values of options; false after a message. `otherwise` is taken when the option was not given.
 bool cli_whole(const CliArguments *arguments, const char *option, int64_t least, int64_t otherwise, int64_t *value);
 bool cli_one_of(const CliArguments *arguments, const char *option, const char *const *words, const char **value);
 
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2))); // "lequel: …" on stderr
-int cli_usage(const CliArguments *arguments, const char *format, ...) __attribute__((format(printf, 2, 3))); // CLI_USAGE
-LequelStyle cli_style(void); // for stderr: colour on terminals unless NO_COLOR is set
+int cli_usage(const CliArguments *arguments, const char *format, ...)
+    __attribute__((format(printf, 2, 3))); // CLI_USAGE
+LequelStyle cli_style(void);               // for stderr: colour on terminals unless NO_COLOR is set
 
 // Opens a model with the -D, --network, --experiment and --dynamics of the command line. NULL after its errors were
 // printed; warnings are printed, too.

@@ -33,5 +33,11 @@ static const CliOption options[] = {
     {0},
 };
 
-const CliCommand cli_derive = {"derive", "FILE", "print the equations that follow from a model's energy",
-                               "lequel derive models/lagline.leq --unicode", 1, 1, options, run_derive};
+const CliCommand cli_derive = {"derive",
+                               "FILE",
+                               "print the equations that follow from a model's energy",
+                               "lequel derive models/lagline.leq --unicode",
+                               1,
+                               1,
+                               options,
+                               run_derive};

@@ -2,7 +2,9 @@
 #include "cli.h"
 
 static int run_explain(const CliArguments *arguments) {
-    char *error, *text = lequel_explain(arguments->plain[0], &error);
+    bool all = cli_has(arguments, "all");
+    if (!all && !arguments->plain_count) return cli_usage(arguments, "`lequel explain` needs CODE or `--all`");
+    char *error = NULL, *text = all ? lequel_explain_all() : lequel_explain(arguments->plain[0], &error);
     if (text)
         fputs(text, stdout);
     else
@@ -13,6 +15,10 @@ static int run_explain(const CliArguments *arguments) {
     return status;
 }
 
-static const CliOption options[] = {{0}};
+static const CliOption options[] = {
+    {"all", 0, NULL, "all diagnostics, as a page in Markdown"},
+    {0},
+};
 
-const CliCommand cli_explain = {"explain", "CODE", "explain a diagnostic", "lequel explain E0102", 1, 1, options, run_explain};
+const CliCommand cli_explain = {"explain", "CODE",     "explain a diagnostic", "lequel explain E0102", 0, 1,
+                                options,   run_explain};

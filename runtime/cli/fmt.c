@@ -58,5 +58,11 @@ static const CliOption options[] = {
     {0},
 };
 
-const CliCommand cli_fmt = {"fmt", "FILE…", "bring model files into the canonical form (`-`: standard input to output)",
-                            "lequel fmt --check models/*.leq", 1, CLI_MOST, options, run_fmt};
+const CliCommand cli_fmt = {"fmt",
+                            "FILE…",
+                            "bring model files into the canonical form (`-`: standard input to output)",
+                            "lequel fmt --check models/*.leq",
+                            1,
+                            CLI_MOST,
+                            options,
+                            run_fmt};

@@ -53,7 +53,8 @@ static void print_table(const LequelProgram *program, int64_t batch, bool single
         print_array(&array, batch, name_width, &totals);
     }
     printf("\nparameters: %lld, of which learned: %lld\n", (long long)totals.parameters, (long long)totals.learned);
-    printf("memory: %lld bytes with a batch of %lld\n", (long long)lequel_program_bytes(program, batch), (long long)batch);
+    printf("memory: %lld bytes with a batch of %lld\n", (long long)lequel_program_bytes(program, batch),
+           (long long)batch);
     printf("`-`: computed on the way; kept when it is recorded\n");
 }
 
@@ -64,7 +65,7 @@ static int run_inspect(const CliArguments *arguments) {
     if (!cli_one_of(arguments, "precision", precisions, &precision)) return CLI_USAGE;
     LequelModel *model = cli_open_model(arguments, arguments->plain[0]);
     if (!model) return CLI_MISTAKE;
-    bool single = precision && strcmp(precision, "float") == 0;
+    bool single = !precision || strcmp(precision, "float") == 0;
     LequelProgramOptions options = {.single = single, .backend = "loops"}; // works without a code generator
     char *error;
     LequelProgram *program = lequel_program_new(model, &options, &error);
@@ -77,7 +78,7 @@ static int run_inspect(const CliArguments *arguments) {
 
 static const CliOption options[] = {
     {"batch", 0, "N", "samples that are computed together (1)"},
-    {"precision", 0, "float|double", "of the arrays (double)"},
+    {"precision", 0, "float|double", "of the arrays (float)"},
     {"define", 'D', "NAME=VALUE", "another value for a parameter of the network"},
     {"network", 0, "NAME", "this network; otherwise the last one of the file"},
     {"experiment", 0, "NAME", "this experiment; otherwise the last one"},
@@ -85,5 +86,11 @@ static const CliOption options[] = {
     {0},
 };
 
-const CliCommand cli_inspect = {"inspect", "FILE", "list the arrays of a model, their shapes, units and sizes",
-                                "lequel inspect models/mnist1d.leq --batch 100", 1, 1, options, run_inspect};
+const CliCommand cli_inspect = {"inspect",
+                                "FILE",
+                                "list the arrays of a model, their shapes, units and sizes",
+                                "lequel inspect models/mnist1d.leq --batch 100",
+                                1,
+                                1,
+                                options,
+                                run_inspect};

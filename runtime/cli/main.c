@@ -23,7 +23,8 @@ static void print_overview(FILE *file) {
 static void print_option(const CliOption *option) {
     char left[64], letter[8] = "    ";
     if (option->letter) snprintf(letter, sizeof letter, "-%c, ", option->letter);
-    snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name, option->value ? " " : "", option->value ? option->value : "");
+    snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name, option->value ? " " : "",
+             option->value ? option->value : "");
     printf("  %-28s %s\n", left, option->help);
 }
 
@@ -59,7 +60,8 @@ int main(int argc, char **argv) {
         const CliCommand *command = find_command(argv[2]);
         return command ? print_help(command), CLI_DONE : unknown_command(argv[2]);
     }
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) return print_overview(stdout), CLI_DONE;
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
+        return print_overview(stdout), CLI_DONE;
     if (!*word) return print_overview(stderr), CLI_USAGE;
     const CliCommand *command = find_command(word);
     if (!command) return unknown_command(word);

@@ -13,5 +13,6 @@ static int run_plot(const CliArguments *arguments) {
 
 static const CliOption options[] = {{0}};
 
-const CliCommand cli_plot = {"plot", "FOLDER", "draw the recordings and scores of a run as SVG", "lequel plot lequel-out/lagline",
-                             1, 1, options, run_plot};
+const CliCommand cli_plot = {
+    "plot",  "FOLDER", "draw the recordings and scores of a run as SVG", "lequel plot lequel-out/lagline", 1, 1,
+    options, run_plot};

@@ -49,7 +49,8 @@ static char *join_command(const CliArguments *arguments) {
     if (!joined) return NULL;
     for (int i = 0; i < arguments->argc; i++) {
         const char *word = i ? arguments->argv[i] : "lequel"; // where it was installed is of no interest
-        bool plain = *word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%")];
+        bool plain =
+            *word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%")];
         if (i) *c++ = ' ';
         if (!plain) *c++ = '\'';
         for (; *word; word++) {
@@ -67,9 +68,12 @@ static char *join_command(const CliArguments *arguments) {
 
 static LequelProgram *compile(LequelModel *model, const RunLine *line, char **error) {
     bool generates = !line->dump || strcmp(line->dump, "llvm") == 0 || strcmp(line->dump, "asm") == 0;
-    LequelProgramOptions options = {.single = !line->precision || strcmp(line->precision, "float") == 0,
-                                    .backend = generates ? line->backend : "loops", .records = line->records,
-                                    .record_count = (uint32_t)line->record_count, .dump = line->dump};
+    bool reference = line->backend && strcmp(line->backend, "reference") == 0; // knows double only
+    LequelProgramOptions options = {.single = line->precision ? strcmp(line->precision, "float") == 0 : !reference,
+                                    .backend = generates ? line->backend : "loops",
+                                    .records = line->records,
+                                    .record_count = (uint32_t)line->record_count,
+                                    .dump = line->dump};
     return lequel_program_new(model, &options, error);
 }
 
@@ -92,13 +96,13 @@ static int report_run(const RunLine *line, const LequelRunReport *report, bool q
     if (report->interrupted)
         fprintf(stderr, "interrupted after %lld steps; what was done is in %s\n", (long long)report->steps, line->out);
     else if (!quiet)
-        printf("%lld steps in %.2f s (%.3g steps/s); %u files in %s\n", (long long)report->steps, report->seconds, speed,
-               report->files, line->out);
+        printf("%lld steps in %.2f s (%.3g steps/s); %u files in %s\n", (long long)report->steps, report->seconds,
+               speed, report->files, line->out);
     return report->interrupted ? CLI_INTERRUPTED : CLI_DONE;
 }
 
-static int run_program(const CliArguments *arguments, const LequelModel *model, LequelProgram *program, const RunLine *line,
-                       double opened) {
+static int run_program(const CliArguments *arguments, const LequelModel *model, LequelProgram *program,
+                       const RunLine *line, double opened) {
     bool quiet = cli_has(arguments, "quiet");
     LequelRunOptions options = LEQUEL_RUN_INIT;
     char *error = NULL, *command = join_command(arguments);
@@ -134,7 +138,8 @@ static int dump_model(const LequelModel *model, const char *what) {
 }
 
 static int run_model(const CliArguments *arguments, LequelModel *model, const RunLine *line, double opened) {
-    if (line->dump && (strcmp(line->dump, "ast") == 0 || strcmp(line->dump, "model") == 0)) return dump_model(model, line->dump);
+    if (line->dump && (strcmp(line->dump, "ast") == 0 || strcmp(line->dump, "model") == 0))
+        return dump_model(model, line->dump);
     if (!line->dump && !lequel_model_has_experiment(model)) {
         cli_error("%s has no experiment to run", arguments->plain[0]);
         return CLI_MISTAKE;
@@ -171,7 +176,7 @@ static const CliOption options[] = {
     {"record", 0, "NAMES", "record these too; `lequel inspect` lists the names"},
     {"every", 0, "N", "steps between these records (each presentation or step)"},
     {"init", 0, "NAME=FILE", "first values of an array from a data file"},
-    {"precision", 0, "float|double", "of the numbers (float)"},
+    {"precision", 0, "float|double", "of the numbers (float; the reference back end: double)"},
     {"backend", 0, "NAME", "jit, or reference or loops, which are slow"},
     {"network", 0, "NAME", "this network; otherwise the last one of the file"},
     {"experiment", 0, "NAME", "this experiment; otherwise the last one"},
@@ -182,5 +187,11 @@ static const CliOption options[] = {
     {0},
 };
 
-const CliCommand cli_run = {"run", "FILE", "compile a model and run its experiment",
-                            "lequel run models/mnist1d.leq -D slow=60 --epochs 5 --out results", 1, 1, options, run_run};
+const CliCommand cli_run = {"run",
+                            "FILE",
+                            "compile a model and run its experiment",
+                            "lequel run models/mnist1d.leq -D slow=60 --epochs 5 --out results",
+                            1,
+                            1,
+                            options,
+                            run_run};

@@ -20,15 +20,17 @@ typedef struct World {
     Symbol x, u, w, k, size;
 } World;
 
-static Symbol add_symbol(World *world, const char *name, SymbolRole role, bool batched, uint32_t rank, uint32_t e0, uint32_t e1) {
-    SymbolInfo info = {.name = arena_atom_z(world->arena, name), .role = role, .batched = batched, .rank = rank, .extent = {e0, e1}};
+static Symbol add_symbol(World *world, const char *name, SymbolRole role, bool batched, uint32_t rank, uint32_t e0,
+                         uint32_t e1) {
+    SymbolInfo info = {
+        .name = arena_atom_z(world->arena, name), .role = role, .batched = batched, .rank = rank, .extent = {e0, e1}};
     return symbol_new(world->model.store, info);
 }
 
 static Expr at(World *world, Symbol symbol, ExprVersion version, Index i, Index j) {
     ExprStore *store = world->model.store;
     Expr index[2] = {i ? expr_index(store, i) : 0, j ? expr_index(store, j) : 0};
-    return expr_access(store, symbol, version, index, (i != 0) + (j != 0));
+    return expr_access(store, symbol, version, index, (uint32_t)(i != 0) + (j != 0));
 }
 
 static World *world_new(void) {
@@ -46,8 +48,9 @@ static World *world_new(void) {
     model_axes(store, world->u, &i);
     model_axes(store, world->w, row);
     Expr u = at(world, world->u, VERSION_OLD, i, INDEX_BATCH);
-    Expr drive = expr_sum(store, inner, expr_mul(store, at(world, world->w, VERSION_OLD, i, inner),
-                                                 at(world, world->x, VERSION_OLD, inner, INDEX_BATCH)));
+    Expr drive = expr_sum(store, inner,
+                          expr_mul(store, at(world, world->w, VERSION_OLD, i, inner),
+                                   at(world, world->x, VERSION_OLD, inner, INDEX_BATCH)));
     Expr moved = expr_add(store, u, expr_mul(store, expr_const(store, 0.1), expr_sub(store, drive, u)));
     vec_push(&world->step.assigns, (StepAssign){.symbol = world->u, .value = moved});
     Expr product = expr_mul(store, at(world, world->u, VERSION_NEW, row[0], INDEX_BATCH),

@@ -30,7 +30,8 @@ static bool find(void *context, const char *name, ScoreArray *array) {
     const char *const names[] = {"out.r", "y", "h[1].goal", "w.W"};
     for (uint32_t i = 0; i < 4; i++)
         if (strcmp(names[i], name) == 0)
-            return *array = (ScoreArray){.number = i, .length = i == 2 ? 1 : 3, .label = i == 1, .batched = i != 3}, true;
+            return *array = (ScoreArray){.number = i, .length = i == 2 ? 1 : 3, .label = i == 1, .batched = i != 3},
+                   true;
     return false;
 }
 
@@ -57,7 +58,8 @@ static Formula parse(const char *formula) {
     snprintf(text, sizeof text, "experiment e {\n  score s = %s\n}\n", formula);
     Diagnostics *diags = diag_new(result.arena);
     Atom kept = arena_atom_z(result.arena, text);
-    const Ast *file = ast_parse(result.arena, diags, diag_add_source(diags, "test.leq", kept, strlen(kept)), kept, strlen(kept));
+    const Ast *file =
+        ast_parse(result.arena, diags, diag_add_source(diags, "test.leq", kept, strlen(kept)), kept, strlen(kept));
     assert_int_equal(diag_error_count(diags), 0);
     const Ast *score = file->child[0]->child[0];
     assert_int_equal(score->kind, AST_SCORE);

@@ -40,7 +40,8 @@ static DataSource source_new(DataKind kind, const Argument *arguments, uint32_t 
 }
 
 static SignalPlan plan_of(const World *world, int64_t channels) {
-    return (SignalPlan){.model = &world->model, .name = "signal", .seed = 7, .steps = STEPS, .batch = BATCH, .channels = channels};
+    return (SignalPlan){
+        .model = &world->model, .name = "signal", .seed = 7, .steps = STEPS, .batch = BATCH, .channels = channels};
 }
 
 // However a run is cut into windows, the values are the same.
@@ -50,7 +51,8 @@ static void check_windows(const World *world, const DataSource *source, int64_t 
     Signal *signal = signal_new(source, &plan, &error);
     if (!signal) fail_msg("%s", text_z(&error));
     int64_t row = BATCH * channels;
-    double *whole = calloc((size_t)(STEPS * row), sizeof(double)), *part = calloc((size_t)(STEPS * row), sizeof(double));
+    double *whole = calloc((size_t)(STEPS * row), sizeof(double)),
+           *part = calloc((size_t)(STEPS * row), sizeof(double));
     assert_true(signal_window(signal, 0, STEPS, whole, &error));
     for (int64_t first = 0, count; first < STEPS; first += count) {
         count = first + 77 <= STEPS ? 77 : STEPS - first;
@@ -76,10 +78,12 @@ static void windows_agree(void **state) {
     World *world = world_new();
     const Argument shifted[] = {{.name = "period", .number = 4}, {.name = "shift", .word = "random"}};
     DataSource square = source_new(DATA_SQUARE, shifted, 2), sawtooth = source_new(DATA_SAWTOOTH, shifted, 2);
-    const Argument smoothing[] = {{.name = "source", .source = &square}, {.name = "sigma", .number = 5, .unit = UNIT_STEPS}};
+    const Argument smoothing[] = {{.name = "source", .source = &square},
+                                  {.name = "sigma", .number = 5, .unit = UNIT_STEPS}};
     DataSource smooth = source_new(DATA_SMOOTH, smoothing, 2);
     const double rates[] = {0.5, 1.7};
-    const Argument waves[] = {{.name = "frequencies", .list = rates, .list_count = 2}, {.name = "phases", .word = "random"}};
+    const Argument waves[] = {{.name = "frequencies", .list = rates, .list_count = 2},
+                              {.name = "phases", .word = "random"}};
     DataSource sines = source_new(DATA_SINES, waves, 2);
     const Argument process[] = {{.name = "tau", .number = 0.1}};
     DataSource ou = source_new(DATA_OU, process, 1);
@@ -97,7 +101,8 @@ static void windows_agree(void **state) {
 static void levels_and_periods(void **state) {
     (void)state;
     World *world = world_new();
-    const Argument arguments[] = {{.name = "period", .number = 1}, {.name = "low", .number = -2}, {.name = "high", .number = 3}};
+    const Argument arguments[] = {
+        {.name = "period", .number = 1}, {.name = "low", .number = -2}, {.name = "high", .number = 3}};
     DataSource square = source_new(DATA_SQUARE, arguments, 3);
     SignalPlan plan = plan_of(world, 1);
     Text error = {0};
@@ -112,7 +117,7 @@ static void levels_and_periods(void **state) {
     world_free(world);
 }
 
-// ---- Files -----------------------------------------------------------------------------------------------------------
+// ---- Files ----------------------------------------------------------------------------------------------------------
 
 static char folder[] = "/tmp/lequel-test-XXXXXX";
 
@@ -129,7 +134,8 @@ static int remove_folder(void **state) {
 // step, x.0.0, x.0.1, x.1.0, …, y.0, … ; the value of x.B.I in row n is 100 n + 10 B + I, that of y.B is B.
 static void write_rows(const char *path, int64_t rows) {
     enum { COLUMNS = 1 + 2 * BATCH + BATCH };
-    static const char *const names[COLUMNS] = {"step", "x.0.0", "x.0.1", "x.1.0", "x.1.1", "x.2.0", "x.2.1", "y.0", "y.1", "y.2"};
+    static const char *const names[COLUMNS] = {"step",  "x.0.0", "x.0.1", "x.1.0", "x.1.1",
+                                               "x.2.0", "x.2.1", "y.0",   "y.1",   "y.2"};
     double *data = calloc((size_t)(rows * COLUMNS), sizeof *data);
     for (int64_t n = 0; n < rows; n++)
         for (int b = 0; b < BATCH; b++) {
@@ -142,7 +148,8 @@ static void write_rows(const char *path, int64_t rows) {
     free(data);
 }
 
-static Signal *open_file(const World *world, const char *path, const char *columns, int64_t channels, bool classes, Text *error) {
+static Signal *open_file(const World *world, const char *path, const char *columns, int64_t channels, bool classes,
+                         Text *error) {
     const Argument arguments[] = {{.name = "path", .word = path}, {.name = "columns", .word = columns}};
     static DataSource source;
     vec_free(&source.arguments);
@@ -208,7 +215,7 @@ static void shares_digits(void **state) {
     world_free(world);
 }
 
-// ---- Annealing -------------------------------------------------------------------------------------------------------
+// ---- Annealing ------------------------------------------------------------------------------------------------------
 
 static void anneals(void **state) {
     (void)state;
@@ -229,8 +236,10 @@ static void anneals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(windows_agree), cmocka_unit_test(levels_and_periods),
-        cmocka_unit_test_setup_teardown(reads_files, make_folder, remove_folder), cmocka_unit_test(shares_digits),
+        cmocka_unit_test(windows_agree),
+        cmocka_unit_test(levels_and_periods),
+        cmocka_unit_test_setup_teardown(reads_files, make_folder, remove_folder),
+        cmocka_unit_test(shares_digits),
         cmocka_unit_test(anneals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
