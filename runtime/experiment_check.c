@@ -14,29 +14,43 @@ static bool is_score(const Experiment *experiment, const char *name) {
     return strcmp(name, "cost") == 0 || strcmp(name, "loss") == 0;
 }
 
-static void report_recording(const Model *model, Atom name, Span span) {
-    const Experiment *experiment = model->experiment;
-    NameList names = {0};
+static void recordable_names(const Model *model, NameList *names) {
     for (Symbol symbol = 1; symbol <= symbol_count(model->store); symbol++)
-        vec_push(&names, symbol_info(model->store, symbol)->name);
-    vec_push(&names, "cost");
-    vec_push(&names, "loss");
-    for (uint32_t i = 0; i < experiment->scores.count; i++) vec_push(&names, experiment->scores.items[i].name);
-    diag_report(model->diags, DIAG_E0201, span, "there is no `%s` to record", name);
-    diag_expected(model->diags, "an array that `lequel inspect` lists, `cost`, `loss` or a score");
-    suggest(model, name, names.items, names.count);
+        vec_push(names, symbol_info(model->store, symbol)->name);
+    vec_push(names, "cost");
+    vec_push(names, "loss");
+    for (uint32_t i = 0; i < model->experiment->scores.count; i++)
+        vec_push(names, model->experiment->scores.items[i].name);
+}
+
+// All wrong names of one statement in one report: they share its place.
+static void report_recording(const Model *model, const NameList *wrong, Span span) {
+    NameList names = {0};
+    Text list = {0};
+    recordable_names(model, &names);
+    for (uint32_t i = 0; i < wrong->count; i++) text_addf(&list, "%s`%s`", i ? ", " : "", wrong->items[i]);
+    diag_report(model->diags, DIAG_E0201, span, "there is no %s to record", text_z(&list));
+    diag_expected(model->diags, "arrays that `lequel inspect` lists, `cost`, `loss` or a score");
+    for (uint32_t i = 0; i < wrong->count; i++) {
+        Atom nearest = diag_nearest(wrong->items[i], names.items, names.count);
+        if (nearest && wrong->count > 1) diag_help(model->diags, "`%s`: did you mean `%s`?", wrong->items[i], nearest);
+        if (nearest && wrong->count == 1) diag_help(model->diags, "did you mean `%s`?", nearest);
+    }
     vec_free(&names);
+    text_free(&list);
 }
 
 static void check_recordings(const Model *model) {
     const Experiment *experiment = model->experiment;
     for (uint32_t i = 0; i < experiment->recordings.count; i++) {
         const Recording *recording = &experiment->recordings.items[i];
+        NameList wrong = {0};
         for (uint32_t k = 0; k < recording->names.count; k++) {
             Atom name = recording->names.items[k];
-            if (!is_score(experiment, name) && !symbol_find(model->store, arena_atom_z(model->arena, name)))
-                report_recording(model, name, recording->span);
+            if (!is_score(experiment, name) && !symbol_find(model->store, name)) vec_push(&wrong, name);
         }
+        if (wrong.count) report_recording(model, &wrong, recording->span);
+        vec_free(&wrong);
     }
 }
 
@@ -65,8 +79,23 @@ static void check_annealing(const Model *model) {
     text_free(&list);
 }
 
+// mnist1d(split = …): the one argument that is a word of a fixed set.
+static void check_split(const Model *model, const DataSource *source) {
+    static const Atom splits[] = {"train", "test"};
+    for (uint32_t i = 0; source->kind == DATA_MNIST1D && i < source->arguments.count; i++) {
+        const Argument *argument = &source->arguments.items[i];
+        Atom word = argument->word;
+        if (strcmp(argument->name, "split") != 0 || !word || strcmp(word, "train") == 0 || strcmp(word, "test") == 0)
+            continue;
+        diag_report(model->diags, DIAG_E0201, argument->span, "`%s` has no split `%s`", source->name, word);
+        diag_expected(model->diags, "`train` or `test`");
+        suggest(model, word, splits, 2);
+    }
+}
+
 static void check_data(const Model *model) {
     const Experiment *experiment = model->experiment;
+    for (uint32_t i = 0; i < experiment->data.count; i++) check_split(model, experiment->data.items[i].source);
     if (experiment->test_data < 0) return;
     const DataSet *test = &experiment->data.items[experiment->test_data];
     if (test->source->is_signal) {

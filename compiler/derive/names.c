@@ -21,7 +21,7 @@ int64_t name_number(Atom name, size_t *base_length, const char **member) {
     return open ? strtoll(open + 1, NULL, 10) : -1;
 }
 
-const char *names_list(Arena *arena, const Atom *list, uint32_t count) {
+const char *names_list(Arena *arena, ExprStyle style, const Atom *list, uint32_t count) {
     Text text = {0};
     bool *done = arena_new_array(arena, bool, count ? count : 1);
     for (uint32_t i = 0; i < count; i++) {
@@ -39,7 +39,7 @@ const char *names_list(Arena *arena, const Atom *list, uint32_t count) {
                 run++;
             }
         text_addf(&text, "%s%s", text.length ? ", " : "", list[i]);
-        if (run) text_addf(&text, "%s%s", run > 1 ? " … " : ", ", list[end]);
+        if (run) text_addf(&text, "%s%s", run == 1 ? ", " : style == EXPR_TEXT ? " .. " : " … ", list[end]);
     }
     const char *result = arena_atom_z(arena, text_z(&text));
     text_free(&text);

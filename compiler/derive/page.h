@@ -44,8 +44,8 @@ void names_of_population(Names *names, const Population *population);
 void names_relative(Names *names, int64_t here);
 // One parameter, its gradient and the states of its optimiser: theta, G, m, …
 void names_of_rule(Names *names, const LearnRule *rule, uint32_t target);
-// "s0, s1, h[0] … h[4]", as plain text.
-const char *names_list(Arena *arena, const Atom *list, uint32_t count);
+// "s0, s1, h[0] … h[4]"; two dots instead of three in ASCII. The page escapes it.
+const char *names_list(Arena *arena, ExprStyle style, const Atom *list, uint32_t count);
 // Splits "h[2].tau_m" into "h", 2 and "tau_m"; -1 when the owner has no number.
 int64_t name_number(Atom name, size_t *base_length, const char **member);
 

@@ -1,132 +1,422 @@
-// The derived system for readers: energy, lookaheads, partial derivatives, solved equations, plasticity.
-#include "equations.h"
+// `lequel derive`: the derivation for readers, in five steps from the energy to plasticity. Every formula is an expression
+// of the Equations, or is made from them by the operations that its line names.
+#include "page.h"
+#include "wire.h"
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-typedef struct Printer {
-    const Equations *equations;
-    const ExprStore *store;
-    ExprStyle style;
-    Text *out;
-} Printer;
+typedef Derivation D;
 
-static void expression(const Printer *p, Expr expr) {
-    if (!expr) text_add(p->out, "0");
-    else expr_print(p->store, expr, p->style, p->out);
+// ---- Sentences, steps, equations -------------------------------------------------------------------------------------
+
+static const char *choose(const D *d, const char *text, const char *unicode, const char *latex) {
+    return d->page.style == EXPR_TEXT ? text : d->page.style == EXPR_UNICODE ? unicode : latex;
 }
 
-static void line_of(const Printer *p, Span span) {
+static void put(D *d, PageKind kind, const char *text) {
+    vec_push(&d->page.items, (PageItem){.kind = kind, .text = text, .sign = "", .right = "", .range = "", .place = ""});
+}
+
+static void say(D *d, const char *text, const char *unicode, const char *latex) { put(d, PAGE_SAY, choose(d, text, unicode, latex)); }
+
+const char *derivation_show(const D *d, Expr expr) {
+    Text text = {0};
+    expr_print(d->store, expr, d->page.style, &text);
+    const char *shown = arena_atom_z(d->page.arena, text_z(&text));
+    text_free(&text);
+    return shown;
+}
+
+const char *derivation_place(const D *d, Span span) {
     const char *file;
     uint32_t line, column;
-    if (!span.source) return;
-    diag_position(p->equations->model->diags, span, &file, &line, &column);
+    if (!span.source) return "";
+    diag_position(d->model->diags, span, &file, &line, &column);
     const char *slash = strrchr(file, '/');
-    text_addf(p->out, "    # %s:%u", slash ? slash + 1 : file, line);
+    return arena_format(d->page.arena, "%s:%u", slash ? slash + 1 : file, line);
 }
 
-static void equation(const Printer *p, const char *left, Expr right, Span span) {
-    text_addf(p->out, "  %-28s = ", left);
-    expression(p, right);
-    line_of(p, span);
-    text_add(p->out, "\n");
+static void equation(D *d, const char *left, const char *right, Span span) {
+    vec_push(&d->page.items, (PageItem){PAGE_EQUATION, left, "=", right, "", derivation_place(d, span)});
 }
 
-static void symbol_equation(const Printer *p, Symbol left, Expr right, Span span) {
-    Text text = {0};
-    expr_print(p->store, model_element(p->equations->model->store, left, VERSION_OLD), p->style, &text);
-    equation(p, text_z(&text), right, span);
-    text_free(&text);
+static void equate(D *d, Expr left, Expr right, Span span) { equation(d, derivation_show(d, left), derivation_show(d, right), span); }
+
+static Expr element(const D *d, Symbol symbol) { return model_element(d->store, symbol, VERSION_OLD); }
+static Expr rate_of(const D *d, Expr x) { return expr_make1(d->store, EXPR_RATE, x); }
+
+static const Population *population_of(const D *d, const NeuronEquations *n) { return &d->model->populations.items[n->population]; }
+
+// ---- What one neuron knows of itself ---------------------------------------------------------------------------------
+
+static Expr plus_output_errors(const D *d, const NeuronEquations *n, const Gate *gate, Expr total) {
+    for (uint32_t k = 0; k < n->output_errors.count; k++)
+        if (n->output_errors.items[k].output == gate->output)
+            total = expr_add(d->store, total, expr_mul(d->store, gate->value, element(d, n->output_errors.items[k].symbol)));
+    return total;
 }
 
-void energy_dump(const Equations *equations, Text *out) {
-    Printer p = {equations, equations->model->store, EXPR_TEXT, out};
-    text_add(out, "E =\n");
-    for (uint32_t i = 0; i < equations->neurons.count; i++) {
-        const Population *population = &equations->model->populations.items[equations->neurons.items[i].population];
-        text_addf(out, "  %ssum over neurons of %s: ", i ? "+ " : "", population->name);
-        expression(&p, equations->neurons.items[i].energy);
-        line_of(&p, population->energy_span);
-        text_add(out, "\n");
+// g = -dE/dX: what arrives through the gates of X, and the neuron's own forces.
+static Expr unfiltered(const D *d, const NeuronEquations *n, const ErrorInput *in) {
+    Expr total = expr_const(d->store, 0);
+    for (uint32_t g = 0; g < n->gates.count; g++)
+        if (n->gates.items[g].leaf == in->leaf) total = plus_output_errors(d, n, &n->gates.items[g], total);
+    return in->own ? expr_sub(d->store, total, in->own) : total;
+}
+
+static Span gate_span(const D *d, const NeuronEquations *n, uint32_t leaf) {
+    for (uint32_t g = 0; g < n->gates.count; g++)
+        if (n->gates.items[g].leaf == leaf) return population_of(d, n)->outputs.items[n->gates.items[g].output].span;
+    return population_of(d, n)->energy_span;
+}
+
+// A and B_k as symbols of their own, to write the condition with.
+static Symbol derivative_symbol(const D *d, const NeuronEquations *n, const char *letter, const char *of) {
+    SymbolInfo info = {.role = ROLE_SIGNAL, .rank = 1, .extent = {population_of(d, n)->size}};
+    info.name = arena_format(d->page.arena, "%s%s%s", letter, *of ? "_" : "", of);
+    return symbol_new(d->store, info);
+}
+
+static Expr derivative_of_rest(const D *d, const NeuronEquations *n, const ErrorInput *in) {
+    const char *of = n->errors.count > 1 ? d->names.member[n->leaves.items[in->leaf].symbol] : "";
+    return element(d, derivative_symbol(d, n, "B", of));
+}
+
+static void partial(D *d, Expr name, Symbol leaf, Expr value, Span span) {
+    const char *before = choose(d, "dE/d", "∂E/∂", "\\frac{\\partial E}{\\partial "), *after = choose(d, "", "", "}");
+    const char *left = arena_format(d->page.arena, "%s = %s%s%s", derivation_show(d, name), before, derivation_show(d, element(d, leaf)), after);
+    equation(d, left, derivation_show(d, value), span);
+}
+
+static void variables(D *d, const NeuronEquations *n) {
+    const Population *p = population_of(d, n);
+    for (uint32_t k = 0; k < n->leaves.count; k++) {
+        const Leaf *leaf = &n->leaves.items[k];
+        Span span = expr_span(d->store, leaf->node);
+        equate(d, element(d, leaf->symbol), leaf->node, span.source ? span : p->energy_span);
     }
-    if (equations->model->cost) {
-        text_add(out, "  + ");
-        expression(&p, equations->model->cost);
-        line_of(&p, equations->model->cost_span);
-        text_add(out, "\n");
-    }
+    equation(d, choose(d, "energy of neuron i", "energy of neuron i", "E_i"), derivation_show(d, n->energy), p->energy_span);
+    for (uint32_t o = 0; o < p->outputs.count; o++) equate(d, element(d, p->outputs.items[o].symbol), n->value[o], p->outputs.items[o].span);
 }
 
-static void print_neuron(const Printer *p, const NeuronEquations *n) {
-    const Model *m = p->equations->model;
-    const Population *population = &m->populations.items[n->population];
-    text_addf(p->out, "\npopulation %s (%u neurons)\n", population->name, population->size);
-    for (uint32_t k = 0; k < n->leaves.count; k++)
-        symbol_equation(p, n->leaves.items[k].symbol, n->leaves.items[k].node, expr_span(p->store, n->leaves.items[k].node));
-    for (uint32_t o = 0; o < population->outputs.count; o++)
-        symbol_equation(p, population->outputs.items[o].symbol, n->value[o], population->outputs.items[o].span);
-    for (uint32_t i = 0; i < population->ports.count; i++) {
-        Expr total = expr_const(m->store, 0);
-        Span span = population->ports.items[i].span;
-        for (uint32_t c = 0; c < m->connections.count; c++)
-            if (m->connections.items[c].target == n->population && m->connections.items[c].port == i) {
-                total = expr_add(m->store, total, m->connections.items[c].current);
-                span = m->connections.items[c].span;
-            }
-        symbol_equation(p, population->ports.items[i].symbol, total, span);
-    }
-    Text label = {0};
-    text_addf(&label, "dE/d%s", symbol_info(p->store, n->leaves.items[n->solved].symbol)->name);
-    equation(p, text_z(&label), n->mismatch, population->energy_span);
-    text_free(&label);
-    symbol_equation(p, n->leaves.items[n->solved].symbol, n->membrane, population->energy_span);
+static void partials(D *d, const NeuronEquations *n) {
+    partial(d, element(d, derivative_symbol(d, n, "A", "")), n->leaves.items[n->solved].symbol, n->mismatch, population_of(d, n)->energy_span);
     for (uint32_t e = 0; n->has_error && e < n->errors.count; e++) {
         const ErrorInput *in = &n->errors.items[e];
-        Expr total = expr_const(m->store, 0);
-        for (uint32_t g = 0; g < n->gates.count; g++)
-            for (uint32_t k = 0; n->gates.items[g].leaf == in->leaf && k < n->output_errors.count; k++)
-                if (n->output_errors.items[k].output == n->gates.items[g].output) {
-                    Expr error = model_element(m->store, n->output_errors.items[k].symbol, VERSION_OLD);
-                    total = expr_add(m->store, total, expr_mul(m->store, n->gates.items[g].value, error));
-                }
-        if (in->own) total = expr_sub(m->store, total, in->own);
-        symbol_equation(p, in->symbol, total, population->span);
-    }
-    for (uint32_t k = 0; n->has_error && k < n->output_errors.count; k++) {
-        const OutputError *error = &n->output_errors.items[k];
-        Expr total = error->cost ? expr_neg(m->store, error->cost) : expr_const(m->store, 0);
-        Span span = error->cost ? m->cost_span : population->span;
-        for (uint32_t c = 0; c < p->equations->connections.count; c++) {
-            const ConnectionEquations *ce = &p->equations->connections.items[c];
-            for (uint32_t q = 0; q < ce->downward.count; q++)
-                if (m->connections.items[ce->connection].messages.items[q] == population->outputs.items[error->output].symbol)
-                    total = expr_add(m->store, total, model_element(m->store, ce->downward.items[q], VERSION_OLD));
-        }
-        symbol_equation(p, error->symbol, total, span);
-    }
-    if (n->has_error) {
-        Expr total = expr_const(m->store, 0);
-        for (uint32_t e = 0; e < n->errors.count; e++) total = expr_add(m->store, total, n->errors.items[e].filtered);
-        symbol_equation(p, n->error, total, population->energy_span);
+        partial(d, derivative_of_rest(d, n, in), n->leaves.items[in->leaf].symbol, expr_neg(d->store, unfiltered(d, n, in)), gate_span(d, n, in->leaf));
     }
 }
+
+static Expr adjoint(const D *d, const NeuronEquations *n, uint32_t leaf, Expr x) {
+    ExprKind kind = d->principle->adjoint_of_ahead;
+    return kind == EXPR_STOP ? x : expr_make2(d->store, kind, x, n->leaves.items[leaf].tau);
+}
+
+static void condition(D *d, const NeuronEquations *n) {
+    Expr total = adjoint(d, n, n->solved, element(d, derivative_symbol(d, n, "A", "")));
+    for (uint32_t e = 0; n->has_error && e < n->errors.count; e++)
+        total = expr_add(d->store, total, adjoint(d, n, n->errors.items[e].leaf, derivative_of_rest(d, n, &n->errors.items[e])));
+    equation(d, derivation_show(d, total), "0", d->model->principle_span);
+}
+
+// ahead(lowpass(g, tau_k), tau_m) = v + tau_m dv/dt with tau_k dv/dt = g - v. Prints the second, returns the first.
+static Expr explicit_filter(D *d, const ErrorInput *in, Span span) {
+    ExprNode outer = expr_node(d->store, in->filtered), inner = expr_node(d->store, outer.count ? outer.argument[0] : in->filtered);
+    if (!in->state || outer.kind != EXPR_AHEAD || inner.kind != EXPR_LOWPASS) return in->filtered;
+    Expr v = element(d, in->state);
+    equate(d, expr_mul(d->store, inner.argument[1], rate_of(d, v)), expr_sub(d->store, inner.argument[0], v), span);
+    return expr_add(d->store, v, expr_mul(d->store, outer.argument[1], rate_of(d, v)));
+}
+
+static void errors(D *d, const NeuronEquations *n) {
+    Span span = d->model->principle_span;
+    Expr operators = expr_const(d->store, 0), filters = operators;
+    for (uint32_t e = 0; e < n->errors.count; e++) {
+        const ErrorInput *in = &n->errors.items[e];
+        equate(d, element(d, in->symbol), unfiltered(d, n, in), gate_span(d, n, in->leaf));
+        operators = expr_add(d->store, operators, in->filtered);
+    }
+    equate(d, element(d, n->error), operators, span);
+    for (uint32_t e = 0; e < n->errors.count; e++) filters = expr_add(d->store, filters, explicit_filter(d, &n->errors.items[e], span));
+    if (filters != operators) equate(d, element(d, n->error), filters, span);
+}
+
+static void solved(D *d, const NeuronEquations *n) {
+    const Population *p = population_of(d, n);
+    Expr u = element(d, n->state), membrane = n->membrane;
+    const Leaf *leaf = &n->leaves.items[n->solved];
+    condition(d, n);
+    if (n->has_error) errors(d, n);
+    else membrane = expr_replace(d->store, membrane, element(d, n->error), expr_const(d->store, 0));
+    equate(d, element(d, leaf->symbol), membrane, p->energy_span);
+    equate(d, expr_mul(d->store, leaf->tau, rate_of(d, u)), expr_sub(d->store, membrane, u), p->energy_span);
+    for (uint32_t k = 0; k < n->leaves.count; k++)
+        if (k != n->solved)
+            equate(d, element(d, n->leaves.items[k].symbol), expr_add(d->store, u, expr_mul(d->store, n->leaves.items[k].tau, rate_of(d, u))),
+                   expr_span(d->store, n->leaves.items[k].node));
+    for (uint32_t o = 0; o < p->outputs.count; o++) equate(d, element(d, p->outputs.items[o].symbol), n->value[o], p->outputs.items[o].span);
+}
+
+// "p is `u_ahead.tau_m`": the documented name of what has a short one on the page.
+static void recorded_as(const D *d, const NeuronEquations *n, Symbol symbol, Text *text) {
+    if (!symbol) return;
+    const char *own = d->names.documented[symbol] + strlen(population_of(d, n)->name) + 1;
+    const char *shown = derivation_show(d, expr_access(d->store, symbol, VERSION_OLD, NULL, 0));
+    bool latex = d->page.style == EXPR_LATEX;
+    if (strcmp(own, d->names.member[symbol]) == 0) return;
+    text_addf(text, latex ? "%s$%s$ is \\texttt{" : "%s%s is `", text->length ? ", " : "", shown);
+    for (const char *c = own; *c; c++) text_addf(text, "%s%c", latex && *c == '_' ? "\\" : "", *c);
+    text_add(text, latex ? "}" : "`");
+}
+
+static void say_recorded(D *d, Text *text) {
+    if (text->length) put(d, PAGE_SAY, arena_format(d->page.arena, "In recordings %s.", text_z(text)));
+    text_free(text);
+}
+
+static void lookaheads(D *d, const NeuronEquations *n) {
+    Text text = {0};
+    for (uint32_t k = 0; k < n->leaves.count; k++) recorded_as(d, n, n->leaves.items[k].symbol, &text);
+    variables(d, n);
+    say_recorded(d, &text);
+}
+
+static void solution(D *d, const NeuronEquations *n) {
+    Text text = {0};
+    solved(d, n);
+    if (n->has_error) recorded_as(d, n, n->error, &text);
+    for (uint32_t k = 0; n->has_error && k < n->errors.count; k++) {
+        recorded_as(d, n, n->errors.items[k].symbol, &text);
+        recorded_as(d, n, n->errors.items[k].state, &text);
+    }
+    say_recorded(d, &text);
+}
+
+// ---- Neurons with the same equations are printed once ----------------------------------------------------------------
+
+typedef void Part(D *d, const NeuronEquations *n);
+
+// What a part prints for a neuron under its own names.
+static const char *key_of(D *d, const NeuronEquations *n, Part *part) {
+    uint32_t before = d->page.items.count;
+    char number[32];
+    Text text = {0};
+    names_of_population(&d->names, population_of(d, n));
+    part(d, n);
+    text_addf(&text, "%u %s", population_of(d, n)->size, n->has_error && part == solution ? number_format(number, population_of(d, n)->gamma) : "");
+    for (uint32_t i = before; i < d->page.items.count; i++) {
+        const PageItem *item = &d->page.items.items[i];
+        text_addf(&text, "\n%s=%s %s", item->text, item->right, item->place);
+    }
+    d->page.items.count = before;
+    const char *key = arena_atom_z(d->page.arena, text_z(&text));
+    text_free(&text);
+    return key;
+}
+
+// By number of neuron equations: the first one for which the part prints the same.
+static uint32_t *find_classes(D *d, Part *part) {
+    uint32_t count = d->equations->neurons.count;
+    const char **keys = arena_new_array(d->page.arena, const char *, count + 1);
+    uint32_t *class_of = arena_new_array(d->page.arena, uint32_t, count + 1);
+    for (uint32_t i = 0; i < count; i++) {
+        keys[i] = key_of(d, &d->equations->neurons.items[i], part);
+        class_of[i] = i;
+        for (uint32_t k = i; k-- > 0;)
+            if (keys[k] == keys[i]) class_of[i] = k;
+    }
+    return class_of;
+}
+
+static const char *class_names(const D *d, const uint32_t *class_of, uint32_t class) {
+    Vec(Atom) names = {0};
+    for (uint32_t i = class; i < d->equations->neurons.count; i++)
+        if (class_of[i] == class) vec_push(&names, population_of(d, &d->equations->neurons.items[i])->name);
+    const char *list = names_list(d->page.arena, d->page.style, names.items, names.count);
+    vec_free(&names);
+    return list;
+}
+
+static void each_class(D *d, Part *part) {
+    const uint32_t *class_of = find_classes(d, part);
+    for (uint32_t i = 0; i < d->equations->neurons.count; i++) {
+        const NeuronEquations *n = &d->equations->neurons.items[i];
+        const Population *p = population_of(d, n);
+        char gamma[48] = "", number[32];
+        if (class_of[i] != i) continue;
+        const char *names = class_names(d, class_of, i);
+        if (part == solution && n->has_error) snprintf(gamma, sizeof gamma, ", gamma = %s", number_format(number, p->gamma));
+        put(d, PAGE_HEAD, arena_format(d->page.arena, "Neurons of %s (%u%s)%s", names, p->size, strcmp(names, p->name) == 0 ? "" : " each", gamma));
+        names_of_population(&d->names, p);
+        part(d, n);
+    }
+}
+
+// ---- Step 1: the energy ----------------------------------------------------------------------------------------------
+
+static void add_term(D *d, const char *before, Expr term, Span span, bool first) {
+    const char *shown = derivation_show(d, term);
+    Span own = expr_span(d->store, term);
+    vec_push(&d->page.items, (PageItem){PAGE_EQUATION, first ? "E" : "", first ? "=" : "+", arena_format(d->page.arena, "%s%s", before, shown), "",
+                                        derivation_place(d, own.source ? own : span)});
+}
+
+static uint32_t terms_of(const D *d, const Expr *expr, const Expr **terms) {
+    ExprNode node = expr_node(d->store, *expr);
+    *terms = node.kind == EXPR_ADD ? node.argument : expr;
+    return node.kind == EXPR_ADD ? node.count : 1;
+}
+
+static void cost_terms(D *d) {
+    const Expr *terms;
+    uint32_t count = terms_of(d, &d->model->cost, &terms);
+    bool apart = !expr_span(d->store, d->model->cost).source;
+    for (uint32_t i = 0; i < count; i++) apart &= expr_span(d->store, terms[i]).source != 0;
+    names_relative(&d->names, -1);
+    for (uint32_t i = 0; i < (apart ? count : 1); i++)
+        add_term(d, "", apart ? terms[i] : d->model->cost, d->model->cost_span, !d->equations->neurons.count && !i);
+}
+
+// Under a bracket, so that the sum sign reaches all of the term.
+static const char *sum_over(D *d, const char *names) {
+    if (d->page.style == EXPR_TEXT) return arena_format(d->page.arena, "sum over i in %s: ", names);
+    if (d->page.style == EXPR_UNICODE) return arena_format(d->page.arena, "Σ(i ∈ %s) ", names);
+    Text text = {0};
+    for (const char *c = names; *c; c++) {
+        if (strncmp(c, "…", 3) == 0) text_add(&text, "\\ldots{}"), c += 2;
+        else if (*c == '_') text_add(&text, "\\_");
+        else text_add_bytes(&text, c, 1);
+    }
+    const char *sum = arena_format(d->page.arena, "\\sum_{i\\in\\text{\\texttt{%s}}} ", text_z(&text));
+    text_free(&text);
+    return sum;
+}
+
+static void own_energy(D *d, const NeuronEquations *n) {
+    const Population *p = population_of(d, n);
+    equation(d, "", derivation_show(d, p->energy), p->energy_span);
+}
+
+static void energy(D *d) {
+    const uint32_t *class_of = find_classes(d, own_energy);
+    bool first = true;
+    put(d, PAGE_STEP, "1. The energy");
+    say(d, "The energy of the network is the sum of the neurons' energies and of the cost. ahead(x, tau) is x + tau*dx/dt, lowpass(x, tau) its inverse, d(x) the derivative in time.",
+        "The energy of the network is the sum of the neurons' energies and of the cost. ahead(x, τ) is x + τ ẋ, lowpass(x, τ) its inverse.",
+        "The energy of the network is the sum of the neurons' energies and of the cost.");
+    for (uint32_t i = 0; i < d->equations->neurons.count; i++) {
+        const Population *p = population_of(d, &d->equations->neurons.items[i]);
+        const Expr *terms;
+        if (class_of[i] != i) continue;
+        names_of_population(&d->names, p);
+        for (uint32_t k = 0, count = terms_of(d, &p->energy, &terms); k < count; k++, first = false)
+            add_term(d, sum_over(d, class_names(d, class_of, i)), terms[k], p->energy_span, first);
+    }
+    if (d->model->cost) cost_terms(d);
+    say(d, "Inputs:", "Inputs:", "Inputs:");
+    wires_of_inputs(d);
+}
+
+// ---- Steps 2 to 4 ----------------------------------------------------------------------------------------------------
+
+static void principle(D *d) {
+    const char *head = arena_format(d->page.arena, "4. The principle: %s", d->principle->name);
+    put(d, PAGE_STEP, head);
+    if (d->principle->adjoint_of_ahead == EXPR_LOWPASS)
+        say(d, "Each derivative, low-passed with the time constant of its own lookahead, adds up to zero. A is e: the rest of the sum, through the inverse filter.",
+            "Each derivative, low-passed with the time constant of its own lookahead, adds up to zero. A is e: the rest of the sum, through the inverse filter.",
+            "Each derivative, low-passed with the time constant of its own lookahead, adds up to zero. $A$ is $e$: the rest of the sum, through the inverse filter.");
+    else
+        say(d, "The derivatives add up to zero at every instant. A is e: minus the others.", "The derivatives add up to zero at every instant. A is e: minus the others.",
+            "The derivatives add up to zero at every instant. $A$ is $e$: minus the others.");
+    say(d, "p solves A = gamma*e; the membrane u relaxes to it.", "p solves A = γ e; the membrane u relaxes to it.", "$p$ solves $A = \\gamma\\,e$; the membrane $u$ relaxes to it.");
+    each_class(d, solution);
+}
+
+// ---- Step 5: plasticity ----------------------------------------------------------------------------------------------
+
+static void rule_head(D *d, const LearnRule *rule) {
+    Vec(Atom) names = {0};
+    Text text = {0};
+    for (uint32_t i = 0; i < rule->targets.count; i++) vec_push(&names, d->names.documented[rule->targets.items[i]]);
+    text_addf(&text, "%s by %s", names_list(d->page.arena, d->page.style, names.items, names.count), rule->optimiser ? rule->optimiser : "?");
+    if (rule->from) text_addf(&text, ", from step %lld", (long long)rule->from);
+    if (rule->until != INT64_MAX) text_addf(&text, ", until step %lld", (long long)rule->until);
+    const Array *array = rule->targets.count ? model_array(d->model, rule->targets.items[0]) : NULL;
+    if (array && array->clamped) {
+        text_add(&text, ", within ");
+        text_add_number(&text, array->low);
+        text_add(&text, " .. ");
+        text_add_number(&text, array->high);
+    }
+    put(d, PAGE_HEAD, arena_atom_z(d->page.arena, text_z(&text)));
+    text_free(&text);
+    vec_free(&names);
+}
+
+static bool concerns(const D *d, const LearnRule *rule, uint32_t target, Symbol symbol) {
+    Atom name = d->names.documented[rule->targets.items[target]], own = d->names.documented[symbol];
+    size_t length = strlen(name);
+    return symbol == rule->count || (strncmp(own, name, length) == 0 && (own[length] == 0 || own[length] == '.'));
+}
+
+// 1 - 0.9 is 0.09999999999999998 to the computer and 0.1 to the reader: numbers of an update print with 15 digits.
+static Expr rounded(ExprStore *store, Expr node, void *context) {
+    double value;
+    (void)context;
+    if (!expr_get_const(store, node, &value) || value == 0 || !isfinite(value)) return node;
+    char text[40];
+    double shorter;
+    snprintf(text, sizeof text, "%.14e", value);
+    return number_parse(text, text + strlen(text), &shorter) ? expr_const(store, shorter) : node;
+}
+
+static void update(D *d, const LearnRule *rule) {
+    rule_head(d, rule);
+    names_of_rule(&d->names, rule, 0);
+    for (uint32_t k = 0; k < rule->assignments.count; k++) {
+        const Assignment *a = &rule->assignments.items[k];
+        if (!concerns(d, rule, 0, a->symbol)) continue;
+        Expr value = expr_rename(d->store, a->value, rule->gradients.items[0], VERSION_NEW, rule->gradients.items[0], VERSION_OLD);
+        equate(d, model_element(d->store, a->symbol, VERSION_NEW), expr_rewrite(d->store, value, rounded, NULL), a->span);
+    }
+}
+
+static void plasticity(D *d) {
+    put(d, PAGE_STEP, "5. Plasticity");
+    if (!d->equations->gradients.count) {
+        say(d, "Nothing is learned.", "Nothing is learned.", "Nothing is learned.");
+        return;
+    }
+    say(d, "Each learned parameter theta follows its gradient G = dE/dtheta, with e for A, averaged over the batch. A prime marks the value after a step.",
+        "Each learned parameter θ follows its gradient G = ∂E/∂θ, with e for A, averaged over the batch. A prime marks the value after a step.",
+        "Each learned parameter $\\theta$ follows its gradient $G = \\partial E/\\partial\\theta$, with $e$ for $A$, averaged over the batch. A prime marks the value after a step.");
+    wires_of_gradients(d);
+    for (uint32_t r = 0; r < d->model->learn.count; r++)
+        if (d->model->learn.items[r].targets.count && d->model->learn.items[r].gradients.count) update(d, &d->model->learn.items[r]);
+}
+
+// ---- The whole -------------------------------------------------------------------------------------------------------
 
 void equations_print(const Equations *equations, ExprStyle style, Text *out) {
-    Printer p = {equations, equations->model->store, style, out};
-    const Model *m = equations->model;
-    const Principle *principle = principle_find(m->principle);
-    text_addf(out, "network %s, dynamics %s: %s\n", m->name, principle->name, principle->condition);
-    for (uint32_t i = 0; i < equations->neurons.count; i++) print_neuron(&p, &equations->neurons.items[i]);
-    for (uint32_t i = 0; i < equations->connections.count; i++) {
-        const ConnectionEquations *ce = &equations->connections.items[i];
-        if (!ce->downward.count) continue;
-        text_addf(out, "\nconnection %s\n", m->connections.items[ce->connection].name);
-        for (uint32_t k = 0; k < ce->downward.count; k++)
-            symbol_equation(&p, ce->downward.items[k], ce->downward_value.items[k], m->connections.items[ce->connection].span);
-    }
-    if (equations->gradients.count) text_add(out, "\nplasticity (gradients; each parameter descends its own)\n");
-    for (uint32_t i = 0; i < equations->gradients.count; i++) {
-        const Gradient *g = &equations->gradients.items[i];
-        symbol_equation(&p, g->symbol ? g->symbol : g->parameter, g->value, g->span);
-    }
+    D d = {.equations = equations, .model = equations->model, .store = equations->model->store, .principle = principle_find(equations->model->principle),
+           .page = {.style = style, .arena = equations->model->arena}};
+    names_open(&d.names, equations, style);
+    put(&d, PAGE_TITLE, arena_format(d.page.arena, "%s: from the energy to equations", d.model->name));
+    energy(&d);
+    put(&d, PAGE_STEP, "2. Lookaheads become variables of their own");
+    each_class(&d, lookaheads);
+    put(&d, PAGE_STEP, "3. Partial derivatives");
+    say(&d, "All lookaheads are held independent of each other. delta is what reaches an output, lambda what a connection sends down.",
+        "All lookaheads are held independent of each other. δ is what reaches an output, λ what a connection sends down.",
+        "All lookaheads are held independent of each other. $\\delta$ is what reaches an output, $\\lambda$ what a connection sends down.");
+    each_class(&d, partials);
+    wires_of_errors(&d);
+    principle(&d);
+    plasticity(&d);
+    if (style == EXPR_LATEX) page_set_latex(&d.page, out);
+    else page_set_text(&d.page, out);
+    names_close(&d.names);
+    vec_free(&d.page.items);
 }
-
-void equations_dump(const Equations *equations, Text *out) { equations_print(equations, EXPR_TEXT, out); }

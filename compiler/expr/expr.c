@@ -203,15 +203,43 @@ typedef struct Part { // of a sum: coefficient * what; of a product: what ^ coef
 } Part;
 typedef Vec(Part) PartList;
 
-static int part_order(const void *a, const void *b) {
-    const Part *x = a, *y = b;
-    return x->what < y->what ? -1 : x->what > y->what;
+// A total order of expressions by content: kind, payload, then arguments. Serial numbers would not do, since C leaves
+// open in which order nested calls create nodes, and the order of terms would then depend on the compiler of Lequel.
+// Index variables count last, so that renaming one does not reorder terms and change their rounding.
+static int compare_content(const ExprStore *store, Expr a, Expr b, bool indices) {
+    if (a == b) return 0;
+    const ExprNode *x = &store->nodes.items[a].node, *y = &store->nodes.items[b].node;
+    if (x->kind != y->kind) return x->kind < y->kind ? -1 : 1;
+    bool is_index = x->kind == EXPR_INDEX || x->kind == EXPR_SUM || x->kind == EXPR_MAXIMUM;
+    if (x->kind == EXPR_CONST) return x->value < y->value ? -1 : 1;
+    uint64_t p = payload_bits(x), q = payload_bits(y);
+    if (p != q && (!is_index || indices)) return p < q ? -1 : 1;
+    if (x->count != y->count) return x->count < y->count ? -1 : 1;
+    for (uint32_t i = 0; i < x->count; i++) {
+        int order = compare_content(store, x->argument[i], y->argument[i], indices);
+        if (order) return order;
+    }
+    return 0;
 }
 
-// Sorts by serial number and merges equal entries; entries whose coefficient becomes zero vanish.
-static void part_merge(PartList *parts) {
+static bool expr_before(const ExprStore *store, Expr a, Expr b) {
+    int order = compare_content(store, a, b, false);
+    return (order ? order : compare_content(store, a, b, true)) < 0;
+}
+
+static void part_sort(const ExprStore *store, PartList *parts) { // insertion: lists are short and nearly sorted
+    for (uint32_t i = 1; i < parts->count; i++) {
+        Part part = parts->items[i];
+        uint32_t k = i;
+        for (; k > 0 && expr_before(store, part.what, parts->items[k - 1].what); k--) parts->items[k] = parts->items[k - 1];
+        parts->items[k] = part;
+    }
+}
+
+// Sorts by content and merges equal entries; entries whose coefficient becomes zero vanish.
+static void part_merge(const ExprStore *store, PartList *parts) {
     if (!parts->count) return;
-    qsort(parts->items, parts->count, sizeof(Part), part_order);
+    part_sort(store, parts);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < parts->count;) {
         Part part = parts->items[i++];
@@ -266,7 +294,7 @@ Expr expr_add_n(ExprStore *store, const Expr *terms, uint32_t count) {
     PartList parts = {0};
     double constant = 0;
     for (uint32_t i = 0; i < count; i++) gather_terms(store, &parts, &constant, terms[i]);
-    part_merge(&parts);
+    part_merge(store, &parts);
     ExprList list = {0};
     bool nested = false; // 3*(a + b) - 2*(a + b) leaves a sum, whose terms belong among the others
     if (constant != 0 || !parts.count) vec_push(&list, expr_const(store, constant));
@@ -321,7 +349,7 @@ Expr expr_mul_n(ExprStore *store, const Expr *factors, uint32_t count) {
     PartList parts = {0};
     double constant = 1;
     for (uint32_t i = 0; i < count; i++) gather_factors(store, &parts, &constant, factors[i]);
-    part_merge(&parts);
+    part_merge(store, &parts);
     Expr result;
     if (constant == 0 || !parts.count) {
         result = expr_const(store, constant);
@@ -415,7 +443,7 @@ Expr expr_delta(ExprStore *store, Expr a, Expr b) {
     double x, y;
     if (a == b) return expr_const(store, 1);
     if (expr_get_const(store, a, &x) && expr_get_const(store, b, &y)) return expr_const(store, x == y);
-    return intern_kind(store, EXPR_DELTA, a < b ? (Expr[]){a, b} : (Expr[]){b, a}, 2);
+    return intern_kind(store, EXPR_DELTA, expr_before(store, a, b) ? (Expr[]){a, b} : (Expr[]){b, a}, 2);
 }
 
 // A delta that fixes `index` to something free of it: its other side, else 0.

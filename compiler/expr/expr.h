@@ -1,7 +1,7 @@
 // The symbolic core: an immutable, hash-consed expression DAG in index notation.
 //
 // An expression is a 32-bit handle; equal expressions have equal handles. Constructors apply cheap local rules only
-// (constants, neutral and absorbing elements, flattening and sorting of sums and products by serial number, collecting
+// (constants, neutral and absorbing elements, flattening and sorting of sums and products by content, collecting
 // of equal terms and factors, elimination of Kronecker deltas by sums); there is no general simplifier.
 // A weight current is sum(j: W[i,j] * r[j]); a derivative makes Kronecker deltas, which the sums eliminate.
 #ifndef LEQUEL_EXPR_H
@@ -20,7 +20,7 @@ typedef enum ExprKind {
     EXPR_CONST,  // a number
     EXPR_INDEX,  // an index variable as a value (inside accesses and deltas)
     EXPR_ACCESS, // an element of an array: symbol, version, one index expression per axis
-    EXPR_ADD, EXPR_MUL, // n-ary, sorted
+    EXPR_ADD, EXPR_MUL, // n-ary, sorted by content
     EXPR_POWER,  // base, exponent
     EXPR_CALL,   // a mathematical function of one argument
     EXPR_MIN, EXPR_MAX, // of two

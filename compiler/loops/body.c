@@ -17,8 +17,8 @@ static uint64_t bits_of(double value) {
 
 // Constants compare by their bits: -0 and 0 are different values, and a NaN equals itself.
 static bool op_equal(const LoopOp *x, const LoopOp *y) {
-    return x->kind == y->kind && x->a == y->a && x->b == y->b && x->c == y->c && x->bits == y->bits
-           && bits_of(x->value) == bits_of(y->value);
+    return x->kind == y->kind && x->a == y->a && x->b == y->b && x->c == y->c && x->bits == y->bits &&
+           bits_of(x->value) == bits_of(y->value);
 }
 
 // Multiply and fold, field by field (the structure has padding, so its bytes cannot be hashed as they are). The factor

@@ -131,7 +131,8 @@ static Value make_filter(Resolver *r, const Builtin *self, Value *args, uint32_t
         return value_error();
     double tau;
     if (value_const(r, &args[1], &tau) && tau < 0) {
-        report(r, DIAG_E0216, args[1].span, "a negative time");
+        report(r, DIAG_E0216, value_place(&args[1]), "the time of `%s` is negative", self->name);
+        diag_expected(r->diags, "a time from 0 on");
         return value_error();
     }
     Value result = args[0];
@@ -222,6 +223,7 @@ static bool constants(Resolver *r, Value *args, uint32_t count, const char *name
         if (value_const(r, &args[i], &numbers[i])) continue;
         if (args[i].kind == VALUE_ERROR) return false;
         report(r, DIAG_E0208, args[i].span, "an argument of `%s` must be a constant number, but this is %s", name, value_describe(r, &args[i]));
+        diag_expected(r->diags, "a number known before the run: literals, network parameters, `let` constants, arithmetic");
         return false;
     }
     return true;
@@ -287,8 +289,8 @@ static Value make_load(Resolver *r, const Builtin *self, Value *args, uint32_t c
 static Value make_later(Resolver *r, const Builtin *self, Value *args, uint32_t count, Span span) {
     (void)args;
     (void)count;
-    report(r, DIAG_E0212, span, "`%s` here", self->name);
-    diag_expected(r->diags, "%s", self->detail ? "`argmax` only in a score" : "a model without it: this version doesn't compile it");
+    report(r, DIAG_E0212, span, self->detail ? "`%s` outside of a score" : "`%s` in an expression", self->name);
+    diag_expected(r->diags, "%s", self->detail ? "an expression with a derivative: `argmax` has none" : "a model without it: this version doesn't compile it");
     return value_error();
 }
 

@@ -73,6 +73,7 @@ static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *
         good = constant_size(r, scope, dims->child[i], "the size of a weight", &info.extent[i]);
     for (uint32_t i = 2; good && i < item->count; i++) {
         report(r, DIAG_E0212, item->child[i]->span, "the option `%s` of a weight", item->child[i]->name);
+        diag_expected(r->diags, "a weight without it: this version doesn't compile it");
         good = false;
     }
     Value start = item->count > 1 && item->child[1] ? elaborate(r, scope, item->child[1]) : value_number(r, 0, item->span);
@@ -97,15 +98,10 @@ static void synapse_current(Resolver *r, Connection *c, const Scope *scope, cons
         report(r, DIAG_E0205, item->child[0]->span, "a current of shape %s into `%s`, which has the shape [%u]",
                     shape_text(r, &value), target->name, target->size);
         diag_expected(r->diags, "one number per postsynaptic neuron: [%u]", target->size);
-        diag_note(r->diags, c->span, "in this connection");
         return;
     }
     Expr current = value_at_axes(r, &value, &target->own);
     expr_set_span(r->store, current, item->span);
-    if (c->current) {
-        report(r, DIAG_E0203, item->span, "a second current in one synapse");
-        return;
-    }
     c->current = current;
     Port *port = &target->ports.items[c->port];
     Value have = value_expr(0, symbol_info(r->store, port->symbol)->unit, port->span);
@@ -117,19 +113,48 @@ static void synapse_current(Resolver *r, Connection *c, const Scope *scope, cons
     }
 }
 
+// Whether nothing before it in the synapse has its name, or is the current as well.
+static bool is_new_item(Resolver *r, const Scope *scope, const Ast *synapse, uint32_t number) {
+    const Ast *item = synapse->child[number];
+    for (uint32_t i = 1; i < number; i++) {
+        const Ast *other = synapse->child[i];
+        if (item->kind == AST_CURRENT && other->kind == AST_CURRENT) {
+            report(r, DIAG_E0203, item->span, "a second current in synapse `%s`", synapse->name);
+            diag_note(r->diags, other->span, "the first one is here");
+            diag_help(r->diags, "add the terms in one `current`");
+            return false;
+        }
+        if (item->name && item->name == other->name) {
+            report_twice(r, item->name, item->name_span, other->name_span, scope->description);
+            return false;
+        }
+    }
+    const Ast *parameters = synapse->child[0];
+    for (uint32_t i = 0; item->name && i < parameters->count; i++) {
+        if (parameters->child[i]->name != item->name) continue;
+        report_twice(r, item->name, item->name_span, parameters->child[i]->span, scope->description);
+        return false;
+    }
+    return true;
+}
+
 static void synapse_items(Resolver *r, Connection *c, Scope *scope, const Ast *synapse) {
+    uint32_t currents = 0;
     for (uint32_t i = 1; i < synapse->count; i++) {
         const Ast *item = synapse->child[i];
+        if (!is_new_item(r, scope, synapse, i)) continue;
+        currents += item->kind == AST_CURRENT;
         switch (item->kind) {
         case AST_WEIGHT: synapse_weight(r, c, scope, item); break;
         case AST_CURRENT: synapse_current(r, c, scope, item); break;
         case AST_LET: scope_bind(scope, item->name, elaborate(r, scope, item->child[0])); break;
         default:
             report(r, DIAG_E0212, item->span, "`%s` in a synapse", ast_kind_name(item->kind));
-            diag_expected(r->diags, "`weight`, `current` or `let`: weights that `learn` names follow their derived gradient");
+            diag_expected(r->diags, "`weight`, `current` or `let`");
+            diag_help(r->diags, "weights that `learn` names follow their derived gradient");
         }
     }
-    if (!c->current && !diag_error_count(r->diags)) {
+    if (!currents) {
         report(r, DIAG_E0211, synapse->name_span, "synapse `%s` delivers no current", synapse->name);
         diag_help(r->diags, "add `current W @ pre.r`");
     }
@@ -161,8 +186,10 @@ static void one_connection(Resolver *r, Scope *scope, const Ast *item, Atom name
     scope_bind(&ends_scope, arena_atom_z(r->arena, "i"), value_expr(expr_index(r->store, target->own), UNIT_NONE, item->span));
     scope_bind(&ends_scope, arena_atom_z(r->arena, "dt"), *scope_find(scope, arena_atom_z(r->arena, "dt")));
     inner.parent = &ends_scope;
+    Span before = enter_use(r, item->span);
     bind_arguments(r, &inner, scope, synapse, synapse_ast->kind == AST_CALL ? synapse_ast : NULL, 1);
     synapse_items(r, &c, &inner, synapse);
+    leave_use(r, before);
     find_messages(r, &c);
     vec_push(&r->model->connections, c);
     scope_free(&inner);
@@ -186,6 +213,7 @@ static void connect_each(Resolver *r, Scope *scope, const Ast *item, const Ast *
         return;
     if (low != (int64_t)low || high != (int64_t)high || high - low > 1e6) {
         report(r, DIAG_E0209, range->span, "the ends of a range must be whole numbers");
+        diag_expected(r->diags, "a range of at most a million numbers, as in `0..3`");
         return;
     }
     for (double k = low; k <= high; k++) {
@@ -208,8 +236,7 @@ void resolve_connect(Resolver *r, Scope *scope, const Ast *item) {
                     .array_base = is_array ? item->name : NULL};
     const Value *have = scope_find(scope, item->name);
     if (have && !(is_array && have->kind == VALUE_OBJECT && have->array_base == item->name)) {
-        report(r, DIAG_E0203, item->name_span, "`%s` is declared twice in %s", item->name, scope->description);
-        if (have->span.source) diag_note(r->diags, have->span, "it was introduced here");
+        report_twice(r, item->name, item->name_span, have->span, scope->description);
         return;
     }
     if (loop && !is_array) {

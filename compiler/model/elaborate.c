@@ -7,13 +7,26 @@ enum { MOST_EXPANDED = 100000 }; // calls of functions in one model
 
 // ---- Checks shared by all of resolve ---------------------------------------------------------------------------------
 
+static const Ast *network_item_named(const Resolver *r, Atom name) {
+    for (uint32_t i = 1; r->network && i < r->network->count; i++)
+        if (r->network->child[i] && r->network->child[i]->name == name) return r->network->child[i];
+    return NULL;
+}
+
+static bool sees_network(const Resolver *r, const Scope *scope) {
+    while (scope && scope != r->network_scope) scope = scope->parent;
+    return scope != NULL;
+}
+
 void report_unknown(Resolver *r, const Scope *scope, Atom name, Span span, const char *expected) {
+    const Ast *item = network_item_named(r, name);
+    bool declared_before = item && item->span.source == span.source && item->span.begin < span.begin;
+    if (declared_before && sees_network(r, scope) && diag_error_count(r->diags)) return; // its own mistake is reported
     report(r, DIAG_E0201, span, "unknown name `%s`", name);
     diag_expected(r->diags, "%s", expected);
-    const Span *later = network_declares(r, name);
-    if (later && scope->network) {
-        diag_help(r->diags, "it is declared further down: move that line before this one");
-        diag_note(r->diags, *later, "here");
+    if (item && sees_network(r, scope)) {
+        diag_help(r->diags, "move its declaration before this line");
+        diag_note(r->diags, item->name_span, "it is declared further down");
         return;
     }
     Vec(Atom) names = {0};
@@ -23,7 +36,7 @@ void report_unknown(Resolver *r, const Scope *scope, Atom name, Span span, const
         for (uint32_t i = 0; i < s->bindings.count; i++) vec_push(&names, s->bindings.items[i].name);
     for (const char *const *b = builtin_names(); *b; b++) vec_push(&names, arena_atom_z(r->arena, *b));
     suggest(r, name, names.items, names.count);
-    if (later) diag_help(r->diags, "the names of a network are not visible in %s: make it a parameter", scope->description);
+    if (item) diag_help(r->diags, "the names of a network are not visible in %s: make it a parameter", scope->description);
     vec_free(&names);
 }
 
@@ -531,6 +544,7 @@ static Value divide(Resolver *r, Value a, Value b, Span span) {
     if (value_const(r, &b, &divisor)) {
         if (divisor == 0) {
             report(r, DIAG_E0216, span, "a division by zero");
+            diag_note(r->diags, value_place(&b), "this is 0");
             return value_error();
         }
         double dividend; // one division, not a product with a rounded inverse
@@ -585,6 +599,7 @@ static Value elaborate_list(Resolver *r, const Scope *scope, const Ast *ast) {
         } else {
             if (value.kind != VALUE_ERROR) {
                 report(r, DIAG_E0208, ast->child[i]->span, "an element of a list must be a constant number, but this is %s", value_describe(r, &value));
+                diag_expected(r->diags, "a number known before the run: literals, network parameters, `let` constants, arithmetic");
             }
             vec_free(&items);
             return value_error();

@@ -80,8 +80,8 @@ static void learn_options(Resolver *r, const Scope *scope, LearnRule *rule, cons
                 Value own = value_expr(0, symbol_info(r->store, array->symbol)->unit, rule->span);
                 bound.any_unit = low == 0;
                 end.any_unit = high == 0;
-                if (!same_unit(r, &own, &bound, option->span, "a bound and a parameter are") ||
-                    !same_unit(r, &own, &end, option->span, "a bound and a parameter are"))
+                if (!same_unit(r, &own, &bound, option->span, "a parameter and its bound in") ||
+                    !same_unit(r, &own, &end, option->span, "a parameter and its bound in"))
                     break;
                 array->clamped = true;
                 array->low = low;
@@ -90,6 +90,7 @@ static void learn_options(Resolver *r, const Scope *scope, LearnRule *rule, cons
     }
     if (rule->until < rule->from) {
         report(r, DIAG_E0216, item->span, "learning ends before it begins");
+        diag_expected(r->diags, "`from` a step or time before that of `until`");
     }
 }
 
@@ -156,6 +157,7 @@ static void optimise(Resolver *r, Scope *scope, LearnRule *rule, const Ast *call
     if (!optimiser) return;
     rule->optimiser = optimiser->name;
     Scope inner = {.parent = &r->global, .description = arena_format(r->arena, "optimiser `%s`", optimiser->name)};
+    Span before = enter_use(r, call->span);
     bool good = bind_arguments(r, &inner, scope, optimiser, call->kind == AST_CALL ? call : NULL, 1);
     for (uint32_t i = 1; i < optimiser->count; i++) { // one counter for all parameters of the rule
         const Ast *item = optimiser->child[i];
@@ -169,12 +171,12 @@ static void optimise(Resolver *r, Scope *scope, LearnRule *rule, const Ast *call
         vec_push(&rule->assignments, (Assignment){rule->count, next, item->span});
     }
     for (uint32_t i = 0; good && i < rule->targets.count; i++) optimise_target(r, &inner, rule, optimiser, rule->targets.items[i]);
+    leave_use(r, before);
     scope_free(&inner);
 }
 
 void resolve_learn(Resolver *r, Scope *scope, const Ast *item) {
     LearnRule rule = {.from = 0, .until = INT64_MAX, .span = item->span};
-    uint32_t errors = diag_error_count(r->diags);
     if (item->flags & AST_ALL) {
         for (uint32_t c = 0; c < r->model->connections.count; c++)
             for (uint32_t w = 0; w < r->model->connections.items[c].weights.count; w++)
@@ -182,7 +184,7 @@ void resolve_learn(Resolver *r, Scope *scope, const Ast *item) {
     } else {
         for (uint32_t i = 0; i < item->child[0]->count; i++) named_target(r, scope, &rule, item->child[0]->child[i]);
     }
-    if (!rule.targets.count && errors == diag_error_count(r->diags)) {
+    if (!rule.targets.count && !diag_error_count(r->diags)) {
         report(r, DIAG_E0211, item->span, "nothing to learn");
         diag_expected(r->diags, "connections with weights, declared before `learn`");
     }

@@ -16,6 +16,7 @@ typedef struct Loading {
     Resolver *r;
     Vec(Atom) paths; // read already
     uint32_t depth;
+    Atom open[MAX_IMPORT_DEPTH + 1]; // files that are being read, the outermost first
 } Loading;
 
 static bool read_source(Resolver *r, Atom path, Span where, char **text, size_t *length) {
@@ -48,10 +49,43 @@ static bool read_source(Resolver *r, Atom path, Span where, char **text, size_t 
     return true;
 }
 
+// Drops `./` and `folder/../`, so that one file has one name.
+static Atom plain_path(Resolver *r, Atom path) {
+    char *plain = arena_alloc(r->arena, strlen(path) + 1), *end = plain;
+    if (*path == '/') *end++ = '/';
+    for (const char *part = path; *part;) {
+        size_t length = strcspn(part, "/");
+        char *last = end; // where the last part that is kept begins
+        while (last > plain && last[-1] == '/') last--;
+        while (last > plain && last[-1] != '/') last--;
+        bool up = length == 2 && memcmp(part, "..", 2) == 0, kept_up = strncmp(last, "../", 3) == 0;
+        if (up && end > last && !kept_up) {
+            end = last;
+        } else if (length && !(length == 1 && *part == '.')) {
+            memcpy(end, part, length);
+            end += length;
+            if (part[length]) *end++ = '/';
+        }
+        part += length + (part[length] == '/');
+    }
+    *end = 0;
+    return arena_atom_z(r->arena, plain);
+}
+
 static Atom beside(Resolver *r, Atom path, Atom import) {
     const char *slash = strrchr(path, '/');
-    if (!slash || import[0] == '/') return import;
-    return arena_format(r->arena, "%.*s%s", (int)(slash - path + 1), path, import);
+    if (!slash || import[0] == '/') return plain_path(r, import);
+    return plain_path(r, arena_format(r->arena, "%.*s%s", (int)(slash - path + 1), path, import));
+}
+
+static bool imports_itself(Loading *l, Atom path, const Ast *import) {
+    for (uint32_t i = 0; i <= l->depth; i++) {
+        if (l->open[i] != path) continue;
+        diag_report(l->r->diags, DIAG_E0215, import->span, i == l->depth ? "`%s` imports itself" : "`%s` is imported by a file that it imports", path);
+        diag_help(l->r->diags, i == l->depth ? "remove this line" : "move what both files need into a third one");
+        return true;
+    }
+    return false;
 }
 
 static void take_declarations(Loading *l, Atom path, const Ast *file);
@@ -63,6 +97,7 @@ static Ast *load_file(Loading *l, Atom path, Span where) {
     char *text;
     size_t length;
     if (!read_source(l->r, path, where, &text, &length)) return NULL;
+    l->open[l->depth] = plain_path(l->r, path);
     uint32_t source = diag_add_source(l->r->diags, path, text, length);
     Ast *file = ast_parse(l->r->arena, l->r->diags, source, text, length);
     take_declarations(l, path, file);
@@ -79,16 +114,29 @@ static void check_redeclared(Resolver *r, const Ast *declaration) {
     }
 }
 
+static void take_import(Loading *l, Atom path, const Ast *import) {
+    Resolver *r = l->r;
+    Atom target = beside(r, path, import->text);
+    if (!*import->text && diag_error_count(r->diags)) return; // a text without its end
+    if (imports_itself(l, target, import)) return;
+    if (l->depth == MAX_IMPORT_DEPTH) {
+        diag_report(r->diags, DIAG_E0215, import->span, "imports nested more than %d deep", MAX_IMPORT_DEPTH);
+        return;
+    }
+    l->depth++;
+    load_file(l, target, import->span);
+    l->depth--;
+}
+
 static void take_declarations(Loading *l, Atom path, const Ast *file) {
     Resolver *r = l->r;
     for (uint32_t i = 0; i < file->count; i++) {
         const Ast *declaration = file->child[i];
         if (declaration->kind == AST_IMPORT) {
-            if (++l->depth > MAX_IMPORT_DEPTH) diag_report(r->diags, DIAG_E0215, declaration->span, "imports nested more than %d deep", MAX_IMPORT_DEPTH);
-            else load_file(l, beside(r, path, declaration->text), declaration->span);
-            l->depth--;
+            take_import(l, path, declaration);
         } else {
             check_redeclared(r, declaration);
+            check_parameters(r, declaration);
             vec_push(&r->declarations, declaration);
         }
     }
@@ -109,8 +157,15 @@ static const Ast *choose(Resolver *r, AstKind kind, const char *name, const Ast 
         if (d->kind == kind && (!name || strcmp(d->name, name) == 0)) found = d;
     }
     if (found || (!name && kind == AST_EXPERIMENT)) return found;
-    if (name) diag_report(r->diags, DIAG_E0002, (Span){0}, "there is no %s `%s` in this file", ast_kind_name(kind), name);
-    else {
+    if (name) {
+        Vec(Atom) names = {0};
+        for (uint32_t i = 0; i < r->declarations.count; i++)
+            if (r->declarations.items[i]->kind == kind) vec_push(&names, r->declarations.items[i]->name);
+        diag_report(r->diags, DIAG_E0002, (Span){0}, "there is no %s `%s` in this file", ast_kind_name(kind), name);
+        if (names.count) diag_expected(r->diags, "`%s`%s", names.items[names.count - 1], names.count > 1 ? " or another one that it declares" : "");
+        suggest(r, arena_atom_z(r->arena, name), names.items, names.count);
+        vec_free(&names);
+    } else {
         diag_report(r->diags, DIAG_E0211, (Span){file->span.source, file->span.begin, file->span.begin}, "this file declares no network");
         diag_expected(r->diags, "`network NAME { … }`");
     }
@@ -157,6 +212,7 @@ Model *model_load(Arena *arena, Diagnostics *diags, const ModelOptions *options,
         find_annealed(&r);
         const Ast *network = choose(&r, AST_NETWORK, options->network, tree);
         if (network) resolve_network(&r, network);
+        check_unused_declarations(&r);
     }
     vec_free(&l.paths);
     vec_free(&r.declarations);

@@ -43,6 +43,13 @@ static void unknown_member(Resolver *r, Atom owner, Atom member, Span span, Name
     text_free(&list);
 }
 
+// A parameter of the neuron that is no array: a function, or one whose value was refused already.
+static bool is_other_parameter(const Population *p, Atom member) {
+    for (uint32_t i = 0; i < p->neuron->child[0]->count; i++)
+        if (p->neuron->child[0]->child[i]->name == member) return true;
+    return false;
+}
+
 static Value population_member(Resolver *r, const Population *p, Atom member, Span span) {
     Names names = {0};
     Symbol symbol = 0;
@@ -59,7 +66,7 @@ static Value population_member(Resolver *r, const Population *p, Atom member, Sp
         vec_push(&names, arena_atom_z(r->arena, full + strlen(p->name) + 1));
         if (names.items[names.count - 1] == member) symbol = p->parameters.items[i];
     }
-    if (!symbol) unknown_member(r, p->name, member, span, &names);
+    if (!symbol && !(is_other_parameter(p, member) && diag_error_count(r->diags))) unknown_member(r, p->name, member, span, &names);
     vec_free(&names);
     return symbol ? value_symbol(r, symbol, span) : value_error();
 }
@@ -132,8 +139,10 @@ static void setting(Resolver *r, Scope *scope, const Ast *item) {
         diag_help(r->diags, "for a constant of your own write `let %s = …`", item->name);
         return;
     }
-    if (r->has_dt) {
+    const Value *have = scope_find(scope, item->name);
+    if (have) {
         diag_report(r->diags, DIAG_E0203, item->span, "`dt` is set twice");
+        diag_note(r->diags, have->span, "it was set here");
         return;
     }
     r->has_dt = true;
@@ -167,12 +176,19 @@ static void external(Resolver *r, Scope *scope, const Ast *item) {
         if (have->span.source) diag_note(r->diags, have->span, "it was introduced here");
         return;
     }
+    if (item->count && item->child[0] && item->child[0]->kind == AST_LIST && item->child[0]->count > 1) {
+        diag_report(r->diags, DIAG_E0212, item->span, "an input with several axes");
+        diag_expected(r->diags, "one size, as in `input %s[12]`", item->name);
+        scope_bind(scope, item->name, value_error());
+        return;
+    }
     if (item->count && item->child[0] && !constant_size(r, scope, item->child[0], "the size of an input", &size)) {
         scope_bind(scope, item->name, value_error());
         return;
     }
     if (!size) {
         diag_report(r->diags, DIAG_E0209, item->child[0]->span, "an input without elements");
+        diag_expected(r->diags, "a size of at least 1");
         scope_bind(scope, item->name, value_error());
         return;
     }
@@ -244,15 +260,25 @@ static void dynamics(Resolver *r, const Scope *scope, const Ast *item, Dynamics 
     for (uint32_t i = 0; i < item->count; i++) {
         const Ast *option = item->child[i];
         if (option->kind == AST_ARGUMENT && strcmp(option->name, "gamma") == 0) {
+            if (d->has_gamma) diag_report(r->diags, DIAG_E0203, option->span, "`gamma` is given twice");
             d->has_gamma = constant_number(r, scope, option->child[0], "gamma", &d->gamma, NULL);
         } else {
-            diag_report(r->diags, DIAG_E0217, option->span, "unknown option of `dynamics`");
+            Atom gamma = arena_atom_z(r->arena, "gamma");
+            bool named = option->kind == AST_ARGUMENT;
+            diag_report(r->diags, DIAG_E0217, named ? option->name_span : option->span, "unknown option of `dynamics`");
             diag_expected(r->diags, "`gamma = …`, the strength of the error on the membrane");
+            if (named) suggest(r, option->name, &gamma, 1);
         }
     }
 }
 
 static void order(Resolver *r, const Ast *item) {
+    for (uint32_t i = 1; r->network->child[i] != item; i++) {
+        if (r->network->child[i]->kind != AST_ORDER) continue;
+        diag_report(r->diags, DIAG_E0203, item->span, "a second `order`");
+        diag_note(r->diags, r->network->child[i]->span, "the first one is here");
+        return;
+    }
     for (int i = 0; i < ORDER_COUNT; i++)
         if (strcmp(item->name, orders[i]) == 0) {
             r->model->order = (OrderKind)i;
@@ -315,10 +341,14 @@ static void elaborate_energies(Resolver *r) {
             scope_bind(source->scope, p->ports.items[k].member, value);
         }
         if (source->energy) {
+            Span before = enter_use(r, source->use);
             Value value = elaborate(r, source->scope, source->energy->child[0]);
-            if (require_number(r, &value, "an energy")) p->energy = value.expr;
+            if (require_number(r, &value, "an energy")) {
+                p->energy = value.expr;
+                expr_set_span(r->store, value.expr, source->energy->span);
+            }
+            leave_use(r, before);
             p->energy_span = source->energy->span;
-            expr_set_span(r->store, value.expr, source->energy->span);
         }
         scope_free(source->scope);
     }
@@ -337,10 +367,26 @@ static void check_gamma(Resolver *r, const Ast *network, const Dynamics *d) {
         p->gamma = d->gamma;
         p->has_gamma = true;
     }
-    if (!d->item && !diag_error_count(r->diags)) {
+    if (!d->item && !r->dynamics_override) {
         diag_report(r->diags, DIAG_E0211, network->name_span, "network `%s` names no principle", network->name);
         diag_expected(r->diags, "`dynamics gle(gamma = …)`, `dynamics le(gamma = …)` or `dynamics instant(gamma = …)`");
     }
+}
+
+// A number from the command line has the unit of the default that it replaces.
+static bool fits_default(Resolver *r, const Definition *define, const Value *standard) {
+    if (standard->kind != VALUE_NUMBER || standard->any_unit || define->value == 0) return true;
+    if (unit_equal(define->unit, standard->unit)) return true;
+    Text have = {0}, want = {0};
+    unit_print(define->unit, &have);
+    unit_print(standard->unit, &want);
+    bool plain = unit_is_none(define->unit);
+    diag_report(r->diags, DIAG_E0213, standard->span, "`-D` gives `%s` %s%s", define->name, plain ? "no unit" : "the unit ", plain ? "" : text_z(&have));
+    if (unit_is_none(standard->unit)) diag_expected(r->diags, "a number without a unit, like the default");
+    else diag_expected(r->diags, "a number in the unit of the default, as in `-D %s=5%s`", define->name, text_z(&want));
+    text_free(&have);
+    text_free(&want);
+    return false;
 }
 
 static void bind_parameters(Resolver *r, Scope *scope, const Ast *network) {
@@ -351,8 +397,8 @@ static void bind_parameters(Resolver *r, Scope *scope, const Ast *network) {
             if (r->defines.items[k].name != b->name) continue;
             Value value = value_number(r, r->defines.items[k].value, b->value.span);
             value.unit = r->defines.items[k].unit;
-            b->value = value;
             r->defines.items[k].used = true;
+            if (fits_default(r, &r->defines.items[k], &b->value)) b->value = value;
         }
         double number;
         for (uint32_t k = 0; k < r->annealed.count; k++) {
@@ -387,7 +433,9 @@ void resolve_network(Resolver *r, const Ast *network) {
     NeuronSources sources = {0};
     r->deferred = &sources;
     r->model->name = network->name;
+    r->network = network;
     Scope scope = {.parent = &r->global, .description = arena_format(r->arena, "network `%s`", network->name)};
+    r->network_scope = &scope;
     bind_parameters(r, &scope, network);
     report_unused_defines(r, network);
     Dynamics d = {0};

@@ -9,6 +9,7 @@ typedef struct NeuronSource {
     Scope *scope;
     const Ast *energy;
     uint32_t population;
+    Span use; // the population's declaration
 } NeuronSource;
 
 void network_defer_energy(Resolver *r, NeuronSource source);

@@ -15,15 +15,20 @@ static void parameter_array(Resolver *r, Population *p, Scope *scope, Binding *b
     Expr own = expr_index(r->store, p->own);
     Value element = value_expr(expr_access(r->store, symbol, VERSION_OLD, &own, 1), value->unit, value->span);
     element.any_unit = value->any_unit;
+    element.origin = value->span;
     scope_bind(scope, binding->name, element);
+}
+
+// Where a name was introduced: for a parameter that is an array its place in the declaration is not known.
+static Span introduced(const Resolver *r, const Value *value) {
+    (void)r;
+    return value->origin.source ? (Span){0} : value->span;
 }
 
 static bool take_name(Resolver *r, Scope *scope, const Ast *item) {
     for (uint32_t i = 0; i < scope->bindings.count; i++) {
         if (scope->bindings.items[i].name != item->name) continue;
-        report(r, DIAG_E0203, item->name_span, "`%s` is declared twice in %s", item->name, scope->description);
-        if (scope->bindings.items[i].value.span.source)
-            diag_note(r->diags, scope->bindings.items[i].value.span, "it was introduced here");
+        report_twice(r, item->name, item->name_span, introduced(r, &scope->bindings.items[i].value), scope->description);
         return false;
     }
     return true;
@@ -112,7 +117,8 @@ static void neuron_item(Resolver *r, Population *p, Scope *scope, const Ast *ite
         break;
     default:
         report(r, DIAG_E0212, item->span, "`%s` in a neuron", ast_kind_name(item->kind));
-        diag_expected(r->diags, "`state`, `input`, `output`, `let`, `param` or `energy`: this version compiles neurons that are given by an energy");
+        diag_expected(r->diags, "`state`, `input`, `output`, `let`, `param` or `energy`");
+        diag_help(r->diags, "this version compiles neurons that are given by an energy, without anything else");
     }
 }
 
@@ -120,6 +126,7 @@ static void one_population(Resolver *r, Scope *scope, const Ast *item, const Ast
     Population p = {.name = name, .neuron = neuron, .size = size, .own = index_shared(r->store, 0, size), .span = item->name_span};
     Scope *inner = arena_new_object(r->arena, Scope);
     *inner = (Scope){.parent = &r->global, .description = arena_format(r->arena, "neuron `%s`", neuron->name)};
+    Span before = enter_use(r, item->span);
     bind_arguments(r, inner, scope, neuron, call, 1);
     uint32_t parameters = inner->bindings.count;
     for (uint32_t i = 0; i < parameters; i++) {
@@ -127,7 +134,7 @@ static void one_population(Resolver *r, Scope *scope, const Ast *item, const Ast
         parameter_array(r, &p, inner, &binding, binding.value.span);
     }
     scope_bind(inner, arena_atom_z(r->arena, "dt"), *scope_find(scope, arena_atom_z(r->arena, "dt")));
-    NeuronSource source = {.scope = inner};
+    NeuronSource source = {.scope = inner, .use = item->span};
     for (uint32_t i = 1; i < neuron->count; i++) neuron_item(r, &p, inner, neuron->child[i], &source);
     if (item->count > 2 && item->child[2]) {
         double gamma;
@@ -136,6 +143,7 @@ static void one_population(Resolver *r, Scope *scope, const Ast *item, const Ast
             p.has_gamma = true;
         }
     }
+    leave_use(r, before);
     source.population = r->model->populations.count;
     network_defer_energy(r, source);
     vec_push(&r->model->populations, p);

@@ -83,6 +83,8 @@ typedef struct Resolver {
     uint32_t unique;       // for the names of fresh axes
     bool has_dt;
     void *deferred;         // network.c: energies to elaborate after all connections
+    const Ast *network;     // the one that is resolved, and its scope
+    const struct Scope *network_scope;
     Atom dynamics_override; // NULL, or the principle from the command line
     const Ast *experiment;
 } Resolver;

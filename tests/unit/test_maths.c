@@ -110,8 +110,10 @@ static Value evaluate_op(const Program *program, const LoopOp *op) {
 static double evaluate(const Program *program, double x, double y) {
     for (uint32_t i = 0; i < program->body.ops.count; i++) {
         const LoopOp *op = &program->body.ops.items[i];
-        if (op->kind == LOOP_LOAD) program->values[i].real = op->a ? y : x;
-        else program->values[i] = evaluate_op(program, op);
+        if (op->kind == LOOP_LOAD)
+            program->values[i].real = op->a ? y : x;
+        else
+            program->values[i] = evaluate_op(program, op);
     }
     return program->values[program->result].real;
 }
@@ -121,8 +123,8 @@ enum { POWER = MATH_FUNCTION_COUNT, FUNCTIONS };
 static Program program_new(LoopReal real, int function, bool fused) {
     Program program = {.body.real = real, .fused = fused};
     uint32_t x = loop_op(&program.body, LOOP_LOAD, 0, 0, 0), y = loop_op(&program.body, LOOP_LOAD, 1, 0, 0);
-    program.result = function == POWER ? maths_power(&program.body, x, y)
-                                       : maths_emit(&program.body, (MathFunction)function, x);
+    program.result =
+        function == POWER ? maths_power(&program.body, x, y) : maths_emit(&program.body, (MathFunction)function, x);
     program.values = memory_resize(NULL, program.body.ops.count, sizeof *program.values);
     return program;
 }
@@ -150,8 +152,9 @@ static long double reference(int function, long double x, long double y) {
 }
 
 static const char *const NAMES[FUNCTIONS] = {
-    [MATH_EXP] = "exp", [MATH_EXPM1] = "expm1", [MATH_LOG] = "log", [MATH_LOG1P] = "log1p", [MATH_TANH] = "tanh",
-    [MATH_SIN] = "sin", [MATH_COS] = "cos", [MATH_SIGMOID] = "sigmoid", [MATH_SOFTPLUS] = "softplus", [POWER] = "power",
+    [MATH_EXP] = "exp",           [MATH_EXPM1] = "expm1", [MATH_LOG] = "log", [MATH_LOG1P] = "log1p",
+    [MATH_TANH] = "tanh",         [MATH_SIN] = "sin",     [MATH_COS] = "cos", [MATH_SIGMOID] = "sigmoid",
+    [MATH_SOFTPLUS] = "softplus", [POWER] = "power",
 };
 
 // |value - exact| in units of the last place of `exact`, those of the smallest normal number below it. Overflow counts
@@ -222,23 +225,26 @@ static Worst worst_of(LoopReal real, int function, bool fused) {
         double x = spread_argument(real, i, log_count);
         if (in_range(function, x)) measure(&program, function, x, 0, &worst);
     }
-    for (uint32_t i = 0; i < 1u << FEWER; i++) measure(&program, function, dense_argument(real, function, i), 0, &worst);
+    for (uint32_t i = 0; i < 1u << FEWER; i++)
+        measure(&program, function, dense_argument(real, function, i), 0, &worst);
     program_free(&program);
     return worst;
 }
 
 static void check_worst(LoopReal real, int function, bool fused, double bound, Worst worst) {
     const char *type = real == LOOP_F32 ? "f32" : "f64", *kind = fused ? "fused" : "separate";
-    printf("%-8s %s %-8s %6.3f ulp at %a %a (%.9g)\n", NAMES[function], type, kind, worst.ulps, worst.x, worst.y, worst.x);
+    printf("%-8s %s %-8s %6.3f ulp at %a %a (%.9g)\n", NAMES[function], type, kind, worst.ulps, worst.x, worst.y,
+           worst.x);
     if (!(worst.ulps <= bound))
-        fail_msg("%s, %s, %s: %g ulp at %a %a; bound %g", NAMES[function], type, kind, worst.ulps, worst.x, worst.y, bound);
+        fail_msg("%s, %s, %s: %g ulp at %a %a; bound %g", NAMES[function], type, kind, worst.ulps, worst.x, worst.y,
+                 bound);
 }
 
 static void accuracy_holds_with_fused_multiply_add(void **state) {
     (void)state;
     static const double BOUND[MATH_FUNCTION_COUNT] = {
-        [MATH_EXP] = 1.1, [MATH_EXPM1] = 1.9, [MATH_LOG] = 0.95, [MATH_LOG1P] = 1.6, [MATH_TANH] = 2.5,
-        [MATH_SIN] = 2.3, [MATH_COS] = 2.3, [MATH_SIGMOID] = 2.5, [MATH_SOFTPLUS] = 2.4};
+        [MATH_EXP] = 1.1, [MATH_EXPM1] = 1.9, [MATH_LOG] = 0.95,    [MATH_LOG1P] = 1.6,   [MATH_TANH] = 2.5,
+        [MATH_SIN] = 2.3, [MATH_COS] = 2.3,   [MATH_SIGMOID] = 2.5, [MATH_SOFTPLUS] = 2.4};
     for (int real = LOOP_F32; real <= LOOP_F64; real++)
         for (int f = 0; f < MATH_FUNCTION_COUNT; f++)
             check_worst((LoopReal)real, f, true, BOUND[f], worst_of((LoopReal)real, f, true));
@@ -322,6 +328,7 @@ static void expect(LoopReal real, int function, double x, double y, double expec
 
 static void special_values_are_exact(void **state) {
     (void)state;
+    // clang-format off
     static const struct {
         int function;
         double x, expected;
@@ -343,6 +350,7 @@ static void special_values_are_exact(void **state) {
         {MATH_SOFTPLUS, INFINITY, INFINITY}, {MATH_SOFTPLUS, -INFINITY, 0}, {MATH_SOFTPLUS, 1024, 1024},
         {MATH_SOFTPLUS, 0x1.fffffep+127, 0x1.fffffep+127},
     };
+    // clang-format on
     for (int real = LOOP_F32; real <= LOOP_F64; real++) {
         for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
             expect((LoopReal)real, CASES[i].function, CASES[i].x, 0, CASES[i].expected);
@@ -377,6 +385,7 @@ static void exponential_ends_where_it_should(void **state) {
 
 static void special_powers_are_exact(void **state) {
     (void)state;
+    // clang-format off
     static const double CASES[][3] = { // x, y, x^y: C's pow, but NaN for all x < 0
         {0, 2, 0}, {-0.0, 2, 0}, {0, 0, 1}, {0, -1, INFINITY}, {0, 0x1p-100, 0}, {0, INFINITY, 0},
         {0, -INFINITY, INFINITY}, {0, NAN, NAN},
@@ -389,6 +398,7 @@ static void special_powers_are_exact(void **state) {
         {NAN, 0, 1}, {NAN, 2, NAN}, {NAN, NAN, NAN},
         {-1, 2, NAN}, {-1, 0, NAN}, {-INFINITY, 2, NAN}, {-0x1p-149, 2, NAN},
     };
+    // clang-format on
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
         for (int real = LOOP_F32; real <= LOOP_F64; real++)
             expect((LoopReal)real, POWER, CASES[i][0], CASES[i][1], CASES[i][2]);
@@ -397,8 +407,8 @@ static void special_powers_are_exact(void **state) {
 // With fused multiply-add the logarithm carries enough digits for these; without, they may be a unit off.
 static void small_powers_are_exact_when_fused(void **state) {
     (void)state;
-    static const double CASES[][3] = {{2, 10, 1024}, {2, -3, 0.125}, {4, 0.5, 2}, {3, 1, 3}, {3, 2, 9}, {10, 3, 1000},
-                                      {1.5, 2, 2.25}, {0.25, 1.5, 0.125}, {2, -126, 0x1p-126}};
+    static const double CASES[][3] = {{2, 10, 1024}, {2, -3, 0.125}, {4, 0.5, 2},        {3, 1, 3},          {3, 2, 9},
+                                      {10, 3, 1000}, {1.5, 2, 2.25}, {0.25, 1.5, 0.125}, {2, -126, 0x1p-126}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
         for (int real = LOOP_F32; real <= LOOP_F64; real++)
             expect_kind((LoopReal)real, POWER, true, CASES[i][0], CASES[i][1], CASES[i][2]);

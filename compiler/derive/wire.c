@@ -1,0 +1,159 @@
+// Equations between populations: those of an array of populations or connections that differ by its number only are
+// printed once, as h[k] with the range of k.
+#include "wire.h"
+#include <string.h>
+
+typedef struct Wire {
+    Symbol owner; // its documented name says which array of owners, and which one of it
+    Expr left, right;
+    bool is_gradient; // left is the parameter, the equation is of dE/d(left)
+    const char *place;
+} Wire;
+typedef Vec(Wire) Wires;
+
+static void render(const Derivation *d, const Wire *wire, PageItem *item) {
+    static const char *const partial[] = {[EXPR_TEXT] = "dE/d", [EXPR_UNICODE] = "∂E/∂", [EXPR_LATEX] = "\\frac{\\partial E}{\\partial "};
+    const char *left = derivation_show(d, wire->left);
+    if (wire->is_gradient)
+        left = arena_format(d->page.arena, "%s%s%s", partial[d->page.style], left, d->page.style == EXPR_LATEX ? "}" : "");
+    *item = (PageItem){PAGE_EQUATION, left, "=", derivation_show(d, wire->right), "", wire->place};
+}
+
+static bool same(const PageItem *a, const PageItem *b) { return a->text == b->text && a->right == b->right && a->place == b->place; }
+
+static const char *range_of(const Derivation *d, int64_t first, int64_t last) {
+    const char *dots = d->page.style == EXPR_TEXT ? " .. " : d->page.style == EXPR_UNICODE ? " … " : ",\\ldots,";
+    return arena_format(d->page.arena, "k = %lld%s%lld", (long long)first, dots, (long long)last);
+}
+
+// Takes the wires that continue number `i` of an array of owners; returns the last number.
+static int64_t take_run(Derivation *d, const Wires *wires, uint32_t i, bool *done, PageItem *item) {
+    size_t length, other;
+    const char *member, *own;
+    int64_t last = name_number(d->names.documented[wires->items[i].owner], &length, &member);
+    if (last < 0) return -1;
+    names_relative(&d->names, last);
+    render(d, &wires->items[i], item);
+    for (uint32_t k = i + 1; k < wires->count; k++) {
+        Atom name = d->names.documented[wires->items[k].owner];
+        PageItem next;
+        if (done[k] || name_number(name, &other, &own) != last + 1 || other != length) continue;
+        if (strncmp(name, d->names.documented[wires->items[i].owner], length) != 0 || strcmp(own, member) != 0) continue;
+        names_relative(&d->names, last + 1);
+        render(d, &wires->items[k], &next);
+        if (!same(item, &next)) break;
+        done[k] = true;
+        last++;
+    }
+    return last;
+}
+
+static void put_wires(Derivation *d, Wires *wires) {
+    bool *done = arena_new_array(d->page.arena, bool, wires->count ? wires->count : 1);
+    for (uint32_t i = 0; i < wires->count; i++) {
+        size_t length;
+        const char *member;
+        PageItem item;
+        if (done[i]) continue;
+        int64_t first = name_number(d->names.documented[wires->items[i].owner], &length, &member), last = take_run(d, wires, i, done, &item);
+        if (last > first) {
+            item.range = range_of(d, first, last);
+        } else {
+            names_relative(&d->names, -1);
+            render(d, &wires->items[i], &item);
+        }
+        vec_push(&d->page.items, item);
+    }
+    vec_free(wires);
+}
+
+// ---- What there is to print ------------------------------------------------------------------------------------------
+
+static Expr element(const Derivation *d, Symbol symbol) { return model_element(d->store, symbol, VERSION_OLD); }
+
+static void add_place(const Derivation *d, Span span, Text *places) {
+    const char *place = derivation_place(d, span);
+    if (!*place || (places->length && strstr(text_z(places), place))) return;
+    text_addf(places, "%s%s", places->length ? ", " : "", place);
+}
+
+static void push(const Derivation *d, Wires *wires, Symbol owner, Expr right, Text *places) {
+    vec_push(wires, (Wire){owner, element(d, owner), right, false, arena_atom_z(d->page.arena, text_z(places))});
+    text_free(places);
+}
+
+void wires_of_inputs(Derivation *d) {
+    Wires wires = {0};
+    const Model *m = d->model;
+    for (uint32_t i = 0; i < d->equations->neurons.count; i++) {
+        const Population *p = &m->populations.items[d->equations->neurons.items[i].population];
+        for (uint32_t port = 0; port < p->ports.count; port++) {
+            Expr total = expr_const(d->store, 0);
+            Text places = {0};
+            for (uint32_t c = 0; c < m->connections.count; c++) {
+                const Connection *connection = &m->connections.items[c];
+                if (connection->target != d->equations->neurons.items[i].population || connection->port != port) continue;
+                total = expr_add(d->store, total, connection->current);
+                add_place(d, connection->span, &places);
+            }
+            push(d, &wires, p->ports.items[port].symbol, total, &places);
+        }
+    }
+    put_wires(d, &wires);
+}
+
+// delta of an output: the downward errors of the connections that read it, and -dC/d(output).
+static void output_error(Derivation *d, const NeuronEquations *n, const OutputError *error, Wires *wires) {
+    const Population *p = &d->model->populations.items[n->population];
+    Expr total = error->cost ? expr_neg(d->store, error->cost) : expr_const(d->store, 0);
+    Text places = {0};
+    if (error->cost) add_place(d, d->model->cost_span, &places);
+    for (uint32_t i = 0; i < d->equations->connections.count; i++) {
+        const ConnectionEquations *ce = &d->equations->connections.items[i];
+        const Connection *c = &d->model->connections.items[ce->connection];
+        for (uint32_t k = 0; k < ce->downward.count; k++) {
+            if (c->messages.items[k] != p->outputs.items[error->output].symbol) continue;
+            total = expr_add(d->store, total, element(d, ce->downward.items[k]));
+            add_place(d, c->span, &places);
+        }
+    }
+    push(d, wires, error->symbol, total, &places);
+}
+
+void wires_of_errors(Derivation *d) {
+    Wires deltas = {0}, lambdas = {0};
+    for (uint32_t i = 0; i < d->equations->neurons.count; i++) {
+        const NeuronEquations *n = &d->equations->neurons.items[i];
+        for (uint32_t k = 0; n->has_error && k < n->output_errors.count; k++) output_error(d, n, &n->output_errors.items[k], &deltas);
+    }
+    for (uint32_t i = 0; i < d->equations->connections.count; i++) {
+        const ConnectionEquations *ce = &d->equations->connections.items[i];
+        for (uint32_t k = 0; k < ce->downward.count; k++) {
+            Text places = {0};
+            add_place(d, d->model->connections.items[ce->connection].span, &places);
+            push(d, &lambdas, ce->downward.items[k], ce->downward_value.items[k], &places);
+        }
+    }
+    if (deltas.count) vec_push(&d->page.items, (PageItem){PAGE_HEAD, "Between populations", "", "", "", ""});
+    put_wires(d, &deltas);
+    put_wires(d, &lambdas);
+}
+
+// The rate of the membrane prints as the derivative that it is.
+static Expr with_rates(const Derivation *d, Expr value) {
+    for (uint32_t i = 0; i < d->equations->neurons.count; i++) {
+        const NeuronEquations *n = &d->equations->neurons.items[i];
+        if (expr_reads(d->store, value, n->rate))
+            value = expr_replace(d->store, value, element(d, n->rate), expr_make1(d->store, EXPR_RATE, element(d, n->state)));
+    }
+    return value;
+}
+
+void wires_of_gradients(Derivation *d) {
+    Wires wires = {0};
+    for (uint32_t i = 0; i < d->equations->gradients.count; i++) {
+        const Gradient *g = &d->equations->gradients.items[i];
+        vec_push(&wires, (Wire){g->parameter, element(d, g->parameter), with_rates(d, g->value), true, derivation_place(d, g->span)});
+    }
+    put_wires(d, &wires);
+}
