@@ -158,6 +158,15 @@ static Atom expected_text(Parser *p, Expected expected) {
 
 // ---- Suggestions
 
+static Atom nearest_unit(Parser *p, const char *text, size_t length) {
+    static const char *const units[] = {"ms",   "us",   "ns",   "mV", "uV",  "mA",    "uA",    "nA", "pA",
+                                        "mS",   "uS",   "nS",   "pS", "mF",  "uF",    "nF",    "pF", "Ohm",
+                                        "kOhm", "MOhm", "GOhm", "Hz", "kHz", "steps", "epochs"};
+    Atom words[sizeof units / sizeof *units];
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) words[i] = arena_atom_z(p->arena, units[i]);
+    return diag_nearest(arena_atom(p->arena, text, length), words, sizeof units / sizeof *units);
+}
+
 static bool expects(Expected expected, const char *name) {
     for (int i = 0; i < expected.count; i++)
         if (strcmp(expected.names[i], name) == 0) return true;
@@ -234,9 +243,15 @@ static bool help_with_sign(Parser *p, int token, Expected expected) {
     return help != NULL;
 }
 
-static void help_with_juxtaposition(Parser *p, int token, Expected expected) {
+static void help_with_juxtaposition(Parser *p, Span span, int token, Expected expected) {
     bool operand = token == TOK_NAME || token == TOK_NUMBER || token == TOK_STRING;
     if (!operand || !token_ends_operand(p->before_previous)) return;
+    if (token == TOK_NAME && p->before_previous == TOK_NUMBER) {
+        Atom unit = nearest_unit(p, p->text + span.begin, span.end - span.begin);
+        if (unit) diag_help(p->diags, "did you mean the unit `%s`?", unit);
+        else diag_help(p->diags, "units are `ms`, `s`, `mV`, `pA`, `nS`, `pF`, `Hz` and their like; between factors stands `*`");
+        return;
+    }
     const Bracket *open = open_bracket_before(p, p->previous_end);
     if (expects(expected, "','") && open && open->kind != '{')
         diag_help(p->diags, "separate arguments with `,` and factors with `*`");
@@ -265,7 +280,7 @@ void report_unexpected(Parser *p, Span span, int token, Expected expected) {
     if (text) diag_expected(p->diags, "%s", text);
     bool word = token == TOK_NAME;
     if (!(word && help_with_word(p, span, expected)) && !help_with_sign(p, token, expected))
-        help_with_juxtaposition(p, token, expected);
+        help_with_juxtaposition(p, span, token, expected);
     if (!word) help_with_place(p, span, expected);
     note_open_bracket(p, span, expected);
 }
@@ -315,15 +330,6 @@ void report_character(Parser *p, Token token) {
         diag_help(p->diags, "write `%s`", meant);
     else if (first >= 0x80)
         diag_help(p->diags, "names are written with the letters a to z, digits and `_`");
-}
-
-static Atom nearest_unit(Parser *p, const char *text, size_t length) {
-    static const char *const units[] = {"ms",   "us",   "ns",   "mV", "uV",  "mA",    "uA",    "nA", "pA",
-                                        "mS",   "uS",   "nS",   "pS", "mF",  "uF",    "nF",    "pF", "Ohm",
-                                        "kOhm", "MOhm", "GOhm", "Hz", "kHz", "steps", "epochs"};
-    Atom words[sizeof units / sizeof *units];
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) words[i] = arena_atom_z(p->arena, units[i]);
-    return diag_nearest(arena_atom(p->arena, text, length), words, sizeof units / sizeof *units);
 }
 
 void report_number(Parser *p, Token token) {

@@ -24,15 +24,9 @@ static int64_t logical_count(const LoopArray *array, int64_t batch) {
     return count;
 }
 
-// Storage position of logical element `i` ([batch][extent…], sample first).
+// Storage position of element `i` of sample 0; the samples of an element are contiguous.
 static int64_t position(const LoopArray *array, int64_t padded, int64_t i) {
-    int64_t inner = 1, at = 0;
-    for (uint32_t k = 0; k < array->rank; k++) inner *= array->extent[k];
-    if (array->batched) {
-        LoopSize stride = loop_array_stride(array, array->rank);
-        at += i / inner * (stride.fixed + stride.padded * padded);
-        i %= inner;
-    }
+    int64_t inner = logical_count(array, 1), at = 0;
     for (uint32_t k = 0; k < array->rank; k++) {
         inner /= array->extent[k];
         LoopSize stride = loop_array_stride(array, k);
@@ -42,29 +36,46 @@ static int64_t position(const LoopArray *array, int64_t padded, int64_t i) {
     return at;
 }
 
-// Position in the reference back end's dense array, batch last.
-static int64_t dense_position(const LoopArray *array, int64_t batch, int64_t i) {
-    int64_t inner = 1;
-    for (uint32_t k = 0; k < array->rank; k++) inner *= array->extent[k];
-    return array->batched ? i % inner * batch + i / inner : i;
+// Where element `e` of sample 0 lies, and how far apart samples are: in a back end's array, or in the reference back
+// end's dense one (batch last).
+typedef struct Row {
+    void *base;
+    int64_t at;
+    bool single;
+} Row;
+
+static Row row_of(const Instance *in, uint32_t number, int64_t e) {
+    const LoopArray *array = &in->program->fused->program.arrays.items[number];
+    if (in->current) return (Row){in->current[number], array->batched ? e * in->batch : e, false};
+    return (Row){in->arrays[number], position(array, in->padded, e), array->real == LOOP_F32};
 }
 
-static double load(const Instance *in, uint32_t number, int64_t i) {
-    const LoopArray *array = &in->program->fused->program.arrays.items[number];
-    if (in->current) return in->current[number][dense_position(array, in->batch, i)];
-    int64_t at = position(array, in->padded, i);
-    return array->real == LOOP_F32 ? (double)((float *)in->arrays[number])[at] : ((double *)in->arrays[number])[at];
+static double row_get(Row row, int64_t sample) {
+    return row.single ? (double)((const float *)row.base)[row.at + sample] : ((const double *)row.base)[row.at + sample];
 }
 
-static void store(Instance *in, uint32_t number, int64_t i, double value) {
+static void row_set(Row row, int64_t sample, double value) {
+    if (row.single) ((float *)row.base)[row.at + sample] = (float)value;
+    else ((double *)row.base)[row.at + sample] = value;
+}
+
+// All elements in logical order ([batch][extent…], sample first), row by row.
+static void read_all(const Instance *in, uint32_t number, double *values) {
     const LoopArray *array = &in->program->fused->program.arrays.items[number];
-    if (in->current) {
-        in->current[number][dense_position(array, in->batch, i)] = value;
-        return;
+    int64_t elements = logical_count(array, 1), samples = array->batched ? in->batch : 1;
+    for (int64_t e = 0; e < elements; e++) {
+        Row row = row_of(in, number, e);
+        for (int64_t b = 0; b < samples; b++) values[b * elements + e] = row_get(row, b);
     }
-    int64_t at = position(array, in->padded, i);
-    if (array->real == LOOP_F32) ((float *)in->arrays[number])[at] = (float)value;
-    else ((double *)in->arrays[number])[at] = value;
+}
+
+static void write_all(Instance *in, uint32_t number, const double *values) {
+    const LoopArray *array = &in->program->fused->program.arrays.items[number];
+    int64_t elements = logical_count(array, 1), samples = array->batched ? in->batch : 1;
+    for (int64_t e = 0; e < elements; e++) {
+        Row row = row_of(in, number, e);
+        for (int64_t b = 0; b < samples; b++) row_set(row, b, values[b * elements + e]);
+    }
 }
 
 // ---- Initial values --------------------------------------------------------------------------------------------------
@@ -108,14 +119,15 @@ static bool initialise(Instance *in, const Array *array, uint64_t seed, Text *er
     Table table = {0};
     if (array->initial.kind == INITIAL_FILE && !initial_file(p, array, per_sample, &table, error)) return false;
     RandomStream stream = random_stream(seed, symbol_info(p->model->store, array->symbol)->name);
+    double *values = memory_resize(NULL, (size_t)count, sizeof *values);
     for (int64_t i = 0; i < count; i++) {
-        double value;
-        if (array->initial.kind == INITIAL_FILE) value = table.data[i % per_sample];
-        else if (array->initial.kind == INITIAL_CONSTANT) value = array->initial.values[array->initial.count > 1 ? i % array->initial.count : 0];
-        else value = draw(&array->initial, &stream, i);
-        if (array->clamped) value = fmin(fmax(value, array->low), array->high);
-        store(in, number, i, value);
+        if (array->initial.kind == INITIAL_FILE) values[i] = table.data[i % per_sample];
+        else if (array->initial.kind == INITIAL_CONSTANT) values[i] = array->initial.values[array->initial.count > 1 ? i % array->initial.count : 0];
+        else values[i] = draw(&array->initial, &stream, i);
+        if (array->clamped) values[i] = fmin(fmax(values[i], array->low), array->high);
     }
+    write_all(in, number, values);
+    free(values);
     table_free(&table);
     return true;
 }
@@ -258,24 +270,24 @@ int64_t instance_length(const Instance *in, uint32_t array) {
 
 void instance_get(const Instance *in, uint32_t array, double *values) {
     const ProgramArray *a = &in->program->arrays.items[array];
-    int64_t count = instance_length(in, array);
-    uint32_t number = a->stored ? loop_array_of(in->program, a->symbol) : 0;
-    for (int64_t i = 0; i < count; i++) values[i] = a->stored ? load(in, number, i) : NAN;
+    if (a->stored) read_all(in, loop_array_of(in->program, a->symbol), values);
+    for (int64_t i = 0, count = a->stored ? 0 : instance_length(in, array); i < count; i++) values[i] = NAN;
 }
 
 void instance_set(Instance *in, uint32_t array, const double *values) {
     const ProgramArray *a = &in->program->arrays.items[array];
-    int64_t count = a->stored ? instance_length(in, array) : 0;
-    for (int64_t i = 0; i < count; i++) store(in, loop_array_of(in->program, a->symbol), i, values[i]);
+    if (a->stored) write_all(in, loop_array_of(in->program, a->symbol), values);
 }
 
 double instance_mean_cost(const Instance *in) {
     Symbol cost = in->program->step[ENTRY_TRAIN]->cost;
     if (!cost) return NAN;
+    Row row = row_of(in, loop_array_of(in->program, cost), 0);
     double total = 0;
-    for (int64_t i = 0; i < in->batch; i++) total += load(in, loop_array_of(in->program, cost), i);
+    for (int64_t b = 0; b < in->batch; b++) total += row_get(row, b);
     return total / (double)in->batch;
 }
 
-double instance_scalar(const Instance *in, Symbol scalar) { return load(in, loop_array_of(in->program, scalar), 0); }
-void instance_set_scalar(Instance *in, Symbol scalar, double value) { store(in, loop_array_of(in->program, scalar), 0, value); }
+double instance_scalar(const Instance *in, Symbol scalar) { return row_get(row_of(in, loop_array_of(in->program, scalar), 0), 0); }
+
+void instance_set_scalar(Instance *in, Symbol scalar, double value) { row_set(row_of(in, loop_array_of(in->program, scalar), 0), 0, value); }

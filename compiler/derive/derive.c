@@ -25,10 +25,16 @@ static Atom printed(Derive *d, Expr expr) {
     return atom;
 }
 
+// The symbol of this name: deriving a model twice makes no second one.
+static Symbol named_symbol(Derive *d, SymbolInfo info) {
+    Symbol known = symbol_find(d->store, info.name);
+    return known ? known : symbol_new(d->store, info);
+}
+
 static Symbol signal_symbol(Derive *d, const Population *p, SymbolRole role, Unit unit, const char *base, const char *suffix) {
     SymbolInfo info = {.role = role, .batched = true, .rank = 1, .extent = {p->size}, .unit = unit, .span = p->span};
     info.name = arena_format(d->model->arena, "%s.%s%s", p->name, base, suffix);
-    return symbol_new(d->store, info);
+    return named_symbol(d, info);
 }
 
 static Expr own_element(Derive *d, Symbol symbol) { return model_element(d->store, symbol, VERSION_OLD); }
@@ -72,6 +78,26 @@ static void add_leaf(Derive *d, NeuronEquations *n, const Population *p, Expr no
     vec_push(&n->leaves, leaf);
 }
 
+// An expression as the author of the neuron wrote it: without the population's name and the index of the neuron.
+static Atom in_neuron_terms(Derive *d, const NeuronEquations *n, const Population *p, Expr expr) {
+    for (uint32_t i = 0; i < n->leaves.count; i++) {
+        const Leaf *leaf = &n->leaves.items[i];
+        bool plain = expr_is_const(d->store, leaf->tau, d->model->dt);
+        expr = expr_replace(d->store, expr, own_element(d, leaf->symbol), plain ? own_element(d, leaf->state) : leaf->node);
+    }
+    Atom text = printed(d, expr), own = arena_format(d->model->arena, "[%s]", index_info(d->store, p->own)->name);
+    char *plain = arena_alloc(d->model->arena, strlen(text) + 1), *end = plain;
+    size_t name = strlen(p->name);
+    for (const char *c = text; *c;) {
+        bool starts = c == text || !strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.", c[-1]);
+        if (starts && strncmp(c, p->name, name) == 0 && c[name] == '.') c += name + 1;
+        else if (strncmp(c, own, strlen(own)) == 0) c += strlen(own);
+        else *end++ = *c++;
+    }
+    *end = 0;
+    return plain;
+}
+
 // Finds the lookaheads of states in `expr`; anything else that acts on a signal in time has no causal local adjoint yet.
 static bool find_leaves(Derive *d, NeuronEquations *n, const Population *p, Expr expr, Span span, bool inside_ahead) {
     ExprNode node = expr_node(d->store, expr);
@@ -92,7 +118,7 @@ static bool find_leaves(Derive *d, NeuronEquations *n, const Population *p, Expr
     if (node.kind == EXPR_AHEAD || node.kind == EXPR_LOWPASS || node.kind == EXPR_DELAY || node.kind == EXPR_RATE || node.kind == EXPR_PREVIOUS) {
         Span where = expr_span(d->store, expr);
         diag_report(d->model->diags, DIAG_E0307, where.source ? where : span, "`%s` has no causal local adjoint under `%s`",
-                    printed(d, expr), d->principle->name);
+                    in_neuron_terms(d, n, p, expr), d->principle->name);
         diag_expected(d->model->diags, "lookaheads of states, `ahead(u, tau)`, or plain states");
         return false;
     }
@@ -147,6 +173,10 @@ static void split_energy(Derive *d, const Population *p, Expr energy, Expr *driv
 
 static bool is_zero(Derive *d, Expr expr) { return expr_is_const(d->store, expr, 0); }
 
+static Atom leaf_text(Derive *d, const NeuronEquations *n, const Population *p, uint32_t leaf) {
+    return in_neuron_terms(d, n, p, own_element(d, n->leaves.items[leaf].symbol));
+}
+
 // The leaf whose derivative knows the input: d2E/dX dI is not zero.
 static bool find_solved(Derive *d, NeuronEquations *n, const Population *p, Expr driven) {
     uint32_t found = 0;
@@ -161,7 +191,7 @@ static bool find_solved(Derive *d, NeuronEquations *n, const Population *p, Expr
         if (found++ && !expr_is_const(d->store, expr_partial(d->store, by_leaf, own_element(d, n->leaves.items[n->solved].symbol)), 0)) continue;
         if (found > 1) {
             diag_report(d->model->diags, DIAG_E0303, p->energy_span, "in `%s`, both `%s` and `%s` stand together with the input", p->neuron->name,
-                        printed(d, n->leaves.items[n->solved].node), printed(d, n->leaves.items[k].node));
+                        leaf_text(d, n, p, n->solved), leaf_text(d, n, p, k));
             diag_expected(d->model->diags, "one lookahead that carries the input");
             return false;
         }
@@ -184,15 +214,22 @@ static Expr solve(Derive *d, Expr alpha, Expr beta, Expr error) {
     return result;
 }
 
+static void report_unsolvable(Derive *d, const NeuronEquations *n, const Population *p, bool independent) {
+    Diagnostics *diags = d->model->diags;
+    Atom leaf = leaf_text(d, n, p, n->solved);
+    diag_report(diags, DIAG_E0302, p->energy_span, "the membrane equation of `%s` has no closed solution for `%s`", p->neuron->name, leaf);
+    diag_expected(diags, "an energy that is quadratic in `%s`, as in `1/2*(%s - %s)^2`", leaf, leaf, p->ports.items[0].member);
+    diag_note(diags, (Span){0}, "the derivative of the energy by `%s` is `%s`, which %s", leaf, in_neuron_terms(d, n, p, n->mismatch),
+              independent ? "does not depend on it" : "is not linear in it");
+}
+
 static bool solve_membrane(Derive *d, NeuronEquations *n, const Population *p, Expr driven) {
     ExprStore *s = d->store;
     Expr leaf = own_element(d, n->leaves.items[n->solved].symbol);
     n->mismatch = expr_partial(s, driven, leaf);
     Expr alpha = expr_partial(s, n->mismatch, leaf);
-    if (expr_contains(s, alpha, leaf) || reads_drive(d, p, alpha)) {
-        diag_report(d->model->diags, DIAG_E0302, p->energy_span, "dE/d%s = `%s` is not linear in `%s`: the membrane equation of `%s` has no closed solution",
-                    printed(d, n->leaves.items[n->solved].node), printed(d, n->mismatch), printed(d, n->leaves.items[n->solved].node), p->neuron->name);
-        diag_expected(d->model->diags, "an energy that is quadratic in the lookahead that carries the input");
+    if (is_zero(d, alpha) || expr_contains(s, alpha, leaf) || reads_drive(d, p, alpha)) {
+        report_unsolvable(d, n, p, is_zero(d, alpha));
         return false;
     }
     Expr beta = expr_replace(s, n->mismatch, leaf, expr_const(s, 0));
@@ -223,6 +260,17 @@ static void make_gates(Derive *d, NeuronEquations *n, const Population *p) {
     }
 }
 
+static bool all_states_move(Derive *d, const NeuronEquations *n, const Population *p) {
+    for (uint32_t i = 0; i < p->states.count; i++) {
+        if (i == n->state_number) continue;
+        diag_report(d->model->diags, DIAG_E0301, p->states.items[i].span, "nothing moves the state `%s` of `%s`", p->states.items[i].member, p->neuron->name);
+        diag_expected(d->model->diags, "one state per neuron: the one whose lookahead stands together with the input");
+        diag_note(d->model->diags, p->energy_span, "this energy moves `%s`", p->states.items[n->state_number].member);
+        return false;
+    }
+    return true;
+}
+
 static bool derive_neuron(Derive *d, uint32_t number) {
     const Population *p = &d->model->populations.items[number];
     NeuronEquations n = {.population = number};
@@ -232,6 +280,7 @@ static bool derive_neuron(Derive *d, uint32_t number) {
         else {
             diag_report(d->model->diags, DIAG_E0301, p->span, "neuron `%s` of population `%s` has no energy", p->neuron->name, p->name);
             diag_help(d->model->diags, "add `energy 1/2 * (ahead(u, tau_m) - I)^2`");
+            diag_note(d->model->diags, p->neuron->name_span, "the neuron is declared here");
         }
         return false;
     }
@@ -259,6 +308,7 @@ static bool derive_neuron(Derive *d, uint32_t number) {
             good = good && solve_membrane(d, &n, p, driven);
         }
         if (good) make_gates(d, &n, p);
+        if (good) good = all_states_move(d, &n, p);
     }
     vec_push(&d->equations->neurons, n);
     return good;
@@ -325,11 +375,25 @@ static Expr pull_back(Derive *d, const Connection *c, Symbol symbol) {
     return result;
 }
 
+// Errors travel back along outputs only.
+static void check_source_states(Derive *d, const Connection *c) {
+    const Population *source = &d->model->populations.items[c->source];
+    for (uint32_t i = 0; i < source->states.count; i++) {
+        if (!expr_reads(d->store, c->current, source->states.items[i].symbol)) continue;
+        Span where = expr_span(d->store, c->current);
+        diag_report(d->model->diags, DIAG_E0307, where.source ? where : c->span, "`%s` reads the state `%s` of `%s`, along which no error can travel back",
+                    c->name, source->states.items[i].member, source->name);
+        diag_expected(d->model->diags, "an output of the neuron: add `output %s_now = %s` and read that", source->states.items[i].member,
+                      source->states.items[i].member);
+    }
+}
+
 static void derive_connection(Derive *d, uint32_t number) {
     const Connection *c = &d->model->connections.items[number];
     const NeuronEquations *target = neuron_of(d->equations, c->target);
     ConnectionEquations ce = {.connection = number};
     ce.carries_error = target && target->has_error && !c->from_external && neuron_of(d->equations, c->source);
+    if (ce.carries_error) check_source_states(d, c);
     for (uint32_t m = 0; ce.carries_error && m < c->messages.count; m++) {
         SymbolInfo message = *symbol_info(d->store, c->messages.items[m]);
         SymbolInfo info = message;
@@ -338,7 +402,7 @@ static void derive_connection(Derive *d, uint32_t number) {
                                           : arena_format(d->model->arena, "%s.error_down", c->name);
         info.role = ROLE_REGISTER;
         info.span = c->span;
-        vec_push(&ce.downward, symbol_new(d->store, info));
+        vec_push(&ce.downward, named_symbol(d, info));
         vec_push(&ce.downward_value, pull_back(d, c, c->messages.items[m]));
     }
     vec_push(&d->equations->connections, ce);
@@ -474,30 +538,70 @@ static bool tau_values(Derive *d, const Leaf *leaf, uint32_t i, double *value) {
     return true;
 }
 
+static const Array *drawn(Derive *d, const Leaf *leaf) {
+    const Array *array = leaf->tau_symbol ? model_array(d->model, leaf->tau_symbol) : NULL;
+    bool draw = array && (array->initial.kind == INITIAL_UNIFORM || array->initial.kind == INITIAL_NORMAL || array->initial.kind == INITIAL_UNIFORM_INT);
+    return draw ? array : NULL;
+}
+
+// Where the time constant was given: the argument, if it is a parameter of the neuron.
+static Span tau_place(Derive *d, const Leaf *leaf, const Population *p) {
+    Span span = leaf->tau_symbol ? symbol_info(d->store, leaf->tau_symbol)->span : p->span;
+    return span.source ? span : p->span;
+}
+
+static void report_short(Derive *d, const Population *p, const Leaf *leaf, bool solved, double tau) {
+    char first[32], second[32];
+    diag_report(d->model->diags, DIAG_E0308, tau_place(d, leaf, p), "`%s` of `%s` %s %s, smaller than the time step %s", leaf->label, p->name,
+                drawn(d, leaf) ? "may be drawn as small as" : "is", number_format(first, tau), number_format(second, d->model->dt));
+    diag_expected(d->model->diags, "a time constant of at least `dt`");
+    if (drawn(d, leaf)) diag_help(d->model->diags, "raise the lower end, or bound it: `learn …, clamp %s .. 100`", number_format(first, d->model->dt));
+    else if (!solved) diag_help(d->model->diags, "no lookahead at all is a time constant of `dt`");
+}
+
+static void report_unequal(Derive *d, const Population *p, const char *how) {
+    diag_report(d->model->diags, DIAG_E0304, d->model->principle_span, "`le` needs equal time constants, but %s", how);
+    diag_note(d->model->diags, p->span, "the population is declared here");
+    diag_help(d->model->diags, "use `dynamics gle(…)`, or `instant` for errors without filters");
+}
+
+// Time constants that are drawn: none may fall below the time step, and two draws are not equal.
+static bool check_drawn(Derive *d, const Population *p, const Leaf *solved, const Leaf *leaf) {
+    const Array *array = drawn(d, leaf);
+    bool other = d->principle->equal_times && leaf->tau != solved->tau && (array || drawn(d, solved));
+    if (other) {
+        report_unequal(d, p, arena_format(d->model->arena, "in `%s`, %s or %s is drawn at random", p->name, solved->label, leaf->label));
+        return false;
+    }
+    if (!array || array->initial.kind == INITIAL_NORMAL) return true;
+    double low = array->initial.a * (array->initial.kind == INITIAL_UNIFORM_INT ? array->initial.scale : 1);
+    if (array->clamped && array->low > low) low = array->low;
+    if (low >= d->model->dt * (1 - 1e-12)) return true;
+    report_short(d, p, leaf, leaf == solved, low);
+    return false;
+}
+
 static void check_times(Derive *d, const NeuronEquations *n) {
     const Population *p = &d->model->populations.items[n->population];
     const Leaf *solved = &n->leaves.items[n->solved];
     char first[32], second[32];
-    for (uint32_t k = 0; k < n->leaves.count; k++)
+    for (uint32_t k = 0; k < n->leaves.count; k++) {
+        if (!check_drawn(d, p, solved, &n->leaves.items[k])) return;
         for (uint32_t i = 0; i < p->size; i++) {
             double tau, tau_m;
             const Leaf *leaf = &n->leaves.items[k];
             if (!tau_values(d, leaf, i, &tau)) break;
             if (tau < d->model->dt * (1 - 1e-12)) {
-                diag_report(d->model->diags, DIAG_E0308, p->span, "`%s` of `%s` is %s, smaller than the time step %s", leaf->label, p->name,
-                            number_format(first, tau), number_format(second, d->model->dt));
-                diag_expected(d->model->diags, "a time constant of at least `dt`");
-                if (leaf != solved) diag_help(d->model->diags, "no lookahead at all is a time constant of `dt`");
+                report_short(d, p, leaf, leaf == solved, tau);
                 return;
             }
             if (d->principle->equal_times && leaf->tau != solved->tau && tau_values(d, solved, i, &tau_m) && tau != tau_m) {
-                diag_report(d->model->diags, DIAG_E0304, d->model->principle_span, "`le` needs equal time constants, but neuron %u of `%s` has %s = %s and %s = %s", i,
-                            p->name, solved->label, number_format(first, tau_m), leaf->label, number_format(second, tau));
-                diag_note(d->model->diags, p->span, "the population is declared here");
-                diag_help(d->model->diags, "use `dynamics gle(…)`, or `instant` for errors without filters");
+                report_unequal(d, p, arena_format(d->model->arena, "neuron %u of `%s` has %s = %s and %s = %s", i, p->name, solved->label,
+                                                  number_format(first, tau_m), leaf->label, number_format(second, tau)));
                 return;
             }
         }
+    }
 }
 
 // ---- The pass --------------------------------------------------------------------------------------------------------

@@ -83,9 +83,11 @@ static Expr derivative_of_rest(const D *d, const NeuronEquations *n, const Error
     return element(d, derivative_symbol(d, n, "B", of));
 }
 
-static void partial(D *d, Expr name, Symbol leaf, Expr value, Span span) {
+// A = dE/dp; where p occurs beside the mismatch too, B = dE/dp - A is the rest.
+static void partial(D *d, Expr name, Expr but, Symbol leaf, Expr value, Span span) {
     const char *before = choose(d, "dE/d", "∂E/∂", "\\frac{\\partial E}{\\partial "), *after = choose(d, "", "", "}");
-    const char *left = arena_format(d->page.arena, "%s = %s%s%s", derivation_show(d, name), before, derivation_show(d, element(d, leaf)), after);
+    const char *less = but ? arena_format(d->page.arena, "%s%s", choose(d, " - ", " − ", " - "), derivation_show(d, but)) : "";
+    const char *left = arena_format(d->page.arena, "%s = %s%s%s%s", derivation_show(d, name), before, derivation_show(d, element(d, leaf)), after, less);
     equation(d, left, derivation_show(d, value), span);
 }
 
@@ -101,10 +103,12 @@ static void variables(D *d, const NeuronEquations *n) {
 }
 
 static void partials(D *d, const NeuronEquations *n) {
-    partial(d, element(d, derivative_symbol(d, n, "A", "")), n->leaves.items[n->solved].symbol, n->mismatch, population_of(d, n)->energy_span);
+    Expr a = element(d, derivative_symbol(d, n, "A", ""));
+    partial(d, a, 0, n->leaves.items[n->solved].symbol, n->mismatch, population_of(d, n)->energy_span);
     for (uint32_t e = 0; n->has_error && e < n->errors.count; e++) {
         const ErrorInput *in = &n->errors.items[e];
-        partial(d, derivative_of_rest(d, n, in), n->leaves.items[in->leaf].symbol, expr_neg(d->store, unfiltered(d, n, in)), gate_span(d, n, in->leaf));
+        partial(d, derivative_of_rest(d, n, in), in->leaf == n->solved ? a : 0, n->leaves.items[in->leaf].symbol,
+                expr_neg(d->store, unfiltered(d, n, in)), gate_span(d, n, in->leaf));
     }
 }
 
@@ -117,7 +121,7 @@ static void condition(D *d, const NeuronEquations *n) {
     Expr total = adjoint(d, n, n->solved, element(d, derivative_symbol(d, n, "A", "")));
     for (uint32_t e = 0; n->has_error && e < n->errors.count; e++)
         total = expr_add(d->store, total, adjoint(d, n, n->errors.items[e].leaf, derivative_of_rest(d, n, &n->errors.items[e])));
-    equation(d, derivation_show(d, total), "0", d->model->principle_span);
+    equation(d, "0", derivation_show(d, total), d->model->principle_span);
 }
 
 // ahead(lowpass(g, tau_k), tau_m) = v + tau_m dv/dt with tau_k dv/dt = g - v. Prints the second, returns the first.
@@ -256,10 +260,8 @@ static void each_class(D *d, Part *part) {
 // ---- Step 1: the energy ----------------------------------------------------------------------------------------------
 
 static void add_term(D *d, const char *before, Expr term, Span span, bool first) {
-    const char *shown = derivation_show(d, term);
-    Span own = expr_span(d->store, term);
-    vec_push(&d->page.items, (PageItem){PAGE_EQUATION, first ? "E" : "", first ? "=" : "+", arena_format(d->page.arena, "%s%s", before, shown), "",
-                                        derivation_place(d, own.source ? own : span)});
+    const char *right = arena_format(d->page.arena, "%s%s", before, derivation_show(d, term));
+    vec_push(&d->page.items, (PageItem){PAGE_EQUATION, first ? "E" : "", first ? "=" : "+", right, "", derivation_place(d, span)});
 }
 
 static uint32_t terms_of(const D *d, const Expr *expr, const Expr **terms) {
@@ -268,17 +270,17 @@ static uint32_t terms_of(const D *d, const Expr *expr, const Expr **terms) {
     return node.kind == EXPR_ADD ? node.count : 1;
 }
 
+// Term by term where every term is a `cost` statement of its own.
 static void cost_terms(D *d) {
     const Expr *terms;
     uint32_t count = terms_of(d, &d->model->cost, &terms);
     bool apart = !expr_span(d->store, d->model->cost).source;
     for (uint32_t i = 0; i < count; i++) apart &= expr_span(d->store, terms[i]).source != 0;
     names_relative(&d->names, -1);
-    for (uint32_t i = 0; i < (apart ? count : 1); i++)
-        add_term(d, "", apart ? terms[i] : d->model->cost, d->model->cost_span, !d->equations->neurons.count && !i);
+    if (!apart) add_term(d, "", d->model->cost, d->model->cost_span, false);
+    for (uint32_t i = 0; apart && i < count; i++) add_term(d, "", terms[i], expr_span(d->store, terms[i]), false);
 }
 
-// Under a bracket, so that the sum sign reaches all of the term.
 static const char *sum_over(D *d, const char *names) {
     if (d->page.style == EXPR_TEXT) return arena_format(d->page.arena, "sum over i in %s: ", names);
     if (d->page.style == EXPR_UNICODE) return arena_format(d->page.arena, "Σ(i ∈ %s) ", names);
@@ -310,8 +312,10 @@ static void energy(D *d) {
         const Expr *terms;
         if (class_of[i] != i) continue;
         names_of_population(&d->names, p);
-        for (uint32_t k = 0, count = terms_of(d, &p->energy, &terms); k < count; k++, first = false)
-            add_term(d, sum_over(d, class_names(d, class_of, i)), terms[k], p->energy_span, first);
+        for (uint32_t k = 0, count = terms_of(d, &p->energy, &terms); k < count; k++, first = false) {
+            Span own = expr_span(d->store, terms[k]);
+            add_term(d, sum_over(d, class_names(d, class_of, i)), terms[k], own.source ? own : p->energy_span, first);
+        }
     }
     if (d->model->cost) cost_terms(d);
     say(d, "Inputs:", "Inputs:", "Inputs:");
@@ -393,6 +397,10 @@ static void plasticity(D *d) {
         "Each learned parameter θ follows its gradient G = ∂E/∂θ, with e for A, averaged over the batch. A prime marks the value after a step.",
         "Each learned parameter $\\theta$ follows its gradient $G = \\partial E/\\partial\\theta$, with $e$ for $A$, averaged over the batch. A prime marks the value after a step.");
     wires_of_gradients(d);
+    bool past = false;
+    for (uint32_t i = 0; i < d->equations->gradients.count; i++) past |= expr_has_kind(d->store, d->equations->gradients.items[i].value, EXPR_PREVIOUS);
+    if (past)
+        put(d, PAGE_SAY, "Here previous(x) is x of the step before, in which the rate was made that the error judges.");
     for (uint32_t r = 0; r < d->model->learn.count; r++)
         if (d->model->learn.items[r].targets.count && d->model->learn.items[r].gradients.count) update(d, &d->model->learn.items[r]);
 }
@@ -408,9 +416,9 @@ void equations_print(const Equations *equations, ExprStyle style, Text *out) {
     put(&d, PAGE_STEP, "2. Lookaheads become variables of their own");
     each_class(&d, lookaheads);
     put(&d, PAGE_STEP, "3. Partial derivatives");
-    say(&d, "All lookaheads are held independent of each other. delta is what reaches an output, lambda what a connection sends down.",
-        "All lookaheads are held independent of each other. δ is what reaches an output, λ what a connection sends down.",
-        "All lookaheads are held independent of each other. $\\delta$ is what reaches an output, $\\lambda$ what a connection sends down.");
+    say(&d, "All lookaheads are held independent. A is of the mismatch with the input, B of all else; delta is -dE/d(output), lambda what a connection adds to it, with e for the A of its target.",
+        "All lookaheads are held independent. A is of the mismatch with the input, B of all else; δ is −∂E/∂(output), λ what a connection adds to it, with e for the A of its target.",
+        "All lookaheads are held independent. $A$ is of the mismatch with the input, $B$ of all else; $\\delta$ is $-\\partial E/\\partial(\\mathrm{output})$, $\\lambda$ what a connection adds to it, with $e$ for the $A$ of its target.");
     each_class(&d, partials);
     wires_of_errors(&d);
     principle(&d);

@@ -48,26 +48,15 @@ static void find_reads(Plan *plan) {
 
 // Persistent symbols: somebody reads their old value in the next step, or the caller wants to see them.
 static uint8_t *find_persistent(Plan *plan, Step *const *steps, uint32_t count) {
-    uint8_t *persistent = memory_resize(NULL, plan->symbols, 1);
-    memset(persistent, 0, plan->symbols);
-    for (uint32_t i = 0; i < plan->options->kept_count; i++) persistent[plan->options->kept[i]] = 1;
+    uint8_t *reads = memory_resize(NULL, plan->symbols, 2);
+    memset(reads, 0, (size_t)plan->symbols * 2);
+    Item all = {.kind = ITEM_REDUCE, .reads_new = reads + plan->symbols, .reads_old = reads};
     for (uint32_t s = 0; s < count; s++) {
-        if (steps[s]->cost) persistent[steps[s]->cost] = 1;
-        for (uint32_t i = 0; i < steps[s]->assigns.count; i++) {
-            Symbol symbol = steps[s]->assigns.items[i].symbol;
-            for (uint32_t t = 0; t < count && !persistent[symbol]; t++)
-                for (uint32_t k = 0; k < steps[t]->assigns.count && !persistent[symbol]; k++) {
-                    Item probe = {.kind = ITEM_REDUCE};
-                    probe.reads_new = memory_resize(NULL, plan->symbols, 2);
-                    memset(probe.reads_new, 0, (size_t)plan->symbols * 2);
-                    probe.reads_old = probe.reads_new + plan->symbols;
-                    note_reads(plan, &probe, steps[t]->assigns.items[k].value);
-                    persistent[symbol] |= probe.reads_old[symbol] != 0;
-                    free(probe.reads_new);
-                }
-        }
+        for (uint32_t i = 0; i < steps[s]->assigns.count; i++) note_reads(plan, &all, steps[s]->assigns.items[i].value);
+        if (steps[s]->cost) reads[steps[s]->cost] = 1;
     }
-    return persistent;
+    for (uint32_t i = 0; i < plan->options->kept_count; i++) reads[plan->options->kept[i]] = 1;
+    return reads; // the first half; whoever frees it frees both
 }
 
 static void mark_live(Plan *plan, const uint8_t *persistent) {

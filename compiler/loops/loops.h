@@ -77,8 +77,8 @@ typedef enum LoopKernelKind {
     // For all elements of the axes: evaluate the body, then store. All loads of an element come before its stores.
     LOOP_MAP,
     // result[outer axes] = sum or max over the inner axes of the body's `result`; kept axes are the first `outer`
-    // ones. The vector axis is the last of all axes; when it is an inner one the lanes are combined at the end, with
-    // the axis' padding masked out. Sum over an empty range is 0, maximum is -inf.
+    // ones. Any axis may go in vectors, preferably one along which the accesses are contiguous; when it is an inner one
+    // the lanes are combined at the end, with the axis' padding masked out. An empty sum is 0, a maximum -inf.
     LOOP_REDUCE,
     // out[i, b] = sum over k of A[i*sa + k*sk] * X[k, b]: a matrix, plain or transposed, times a batch of vectors.
     LOOP_PRODUCT,
@@ -93,7 +93,7 @@ typedef struct LoopStore {
 typedef struct LoopKernel {
     LoopKernelKind kind;
     LoopReal real;
-    uint32_t axes;  // MAP, REDUCE: number of axes; the last is the vector axis. 0 axes: one scalar evaluation
+    uint32_t axes;  // MAP, REDUCE: number of axes; accesses describe the last one. 0 axes: one scalar evaluation
     uint32_t outer; // REDUCE: how many of the axes are kept
     bool maximum;   // REDUCE: maximum instead of sum; NaN as soon as one element is
     Vec(LoopOp) ops;

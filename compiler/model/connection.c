@@ -88,6 +88,17 @@ static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *
     scope_bind(scope, item->name, value_symbol(r, symbol, item->name_span));
 }
 
+// Whether a current reads outputs or states of the postsynaptic neuron; in a recurrent connection these are the source's.
+static bool reads_target(const Resolver *r, const Connection *c, Expr current) {
+    const Population *target = &r->model->populations.items[c->target];
+    if (!c->from_external && c->source == c->target) return false;
+    for (uint32_t i = 0; i < target->outputs.count; i++)
+        if (expr_reads(r->store, current, target->outputs.items[i].symbol)) return true;
+    for (uint32_t i = 0; i < target->states.count; i++)
+        if (expr_reads(r->store, current, target->states.items[i].symbol)) return true;
+    return false;
+}
+
 static void synapse_current(Resolver *r, Connection *c, const Scope *scope, const Ast *item) {
     Population *target = &r->model->populations.items[c->target];
     Value value = elaborate(r, scope, item->child[0]);
@@ -98,6 +109,11 @@ static void synapse_current(Resolver *r, Connection *c, const Scope *scope, cons
         report(r, DIAG_E0205, item->child[0]->span, "a current of shape %s into `%s`, which has the shape [%u]",
                     shape_text(r, &value), target->name, target->size);
         diag_expected(r->diags, "one number per postsynaptic neuron: [%u]", target->size);
+        return;
+    }
+    if (reads_target(r, c, value.expr)) {
+        report(r, DIAG_E0212, item->span, "a current that reads its own target, `%s`", target->name);
+        diag_expected(r->diags, "a current of what the source sends, as in `W @ pre.r`");
         return;
     }
     Expr current = value_at_axes(r, &value, &target->own);

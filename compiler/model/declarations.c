@@ -74,8 +74,7 @@ static void report_unknown_argument(Resolver *r, const Ast *declaration, const A
         text_addf(&list, "%s`%s`", i ? ", " : "", parameters->child[i]->name);
     }
     diag_expected(r->diags, "%s", parameters->count ? text_z(&list) : "no argument");
-    Atom nearest = diag_nearest(arg->name, names.items, names.count);
-    if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+    suggest(r, arg->name, names.items, names.count);
     diag_note(r->diags, declaration->name_span, "`%s` is declared here", declaration->name);
     vec_free(&names);
     text_free(&list);

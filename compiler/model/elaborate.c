@@ -567,6 +567,7 @@ static Value elaborate_binary(Resolver *r, const Scope *scope, const Ast *ast) {
         Value minus = negated(r, b, b.span);
         minus.any_unit = b.any_unit;
         minus.span = b.span;
+        minus.origin = b.origin;
         return combine(r, EXPR_ADD, a, minus, span);
     }
     if (strcmp(op, "*") == 0) return combine(r, EXPR_MUL, a, b, span);

@@ -3,24 +3,37 @@
 #include <math.h>
 #include <string.h>
 
+enum { // what an argument of a generator may be
+    TAKES_NUMBER = 1, TAKES_TIME = 2, TAKES_RATE = 4, TAKES_LIST = 8, TAKES_TEXT = 16, TAKES_SIGNAL = 32,
+    TAKES_RANDOM = 64, TAKES_SPLIT = 128, // words
+    REQUIRED = 256,
+};
+
+typedef struct GeneratorParameter {
+    const char *name;
+    unsigned takes;
+} GeneratorParameter;
+
 typedef struct Generator {
     const char *name;
     DataKind kind;
     bool is_signal;
-    const char *parameters[8]; // names, in positional order
+    GeneratorParameter parameters[8]; // in positional order
 } Generator;
 
 static const Generator generators[] = {
-    {"mnist1d", DATA_MNIST1D, false, {"split", "length", "seed"}},
-    {"load", DATA_FILE, true, {"path", "columns"}},
-    {"samples", DATA_IDX, false, {"values", "labels", "scale"}},
-    {"sines", DATA_SINES, true, {"frequencies", "amplitudes", "phases"}},
-    {"square", DATA_SQUARE, true, {"period", "low", "high", "shift"}},
-    {"smooth", DATA_SMOOTH, true, {"source", "sigma"}},
-    {"ou", DATA_OU, true, {"tau", "sigma", "mean"}},
-    {"steps", DATA_STEPS, true, {"hold", "low", "high"}},
-    {"sawtooth", DATA_SAWTOOTH, true, {"period", "low", "high"}},
-    {"mackey_glass", DATA_MACKEY_GLASS, true, {"tau", "discard"}},
+    {"mnist1d", DATA_MNIST1D, false, {{"split", TAKES_SPLIT | REQUIRED}, {"length", TAKES_NUMBER}, {"seed", TAKES_NUMBER}}},
+    {"load", DATA_FILE, true, {{"path", TAKES_TEXT | REQUIRED}, {"columns", TAKES_TEXT}}},
+    {"samples", DATA_IDX, false, {{"values", TAKES_TEXT | REQUIRED}, {"labels", TAKES_TEXT}, {"scale", TAKES_NUMBER}}},
+    {"sines", DATA_SINES, true, {{"frequencies", TAKES_RATE | TAKES_LIST | REQUIRED}, {"amplitudes", TAKES_NUMBER | TAKES_LIST},
+                                 {"phases", TAKES_NUMBER | TAKES_LIST | TAKES_RANDOM}}},
+    {"square", DATA_SQUARE, true, {{"period", TAKES_TIME | REQUIRED}, {"low", TAKES_NUMBER}, {"high", TAKES_NUMBER},
+                                   {"shift", TAKES_TIME | TAKES_RANDOM}}},
+    {"smooth", DATA_SMOOTH, true, {{"source", TAKES_SIGNAL | REQUIRED}, {"sigma", TAKES_TIME | REQUIRED}}},
+    {"ou", DATA_OU, true, {{"tau", TAKES_TIME | REQUIRED}, {"sigma", TAKES_NUMBER}, {"mean", TAKES_NUMBER}}},
+    {"steps", DATA_STEPS, true, {{"hold", TAKES_TIME | REQUIRED}, {"low", TAKES_NUMBER}, {"high", TAKES_NUMBER}}},
+    {"sawtooth", DATA_SAWTOOTH, true, {{"period", TAKES_TIME | REQUIRED}, {"low", TAKES_NUMBER}, {"high", TAKES_NUMBER}}},
+    {"mackey_glass", DATA_MACKEY_GLASS, true, {{"tau", TAKES_TIME}, {"discard", TAKES_TIME}}},
 };
 
 static const Generator *find_generator(Atom name) {
@@ -37,64 +50,176 @@ static int64_t find_data(const Experiment *e, Atom name) {
 
 // ---- Data ------------------------------------------------------------------------------------------------------------
 
-static DataSource *data_source(Resolver *r, const Scope *scope, const Experiment *e, const Ast *ast);
+static DataSource *data_source(Resolver *r, const Scope *scope, Experiment *e, const Ast *ast);
 
-static bool data_argument(Resolver *r, const Scope *scope, const Experiment *e, const Ast *ast, Argument *argument) {
-    argument->span = ast->span;
-    if (ast->kind == AST_STRING) {
-        argument->word = ast->text;
-        return true;
+// "a time or `random`"
+static void describe_takes(unsigned takes, Text *out) {
+    static const struct {
+        unsigned takes;
+        const char *words;
+    } phrases[] = {{TAKES_NUMBER, "a number without a unit"}, {TAKES_TIME, "a time"}, {TAKES_RATE, "a number per time"},
+                   {TAKES_LIST, "a list of them"}, {TAKES_TEXT, "a text in quotes"}, {TAKES_SIGNAL, "a signal"},
+                   {TAKES_RANDOM, "`random`"}, {TAKES_SPLIT, "`train` or `test`"}};
+    bool first = true;
+    for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++) {
+        if (!(takes & phrases[i].takes)) continue;
+        text_addf(out, "%s%s", first ? "" : " or ", phrases[i].words);
+        first = false;
     }
-    if (ast->kind == AST_NAME) {
-        int64_t data = find_data(e, ast->name);
-        if (data >= 0) {
-            argument->source = e->data.items[data].source;
-            return true;
-        }
-        if (!scope_find(scope, ast->name)) {
-            argument->word = ast->name; // a word of the generator's: split = train, shift = random
-            return true;
-        }
-    }
-    if (ast->kind == AST_CALL && ast->child[0]->kind == AST_NAME && find_generator(ast->child[0]->name)) {
-        argument->source = data_source(r, scope, e, ast);
-        return argument->source != NULL;
-    }
+}
+
+static bool refuse_argument(Resolver *r, const GeneratorParameter *p, const Ast *ast, const char *found) {
+    Text takes = {0};
+    describe_takes(p->takes, &takes);
+    diag_report(r->diags, DIAG_E0202, ast->span, "`%s` is %s", p->name, found);
+    diag_expected(r->diags, "%s", text_z(&takes));
+    text_free(&takes);
+    return false;
+}
+
+static bool is_word(unsigned takes, const char *word) {
+    if (takes & TAKES_RANDOM && strcmp(word, "random") == 0) return true;
+    return takes & TAKES_SPLIT && (strcmp(word, "train") == 0 || strcmp(word, "test") == 0);
+}
+
+static bool unknown_word(Resolver *r, const GeneratorParameter *p, const Ast *ast) {
+    static const char *const words[] = {"random", "train", "test"};
+    Atom names[3];
+    uint32_t count = 0;
+    for (int i = 0; i < 3; i++)
+        if (is_word(p->takes, words[i])) names[count++] = arena_atom_z(r->arena, words[i]);
+    Text takes = {0};
+    describe_takes(p->takes, &takes);
+    diag_report(r->diags, DIAG_E0201, ast->span, "unknown name `%s`", ast->name);
+    diag_expected(r->diags, "%s", text_z(&takes));
+    suggest(r, ast->name, names, count);
+    text_free(&takes);
+    return false;
+}
+
+static bool unit_fits(Resolver *r, const GeneratorParameter *p, const Argument *argument) {
+    Value value = value_number(r, argument->list ? 1 : argument->number, argument->span);
+    value.unit = argument->unit;
+    if (value.any_unit || (p->takes & TAKES_TIME && unit_equal(value.unit, UNIT_STEPS))) return true;
+    if (p->takes & TAKES_TIME) return is_time(r, &value, arena_format(r->arena, "`%s`", p->name));
+    if (unit_is_none(value.unit)) return true;
+    if (p->takes & TAKES_RATE && unit_equal(value.unit, unit_power(r->model->time_unit, -1))) return true;
+    Text have = {0}, takes = {0};
+    unit_print(value.unit, &have);
+    describe_takes(p->takes, &takes);
+    diag_report(r->diags, DIAG_E0206, argument->span, "`%s` is in `%s`", p->name, text_z(&have));
+    diag_expected(r->diags, "%s", text_z(&takes));
+    text_free(&have);
+    text_free(&takes);
+    return false;
+}
+
+static bool number_argument(Resolver *r, const Scope *scope, const GeneratorParameter *p, const Ast *ast, Argument *argument) {
     Value value = elaborate(r, scope, ast);
+    if (value.kind == VALUE_ERROR) return false;
+    if (!(p->takes & (TAKES_NUMBER | TAKES_TIME | TAKES_RATE))) return refuse_argument(r, p, ast, value_describe(r, &value));
     if (value.kind == VALUE_LIST) {
         argument->list = value.list;
         argument->list_count = value.list_count;
         argument->unit = value.unit;
-        return true;
+        return p->takes & TAKES_LIST ? unit_fits(r, p, argument) : refuse_argument(r, p, ast, value_describe(r, &value));
     }
-    return value.kind != VALUE_ERROR && constant_number(r, scope, ast, "an argument of a data source", &argument->number, &argument->unit);
+    return constant_number(r, scope, ast, arena_format(r->arena, "`%s`", p->name), &argument->number, &argument->unit) &&
+           unit_fits(r, p, argument);
 }
 
-static bool known_parameter(Resolver *r, const Generator *g, const Ast *arg) {
+static bool data_argument(Resolver *r, const Scope *scope, Experiment *e, const GeneratorParameter *p, const Ast *ast,
+                          Argument *argument) {
+    argument->span = ast->span;
+    if (ast->kind == AST_STRING) {
+        argument->word = ast->text;
+        return p->takes & TAKES_TEXT ? true : refuse_argument(r, p, ast, "a text");
+    }
+    if (ast->kind == AST_NAME && is_word(p->takes, ast->name)) {
+        argument->word = ast->name;
+        return true;
+    }
+    int64_t data = ast->kind == AST_NAME ? find_data(e, ast->name) : -1;
+    if (data >= 0) argument->source = e->data.items[data].source;
+    if (data >= 0 && !argument->source) return false; // its own mistake is reported
+    if (ast->kind == AST_CALL && ast->child[0]->kind == AST_NAME && find_generator(ast->child[0]->name)) {
+        argument->source = data_source(r, scope, e, ast);
+        if (!argument->source) return false;
+    }
+    if (argument->source) {
+        if (p->takes & TAKES_SIGNAL && argument->source->is_signal) return true;
+        return refuse_argument(r, p, ast, argument->source->is_signal ? "a signal" : "a set of samples");
+    }
+    if (ast->kind == AST_NAME && !scope_find(scope, ast->name)) return unknown_word(r, p, ast);
+    return number_argument(r, scope, p, ast, argument);
+}
+
+static const GeneratorParameter *known_parameter(Resolver *r, const Generator *g, const Ast *arg) {
     Vec(Atom) names = {0};
     Text list = {0};
-    bool known = false;
-    for (int i = 0; i < 8 && g->parameters[i]; i++) {
-        vec_push(&names, arena_atom_z(r->arena, g->parameters[i]));
-        text_addf(&list, "%s`%s`", i ? ", " : "", g->parameters[i]);
-        known |= strcmp(g->parameters[i], arg->name) == 0;
+    const GeneratorParameter *found = NULL;
+    for (int i = 0; i < 8 && g->parameters[i].name; i++) {
+        vec_push(&names, arena_atom_z(r->arena, g->parameters[i].name));
+        text_addf(&list, "%s`%s`", i ? ", " : "", g->parameters[i].name);
+        if (strcmp(g->parameters[i].name, arg->name) == 0) found = &g->parameters[i];
     }
-    if (!known) {
+    if (!found) {
         diag_report(r->diags, DIAG_E0204, arg->name_span, "`%s` has no parameter `%s`", g->name, arg->name);
         diag_expected(r->diags, "%s", text_z(&list));
-        Atom nearest = diag_nearest(arg->name, names.items, names.count);
-        if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+        suggest(r, arg->name, names.items, names.count);
     }
     vec_free(&names);
     text_free(&list);
-    return known;
+    return found;
 }
 
-static DataSource *data_source(Resolver *r, const Scope *scope, const Experiment *e, const Ast *ast) {
+static bool has_required(Resolver *r, const Generator *g, const DataSource *source) {
+    for (int i = 0; i < 8 && g->parameters[i].name; i++) {
+        bool given = !(g->parameters[i].takes & REQUIRED);
+        for (uint32_t k = 0; k < source->arguments.count; k++)
+            given |= strcmp(source->arguments.items[k].name, g->parameters[i].name) == 0;
+        if (given) continue;
+        Text takes = {0};
+        describe_takes(g->parameters[i].takes, &takes);
+        diag_report(r->diags, DIAG_E0204, source->span, "`%s` needs `%s`", g->name, g->parameters[i].name);
+        diag_expected(r->diags, "`%s = …`, %s", g->parameters[i].name, text_z(&takes));
+        text_free(&takes);
+        return false;
+    }
+    return true;
+}
+
+static bool source_arguments(Resolver *r, const Scope *scope, Experiment *e, const Generator *g, const Ast *call, DataSource *source) {
+    bool good = true;
+    uint32_t position = 0;
+    for (uint32_t i = 1; call->kind == AST_CALL && i < call->count; i++) {
+        const Ast *arg = call->child[i];
+        const GeneratorParameter *p = NULL;
+        if (arg->kind == AST_ARGUMENT) p = known_parameter(r, g, arg);
+        else if (position < 8 && g->parameters[position].name) p = &g->parameters[position++];
+        else diag_report(r->diags, DIAG_E0204, arg->span, "too many arguments for `%s`", g->name), diag_expected(r->diags, "at most %u", position);
+        if (!p) {
+            good = false;
+            continue;
+        }
+        Argument argument = {.name = arena_atom_z(r->arena, p->name)};
+        for (uint32_t k = 0; k < source->arguments.count; k++)
+            if (source->arguments.items[k].name == argument.name) {
+                diag_report(r->diags, DIAG_E0203, arg->span, "`%s` is given twice", p->name);
+                good = false;
+            }
+        good &= data_argument(r, scope, e, p, arg->kind == AST_ARGUMENT ? arg->child[0] : arg, &argument);
+        vec_push(&source->arguments, argument);
+    }
+    return good && has_required(r, g, source);
+}
+
+static DataSource *data_source(Resolver *r, const Scope *scope, Experiment *e, const Ast *ast) {
     const Ast *named = ast->kind == AST_CALL ? ast->child[0] : ast;
     const Generator *g = named->kind == AST_NAME ? find_generator(named->name) : NULL;
     if (!g) {
-        diag_report(r->diags, DIAG_E0201, named->span, "unknown data source");
+        diag_report(r->diags, DIAG_E0201, named->span, "unknown data source%s%s%s", named->kind == AST_NAME ? " `" : "",
+                    named->kind == AST_NAME ? named->name : "", named->kind == AST_NAME ? "`" : "");
         Vec(Atom) names = {0};
         Text list = {0};
         for (size_t i = 0; i < sizeof generators / sizeof *generators; i++) {
@@ -102,47 +227,39 @@ static DataSource *data_source(Resolver *r, const Scope *scope, const Experiment
             text_addf(&list, "%s`%s`", i ? ", " : "", generators[i].name);
         }
         diag_expected(r->diags, "one of %s", text_z(&list));
-        Atom nearest = named->kind == AST_NAME ? diag_nearest(named->name, names.items, names.count) : NULL;
-        if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+        if (named->kind == AST_NAME) suggest(r, named->name, names.items, names.count);
         vec_free(&names);
         text_free(&list);
         return NULL;
     }
     DataSource *source = arena_new_object(r->arena, DataSource);
     *source = (DataSource){.name = arena_atom_z(r->arena, g->name), .kind = g->kind, .is_signal = g->is_signal, .span = ast->span};
-    bool good = true;
-    uint32_t position = 0;
-    for (uint32_t i = 1; ast->kind == AST_CALL && i < ast->count; i++) {
-        const Ast *arg = ast->child[i];
-        Argument argument = {0};
-        if (arg->kind == AST_ARGUMENT) {
-            argument.name = arg->name;
-            good &= known_parameter(r, g, arg) && data_argument(r, scope, e, arg->child[0], &argument);
-        } else if (position < 8 && g->parameters[position]) {
-            argument.name = arena_atom_z(r->arena, g->parameters[position++]);
-            good &= data_argument(r, scope, e, arg, &argument);
-        } else {
-            diag_report(r->diags, DIAG_E0204, arg->span, "too many arguments for `%s`", g->name);
-            good = false;
-        }
-        vec_push(&source->arguments, argument);
-    }
-    return good ? source : NULL;
+    vec_push(&e->sources, source);
+    return source_arguments(r, scope, e, g, ast, source) ? source : NULL;
 }
 
 static void add_data(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
     if (find_data(e, item->name) >= 0) {
-        diag_report(r->diags, DIAG_E0203, item->name_span, "the data `%s` is declared twice", item->name);
+        report_twice(r, item->name, item->name_span, e->data.items[find_data(e, item->name)].span, arena_format(r->arena, "experiment `%s`", e->name));
         return;
     }
-    DataSource *source = data_source(r, scope, e, item->child[0]);
-    if (source) vec_push(&e->data, (DataSet){item->name, source, item->span});
+    DataSource *source = data_source(r, scope, e, item->child[0]); // NULL after a mistake
+    vec_push(&e->data, (DataSet){item->name, source, item->span});
 }
 
 // ---- Presentation ----------------------------------------------------------------------------------------------------
 
+static bool is_time_index(Resolver *r, const Ast *sample) {
+    const Ast *index = sample->child[1];
+    if (sample->count == 2 && index->kind == AST_NAME && strcmp(index->name, "t") == 0) return true;
+    diag_report(r->diags, DIAG_E0202, index->span, "a sample is presented element by element over time");
+    diag_expected(r->diags, "`sample[t]`, where `t` counts the steps of the presentation, or `sample` for all elements at once");
+    return false;
+}
+
 static bool feed_kind(Resolver *r, const Experiment *e, const Ast *value, Feed *feed) {
     if (value->kind == AST_INDEX && value->child[0]->kind == AST_NAME && strcmp(value->child[0]->name, "sample") == 0) {
+        if (!is_time_index(r, value)) return false;
         feed->kind = FEED_SAMPLE_AT;
         return true;
     }
@@ -155,18 +272,19 @@ static bool feed_kind(Resolver *r, const Experiment *e, const Ast *value, Feed *
         return true;
     }
     int64_t data = value->kind == AST_NAME ? find_data(e, value->name) : -1;
+    if (data >= 0 && !e->data.items[data].source) return false; // its own mistake is reported
     if (data >= 0 && e->data.items[data].source->is_signal) {
         feed->kind = FEED_SIGNAL;
         feed->data = (uint32_t)data;
         return true;
     }
-    if (value->kind == AST_NAME) diag_report(r->diags, DIAG_E0201, value->span, "`%s` is nothing that can be presented", value->name);
+    if (data >= 0) diag_report(r->diags, DIAG_E0202, value->span, "`%s` is a set of samples", value->name);
+    else if (value->kind == AST_NAME) diag_report(r->diags, DIAG_E0201, value->span, "`%s` is nothing that can be presented", value->name);
     else diag_report(r->diags, DIAG_E0202, value->span, "this can't be presented");
     diag_expected(r->diags, "the name of a signal declared by `data`, `sample`, `sample[t]` or `class`");
     Vec(Atom) names = {0};
     for (uint32_t i = 0; i < e->data.count; i++) vec_push(&names, e->data.items[i].name);
-    Atom nearest = value->kind == AST_NAME ? diag_nearest(value->name, names.items, names.count) : NULL;
-    if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+    if (value->kind == AST_NAME) suggest(r, value->name, names.items, names.count);
     vec_free(&names);
     return false;
 }
@@ -189,11 +307,15 @@ static void add_present(Resolver *r, const Scope *scope, Experiment *e, const As
                 text_addf(&list, "%s`%s`", k ? ", " : "", r->model->externals.items[k].name);
             }
             if (names.count) diag_expected(r->diags, "%s", text_z(&list));
-            Atom nearest = diag_nearest(child->name, names.items, names.count);
-            if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+            suggest(r, child->name, names.items, names.count);
             vec_free(&names);
             text_free(&list);
             continue;
+        }
+        for (uint32_t k = 0; k < e->feeds.count; k++) {
+            if (e->feeds.items[k].external != target->number) continue;
+            diag_report(r->diags, DIAG_E0203, child->name_span, "`%s` is presented twice", child->name);
+            diag_note(r->diags, e->feeds.items[k].span, "the first time is here");
         }
         Feed feed = {.external = target->number, .span = child->span};
         if (feed_kind(r, e, child->child[0], &feed)) vec_push(&e->feeds, feed);
@@ -208,6 +330,15 @@ static bool feeds_samples(const Experiment *e) {
 
 // ---- Scores ----------------------------------------------------------------------------------------------------------
 
+static void refuse_score_function(Resolver *r, const Ast *function) {
+    Vec(Atom) names = {0};
+    for (const char *const *b = builtin_names(); *b; b++) vec_push(&names, arena_atom_z(r->arena, *b));
+    diag_report(r->diags, DIAG_E0202, function->span, "this function can't be used in a score");
+    diag_expected(r->diags, "`argmax`, `sum`, `mean`, `max`, `abs`, …");
+    if (function->kind == AST_NAME) suggest(r, function->name, names.items, names.count);
+    vec_free(&names);
+}
+
 static void check_score(Resolver *r, const Scope *scope, const Ast *ast) {
     switch (ast->kind) {
     case AST_NUMBER: break;
@@ -221,8 +352,7 @@ static void check_score(Resolver *r, const Scope *scope, const Ast *ast) {
     case AST_MEMBER: elaborate(r, scope, ast); break;
     case AST_CALL:
         if (ast->child[0]->kind != AST_NAME || !builtin_find(ast->child[0]->name))
-            diag_report(r->diags, DIAG_E0202, ast->child[0]->span, "this function can't be used in a score"),
-            diag_expected(r->diags, "`argmax`, `sum`, `mean`, `max`, `abs`, …");
+            refuse_score_function(r, ast->child[0]);
         for (uint32_t i = 1; i < ast->count; i++) check_score(r, scope, ast->child[i]);
         break;
     case AST_BINARY:
@@ -241,8 +371,8 @@ static void add_record(Resolver *r, const Scope *scope, Experiment *e, const Ast
         if (name) vec_push(&recording.names, name);
     }
     if (item->count > 1 && item->child[1]) {
-        constant_steps(r, scope, item->child[1], item->flags & AST_STEP, "the interval of a recording", &recording.every);
-        if (recording.every == 0 && !diag_error_count(r->diags))
+        bool good = constant_steps(r, scope, item->child[1], item->flags & AST_STEP, "the interval of a recording", &recording.every);
+        if (good && recording.every == 0)
             diag_report(r->diags, DIAG_E0216, item->child[1]->span, "a recording every 0 steps"), diag_expected(r->diags, "at least one step");
     }
     vec_push(&e->recordings, recording);
@@ -301,8 +431,7 @@ static void add_evaluate(Resolver *r, const Scope *scope, Experiment *e, const A
         diag_report(r->diags, DIAG_E0201, item->name_span.source ? item->name_span : item->span, "there is no data `%s`", item->name);
         Vec(Atom) names = {0};
         for (uint32_t i = 0; i < e->data.count; i++) vec_push(&names, e->data.items[i].name);
-        Atom nearest = diag_nearest(item->name, names.items, names.count);
-        if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+        suggest(r, item->name, names.items, names.count);
         vec_free(&names);
     }
     double number;
@@ -319,8 +448,8 @@ static void experiment_item(Resolver *r, const Scope *scope, Experiment *e, cons
     case AST_DATA: add_data(r, scope, e, item); break;
     case AST_PRESENT: add_present(r, scope, e, item); break;
     case AST_BATCH:
-        constant_size(r, scope, item->child[0], "the batch size", &e->batch);
-        if (!e->batch && !diag_error_count(r->diags)) diag_report(r->diags, DIAG_E0209, item->child[0]->span, "a batch without samples");
+        if (constant_size(r, scope, item->child[0], "the batch size", &e->batch) && !e->batch)
+            diag_report(r->diags, DIAG_E0209, item->child[0]->span, "a batch without samples"), diag_expected(r->diags, "a size of at least 1");
         e->shuffle = item->flags & AST_SHUFFLE;
         break;
     case AST_EPOCHS:
@@ -346,9 +475,9 @@ static void experiment_item(Resolver *r, const Scope *scope, Experiment *e, cons
 
 static void check_experiment(Resolver *r, Experiment *e) {
     bool samples = feeds_samples(e);
+    if (diag_error_count(r->diags)) return;
     for (uint32_t i = 0; samples && i < e->data.count; i++)
         if (!e->data.items[i].source->is_signal && i != e->test_data && e->train_data < 0) e->train_data = i;
-    if (diag_error_count(r->diags)) return;
     if (samples && e->train_data < 0) {
         diag_report(r->diags, DIAG_E0401, e->span, "`sample` is presented, but there is no set of samples to train on");
         diag_expected(r->diags, "a line such as `data train = mnist1d(split = train, length = 360)`");
@@ -369,6 +498,22 @@ static void check_experiment(Resolver *r, Experiment *e) {
     }
 }
 
+// Whether what may stand once in an experiment, or under one name, stood before.
+static bool is_repeated(Resolver *r, const Ast *experiment, uint32_t number) {
+    const Ast *item = experiment->child[number];
+    bool once = item->kind == AST_BATCH || item->kind == AST_EPOCHS || item->kind == AST_DURATION || item->kind == AST_SETTLE ||
+                item->kind == AST_EVALUATE || item->kind == AST_ANNEAL;
+    for (uint32_t i = 0; i < number; i++) {
+        const Ast *other = experiment->child[i];
+        bool same = other && other->kind == item->kind && (once || (item->kind == AST_SCORE && other->name == item->name));
+        if (!same) continue;
+        diag_report(r->diags, DIAG_E0203, item->span, "a second `%s`%s%s", ast_kind_name(item->kind), once ? "" : " called ", once ? "" : item->name);
+        diag_note(r->diags, other->span, "the first one is here");
+        return true;
+    }
+    return false;
+}
+
 void resolve_experiment(Resolver *r, Scope *scope, const Ast *experiment) {
     Experiment *e = arena_new_object(r->arena, Experiment);
     *e = (Experiment){.name = experiment->name, .batch = 1, .train_data = -1, .test_data = -1, .evaluate_every = 1,
@@ -376,7 +521,7 @@ void resolve_experiment(Resolver *r, Scope *scope, const Ast *experiment) {
     for (uint32_t i = 0; i < experiment->count; i++)
         if (experiment->child[i] && experiment->child[i]->kind == AST_DATA) experiment_item(r, scope, e, experiment->child[i]);
     for (uint32_t i = 0; i < experiment->count; i++)
-        if (experiment->child[i] && experiment->child[i]->kind != AST_DATA) experiment_item(r, scope, e, experiment->child[i]);
+        if (experiment->child[i] && experiment->child[i]->kind != AST_DATA && !is_repeated(r, experiment, i)) experiment_item(r, scope, e, experiment->child[i]);
     check_experiment(r, e);
     r->model->experiment = e;
 }

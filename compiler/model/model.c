@@ -28,7 +28,8 @@ Expr model_element(ExprStore *store, Symbol symbol, ExprVersion version) {
 
 static void free_experiment(Experiment *e) {
     if (!e) return;
-    for (uint32_t i = 0; i < e->data.count; i++) vec_free(&e->data.items[i].source->arguments);
+    for (uint32_t i = 0; i < e->sources.count; i++) vec_free(&e->sources.items[i]->arguments);
+    vec_free(&e->sources);
     for (uint32_t i = 0; i < e->recordings.count; i++) vec_free(&e->recordings.items[i].names);
     vec_free(&e->data);
     vec_free(&e->feeds);

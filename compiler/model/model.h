@@ -174,6 +174,7 @@ typedef struct Recording {
 typedef struct Experiment {
     Atom name;
     Vec(DataSet) data;
+    Vec(DataSource *) sources; // all of them, nested ones too
     Vec(Feed) feeds;
     int64_t present_steps; // of one sample; 0 for a continuous signal
     int64_t settle_steps;  // of these, the first that are not scored

@@ -25,8 +25,7 @@ const Ast *network_declaration(Resolver *r, AstKind kind, const Ast *name, const
     Vec(Atom) names = {0};
     for (uint32_t i = 0; i < r->declarations.count; i++)
         if (r->declarations.items[i]->kind == kind) vec_push(&names, r->declarations.items[i]->name);
-    Atom nearest = diag_nearest(name->name, names.items, names.count);
-    if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+    suggest(r, name->name, names.items, names.count);
     vec_free(&names);
     return NULL;
 }
@@ -238,8 +237,7 @@ static bool set_principle(Resolver *r, Atom name, Span span) {
     for (int i = 0; i < PRINCIPLE_COUNT; i++) names[i] = arena_atom_z(r->arena, principles[i]);
     diag_report(r->diags, DIAG_E0201, span, "unknown principle `%s`", name);
     diag_expected(r->diags, "`instant`, `le` or `gle`");
-    Atom nearest = diag_nearest(name, names, PRINCIPLE_COUNT);
-    if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+    suggest(r, name, names, PRINCIPLE_COUNT);
     return false;
 }
 
@@ -288,8 +286,7 @@ static void order(Resolver *r, const Ast *item) {
     for (int i = 0; i < ORDER_COUNT; i++) names[i] = arena_atom_z(r->arena, orders[i]);
     diag_report(r->diags, DIAG_E0201, item->name_span.source ? item->name_span : item->span, "unknown order `%s`", item->name);
     diag_expected(r->diags, "`parallel`, `le` or `sequential`");
-    Atom nearest = diag_nearest(item->name, names, ORDER_COUNT);
-    if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+    suggest(r, item->name, names, ORDER_COUNT);
 }
 
 static void let(Resolver *r, Scope *scope, const Ast *item) {

@@ -19,16 +19,17 @@ static void parameter_array(Resolver *r, Population *p, Scope *scope, Binding *b
     scope_bind(scope, binding->name, element);
 }
 
-// Where a name was introduced: for a parameter that is an array its place in the declaration is not known.
-static Span introduced(const Resolver *r, const Value *value) {
-    (void)r;
-    return value->origin.source ? (Span){0} : value->span;
+// Where a name was introduced; that of a parameter of the neuron (NULL in a network) in its parentheses.
+static Span introduced(const Ast *neuron, const Binding *binding) {
+    for (uint32_t i = 0; neuron && i < neuron->child[0]->count; i++)
+        if (neuron->child[0]->child[i]->name == binding->name) return neuron->child[0]->child[i]->span;
+    return binding->value.span;
 }
 
-static bool take_name(Resolver *r, Scope *scope, const Ast *item) {
+static bool take_name(Resolver *r, Scope *scope, const Ast *neuron, const Ast *item) {
     for (uint32_t i = 0; i < scope->bindings.count; i++) {
         if (scope->bindings.items[i].name != item->name) continue;
-        report_twice(r, item->name, item->name_span, introduced(r, &scope->bindings.items[i].value), scope->description);
+        report_twice(r, item->name, item->name_span, introduced(neuron, &scope->bindings.items[i]), scope->description);
         return false;
     }
     return true;
@@ -78,7 +79,7 @@ static void neuron_output(Resolver *r, Population *p, Scope *scope, const Ast *i
 }
 
 static void neuron_item(Resolver *r, Population *p, Scope *scope, const Ast *item, NeuronSource *source) {
-    if (item->name && item->kind != AST_EQUATION && !take_name(r, scope, item)) return;
+    if (item->name && item->kind != AST_EQUATION && !take_name(r, scope, p->neuron, item)) return;
     switch (item->kind) {
     case AST_STATE: neuron_state(r, p, scope, item); break;
     case AST_INPUT: {
@@ -171,7 +172,7 @@ void resolve_population(Resolver *r, Scope *scope, const Ast *item) {
     const Ast *call, *size_ast, *neuron = find_neuron(r, item->child[1], &call, &size_ast);
     uint32_t size = 1, count = 1;
     bool is_array = item->child[0] != NULL;
-    bool good = neuron && take_name(r, scope, item);
+    bool good = neuron && take_name(r, scope, NULL, item);
     if (good && size_ast) good = constant_size(r, scope, size_ast, "the size of a population", &size);
     if (good && is_array) good = constant_size(r, scope, item->child[0], "the number of populations", &count);
     if (good && size == 0) {
