@@ -213,7 +213,7 @@ static bool is_comparison(int token) {
            token == TOK_DIFFERENT;
 }
 
-static bool help_with_sign(Parser *p, int token, Expected expected) {
+static bool help_with_sign(Parser *p, Span span, int token, Expected expected) {
     const char *help = NULL;
     int before = p->before_previous;
     if (token == TOK_EQUAL && expects(expected, "'='"))
@@ -233,7 +233,7 @@ static bool help_with_sign(Parser *p, int token, Expected expected) {
         help = "comparisons do not chain: write `a < b and b < c`";
     else if (token == '*' && before == '*')
         help = "a power is written `^`";
-    else if (token == '/' && before == '/')
+    else if (token == '/' && (before == '/' || p->text[span.begin + 1] == '/'))
         help = "a comment begins with `#`";
     else if (token == '>' && before == '-')
         help = "an arrow is written `->`, without a blank";
@@ -279,7 +279,7 @@ void report_unexpected(Parser *p, Span span, int token, Expected expected) {
     Atom text = expected_text(p, expected);
     if (text) diag_expected(p->diags, "%s", text);
     bool word = token == TOK_NAME;
-    if (!(word && help_with_word(p, span, expected)) && !help_with_sign(p, token, expected))
+    if (!(word && help_with_word(p, span, expected)) && !help_with_sign(p, span, token, expected))
         help_with_juxtaposition(p, span, token, expected);
     if (!word) help_with_place(p, span, expected);
     note_open_bracket(p, span, expected);

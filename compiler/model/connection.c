@@ -1,5 +1,6 @@
 // Connections: a synapse declaration between two populations becomes weights and a current into each target neuron.
 #include "network.h"
+#include <math.h>
 #include <string.h>
 
 typedef struct Ends {
@@ -78,6 +79,12 @@ static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *
     }
     Value start = item->count > 1 && item->child[1] ? elaborate(r, scope, item->child[1]) : value_number(r, 0, item->span);
     if (!good || start.kind == VALUE_ERROR) {
+        scope_bind(scope, item->name, value_error());
+        return;
+    }
+    if (element_count(&info) > INT32_MAX) {
+        report(r, DIAG_E0209, item->span, "the weight `%s` has %llu elements", info.name, (unsigned long long)element_count(&info));
+        diag_expected(r->diags, "at most %d", INT32_MAX);
         scope_bind(scope, item->name, value_error());
         return;
     }
@@ -227,7 +234,7 @@ static void connect_each(Resolver *r, Scope *scope, const Ast *item, const Ast *
     if (!constant_number(r, scope, range->child[0], "the start of a range", &low, NULL) ||
         !constant_number(r, scope, range->child[1], "the end of a range", &high, NULL))
         return;
-    if (low != (int64_t)low || high != (int64_t)high || high - low > 1e6) {
+    if (low != floor(low) || high != floor(high) || high - low > 1e6) {
         report(r, DIAG_E0209, range->span, "the ends of a range must be whole numbers");
         diag_expected(r->diags, "a range of at most a million numbers, as in `0..3`");
         return;

@@ -35,8 +35,8 @@ void report_unknown(Resolver *r, const Scope *scope, Atom name, Span span, const
     for (const Scope *s = scope; s; s = s->parent)
         for (uint32_t i = 0; i < s->bindings.count; i++) vec_push(&names, s->bindings.items[i].name);
     for (const char *const *b = builtin_names(); *b; b++) vec_push(&names, arena_atom_z(r->arena, *b));
-    suggest(r, name, names.items, names.count);
-    if (item) diag_help(r->diags, "the names of a network are not visible in %s: make it a parameter", scope->description);
+    bool found = suggest(r, name, names.items, names.count);
+    if (item && !found) diag_help(r->diags, "the names of a network are not visible in %s: make it a parameter", scope->description);
     vec_free(&names);
 }
 
@@ -215,8 +215,13 @@ static Unit combined_unit(Resolver *r, ExprKind kind, const Value *a, const Valu
 
 // Arithmetic on constants that has no result: 1e200 * 1e200, log(0).
 static bool check_finite(Resolver *r, const Value *value) {
-    double number;
-    if (!value_const(r, value, &number) || isfinite(number)) return true;
+    double number = 0;
+    bool good = !value_const(r, value, &number) || isfinite(number);
+    for (uint32_t i = 0; value->kind == VALUE_LIST && i < value->list_count && good; i++) {
+        number = value->list[i];
+        good = isfinite(number);
+    }
+    if (good) return true;
     report(r, DIAG_E0216, value->span, "the result of this is %s", isnan(number) ? "no number" : "infinite");
     diag_expected(r->diags, "a finite number");
     return false;
@@ -227,7 +232,7 @@ Value combine(Resolver *r, ExprKind kind, Value a, Value b, Span span) {
     if (a.kind == VALUE_ERROR || b.kind == VALUE_ERROR) return value_error();
     if (a.kind == VALUE_LIST || b.kind == VALUE_LIST) {
         Value folded = combine_lists(r, kind, &a, &b, span);
-        if (folded.kind != VALUE_ERROR) return folded;
+        if (folded.kind != VALUE_ERROR) return check_finite(r, &folded) ? folded : value_error();
         if (a.kind == VALUE_LIST) a = list_to_array(r, a);
         if (b.kind == VALUE_LIST) b = list_to_array(r, b);
     }

@@ -197,7 +197,7 @@ static bool source_arguments(Resolver *r, const Scope *scope, Experiment *e, con
         const GeneratorParameter *p = NULL;
         if (arg->kind == AST_ARGUMENT) p = known_parameter(r, g, arg);
         else if (position < 8 && g->parameters[position].name) p = &g->parameters[position++];
-        else diag_report(r->diags, DIAG_E0204, arg->span, "too many arguments for `%s`", g->name), diag_expected(r->diags, "at most %u", position);
+        else diag_report(r->diags, DIAG_E0204, arg->span, "too many arguments for `%s`", g->name), diag_expected(r->diags, "at most %u argument%s", position, position == 1 ? "" : "s");
         if (!p) {
             good = false;
             continue;
@@ -278,7 +278,7 @@ static bool feed_kind(Resolver *r, const Experiment *e, const Ast *value, Feed *
         feed->data = (uint32_t)data;
         return true;
     }
-    if (data >= 0) diag_report(r->diags, DIAG_E0202, value->span, "`%s` is a set of samples", value->name);
+    if (data >= 0) diag_report(r->diags, DIAG_E0202, value->span, "`%s` is a set of samples", value->name), diag_help(r->diags, "write `sample[t]` for its samples element by element, `sample` for whole ones, `class` for their classes");
     else if (value->kind == AST_NAME) diag_report(r->diags, DIAG_E0201, value->span, "`%s` is nothing that can be presented", value->name);
     else diag_report(r->diags, DIAG_E0202, value->span, "this can't be presented");
     diag_expected(r->diags, "the name of a signal declared by `data`, `sample`, `sample[t]` or `class`");
@@ -412,6 +412,8 @@ static void add_anneal(Resolver *r, const Scope *scope, Experiment *e, const Ast
         } else {
             diag_report(r->diags, DIAG_E0204, arg->name_span, "`plateau` has no parameter `%s`", arg->name);
             diag_expected(r->diags, "`patience`, `factor`");
+            Atom names[2] = {arena_atom_z(r->arena, "patience"), arena_atom_z(r->arena, "factor")};
+            suggest(r, arg->name, names, 2);
         }
     }
     if (!e->anneal_score) {
@@ -429,6 +431,7 @@ static void add_evaluate(Resolver *r, const Scope *scope, Experiment *e, const A
     e->test_data = find_data(e, item->name);
     if (e->test_data < 0) {
         diag_report(r->diags, DIAG_E0201, item->name_span.source ? item->name_span : item->span, "there is no data `%s`", item->name);
+        diag_expected(r->diags, "the name of a set of samples declared by `data`");
         Vec(Atom) names = {0};
         for (uint32_t i = 0; i < e->data.count; i++) vec_push(&names, e->data.items[i].name);
         suggest(r, item->name, names.items, names.count);

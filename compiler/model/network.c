@@ -365,7 +365,8 @@ static void check_gamma(Resolver *r, const Ast *network, const Dynamics *d) {
         p->has_gamma = true;
     }
     if (!d->item && !r->dynamics_override) {
-        diag_report(r->diags, DIAG_E0211, network->name_span, "network `%s` names no principle", network->name);
+        Span head = {network->span.source, network->span.begin, network->name_span.end};
+        diag_report(r->diags, DIAG_E0211, head, "network `%s` names no principle", network->name);
         diag_expected(r->diags, "`dynamics gle(gamma = …)`, `dynamics le(gamma = …)` or `dynamics instant(gamma = …)`");
     }
 }

@@ -34,9 +34,11 @@ Span enter_use(Resolver *r, Span use) {
 
 void leave_use(Resolver *r, Span before) { r->use = before; }
 
-void suggest(Resolver *r, Atom name, const Atom *names, uint32_t count) {
+bool suggest(Resolver *r, Atom name, const Atom *names, uint32_t count) {
     Atom nearest = diag_nearest(name, names, count);
-    if (nearest) diag_help(r->diags, "did you mean `%s`?", nearest);
+    bool found = nearest && nearest != name;
+    if (found) diag_help(r->diags, "did you mean `%s`?", nearest);
+    return found;
 }
 
 void report_twice(Resolver *r, Atom name, Span span, Span first, const char *where) {

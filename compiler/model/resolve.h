@@ -108,7 +108,7 @@ Expr value_at_axes(Resolver *r, const Value *value, const Index *axes);
 void report(Resolver *r, DiagCode code, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
 Span enter_use(Resolver *r, Span use); // returns the one before, for leave_use
 void leave_use(Resolver *r, Span before);
-void suggest(Resolver *r, Atom name, const Atom *names, uint32_t count); // "did you mean …?", if one is near
+bool suggest(Resolver *r, Atom name, const Atom *names, uint32_t count); // "did you mean …?", if another one is near
 void report_twice(Resolver *r, Atom name, Span span, Span first, const char *where);
 
 // names.c: names in declarations that nothing uses, and parameters of one name

@@ -67,6 +67,14 @@ for code in $(sed -n 's/^DIAGNOSTIC(\([EW][0-9]*\),.*/\1/p' "$LEQUEL_SOURCE_DIR/
     grep -q "\[$code\]" "$cases"/*.expected || fail "no case produces $code"
 done
 
+# The example of a diagnostic produces it.
+for code in $(sed -n 's/^DIAGNOSTIC(\([EW][0-9]*\),.*/\1/p' "$LEQUEL_SOURCE_DIR/compiler/diagnostics.def"); do
+    "$LEQUEL" explain "$code" | sed -n 's/^    //p; s/^$//p' >../example.leq
+    grep -q . ../example.leq || continue
+    "$LEQUEL" run --dump=step ../example.leq >../output 2>&1 </dev/null
+    grep -q "\[$code\]" ../output || fail "the example of $code does not produce it"
+done
+
 "$LEQUEL" explain --all >../page || fail "lequel explain --all failed"
 if [ "${ACCEPT:-0}" = 1 ]; then
     cp ../page "$page"
