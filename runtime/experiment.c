@@ -282,6 +282,13 @@ static bool save_results(Run *run, const char *status, Text *error) {
     return fine;
 }
 
+static void print_learned(const Run *run) {
+    Text line = {0};
+    learned_line(run->program, run->train.instance, &line);
+    if (run->options->progress && line.length) fprintf(run->options->progress, "learned: %s\n", text_z(&line));
+    text_free(&line);
+}
+
 static bool carry_out(Run *run, Text *error) {
     if (!save_manifest(run, "running", error)) return false;
     if (run->options->catch_signals) interrupt_catch();
@@ -291,6 +298,7 @@ static bool carry_out(Run *run, Text *error) {
     run->report->seconds = clock_seconds() - run->began;
     run->report->interrupted = result == PRESENT_STOPPED;
     progress_end(&run->progress);
+    print_learned(run);
     const char *status = result == PRESENT_DONE ? "complete" : result == PRESENT_STOPPED ? "interrupted" : "failed";
     bool saved = save_results(run, status, error);
     if (run->options->catch_signals) interrupt_release();

@@ -12,6 +12,9 @@ bool initialise_arrays(const Program *program, Instance *instance, const RunOpti
 // final/NAME.npy of every learned parameter.
 bool save_learned(const Program *program, Instance *instance, const char *out, uint32_t *files, Text *error);
 
+// "w0.W 1.0002, s0.tau_m 0.9998": the learned parameters that fit a line; empty when there are none.
+void learned_line(const Program *program, const Instance *instance, Text *line);
+
 typedef struct ScoreTable { // scores.csv: epoch, train.loss, train.…, test.loss, test.…, rate, seconds
     Arena *arena;
     Vec(const char *) names;

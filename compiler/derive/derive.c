@@ -604,6 +604,28 @@ static void check_times(Derive *d, const NeuronEquations *n) {
     }
 }
 
+// ---- Operators on signals -------------------------------------------------------------------------------------------
+
+// Currents and costs see messages as they are: what acts on a signal in time belongs into the neuron that sends it.
+static bool is_instantaneous(Derive *d, Expr expr, Span span, const char *what) {
+    static const ExprKind operators[] = {EXPR_AHEAD, EXPR_LOWPASS, EXPR_DELAY, EXPR_RATE, EXPR_PREVIOUS};
+    for (size_t k = 0; expr && k < sizeof operators / sizeof *operators; k++) {
+        if (!expr_has_kind(d->store, expr, operators[k])) continue;
+        diag_report(d->model->diags, DIAG_E0307, span, "`%s` acts on a signal in time in %s", printed(d, expr), what);
+        diag_expected(d->model->diags, "outputs as they are; lookaheads belong into the neuron that sends them");
+        return false;
+    }
+    return true;
+}
+
+static bool check_signals(Derive *d) {
+    const Model *m = d->model;
+    bool good = is_instantaneous(d, m->cost, m->cost_span, "a cost");
+    for (uint32_t c = 0; c < m->connections.count; c++)
+        good &= is_instantaneous(d, m->connections.items[c].current, m->connections.items[c].span, "a current");
+    return good;
+}
+
 // ---- The pass --------------------------------------------------------------------------------------------------------
 
 Equations *equations_derive(Model *model) {
@@ -612,6 +634,7 @@ Equations *equations_derive(Model *model) {
     Derive d = {model, model->store, equations, principle_find(model->principle)};
     bool good = true;
     for (uint32_t i = 0; i < model->populations.count; i++) good &= derive_neuron(&d, i);
+    good &= check_signals(&d);
     if (good) {
         for (uint32_t i = 0; i < equations->neurons.count; i++) check_times(&d, &equations->neurons.items[i]);
         spread_errors(&d);
