@@ -184,10 +184,13 @@ static bool is_plain_word(const char *word) {
 static Atom nearest_word(Parser *p, Atom found, Expected expected) {
     Atom words[256];
     uint32_t count = 0;
-    for (int i = 0; i < expected.count && count < 256; i++) {
+    for (int i = 0; i < expected.count && count < 255; i++) {
         if (is_phrase(expected.names[i])) continue;
         Atom word = bare(p, expected.names[i]);
-        if (is_plain_word(word)) words[count++] = word;
+        if (!is_plain_word(word)) continue;
+        words[count++] = word;
+        if (strcmp(word, "steps") == 0) words[count++] = "step"; // one token, two spellings
+        if (strcmp(word, "epochs") == 0) words[count++] = "epoch";
     }
     return diag_nearest(found, words, count);
 }
@@ -249,7 +252,7 @@ static void help_with_juxtaposition(Parser *p, Span span, int token, Expected ex
     if (token == TOK_NAME && p->before_previous == TOK_NUMBER) {
         Atom unit = nearest_unit(p, p->text + span.begin, span.end - span.begin);
         if (unit) diag_help(p->diags, "did you mean the unit `%s`?", unit);
-        else diag_help(p->diags, "units are `ms`, `s`, `mV`, `pA`, `nS`, `pF`, `Hz` and their like; between factors stands `*`");
+        else diag_help(p->diags, "write `*` between factors; units are `ms`, `s`, `mV`, `pA`, `nS`, `pF`, `Hz` and their like");
         return;
     }
     const Bracket *open = open_bracket_before(p, p->previous_end);

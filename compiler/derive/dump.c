@@ -1,4 +1,5 @@
-// `--dump=energy` and `--dump=equations`: the Equations structure line by line, under the documented names of its arrays.
+// `--dump=energy` and `--dump=equations`: the Equations structure line by line, under the documented names of its
+// arrays.
 #include "equations.h"
 #include <string.h>
 
@@ -9,8 +10,10 @@ typedef struct Printer {
 } Printer;
 
 static void expression(const Printer *p, Expr expr) {
-    if (!expr) text_add(p->out, "0");
-    else expr_print(p->store, expr, EXPR_TEXT, p->out);
+    if (!expr)
+        text_add(p->out, "0");
+    else
+        expr_print(p->store, expr, EXPR_TEXT, p->out);
 }
 
 static void line_of(const Printer *p, Span span) {
@@ -57,7 +60,8 @@ void energy_dump(const Equations *equations, Text *out) {
 static void dump_forward(const Printer *p, const NeuronEquations *n, const Population *population) {
     const Model *m = p->equations->model;
     for (uint32_t k = 0; k < n->leaves.count; k++)
-        symbol_equation(p, n->leaves.items[k].symbol, n->leaves.items[k].node, expr_span(p->store, n->leaves.items[k].node));
+        symbol_equation(p, n->leaves.items[k].symbol, n->leaves.items[k].node,
+                        expr_span(p->store, n->leaves.items[k].node));
     for (uint32_t o = 0; o < population->outputs.count; o++)
         symbol_equation(p, population->outputs.items[o].symbol, n->value[o], population->outputs.items[o].span);
     for (uint32_t c = 0; c < m->connections.count; c++) {
@@ -75,12 +79,15 @@ static void dump_forward(const Printer *p, const NeuronEquations *n, const Popul
 static void dump_errors(const Printer *p, const NeuronEquations *n, const Population *population) {
     for (uint32_t g = 0; g < n->gates.count; g++)
         if (n->gates.items[g].symbol)
-            symbol_equation(p, n->gates.items[g].symbol, n->gates.items[g].value, population->outputs.items[n->gates.items[g].output].span);
+            symbol_equation(p, n->gates.items[g].symbol, n->gates.items[g].value,
+                            population->outputs.items[n->gates.items[g].output].span);
     for (uint32_t k = 0; k < n->output_errors.count; k++)
         if (n->output_errors.items[k].cost)
             symbol_equation(p, n->output_errors.items[k].symbol,
-                            expr_neg(p->equations->model->store, n->output_errors.items[k].cost), p->equations->model->cost_span);
-    for (uint32_t e = 0; e < n->errors.count; e++) symbol_equation(p, n->error, n->errors.items[e].filtered, population->energy_span);
+                            expr_neg(p->equations->model->store, n->output_errors.items[k].cost),
+                            p->equations->model->cost_span);
+    for (uint32_t e = 0; e < n->errors.count; e++)
+        symbol_equation(p, n->error, n->errors.items[e].filtered, population->energy_span);
 }
 
 // Several lines with one left side add up.
@@ -101,7 +108,8 @@ void equations_dump(const Equations *equations, Text *out) {
         if (!ce->downward.count) continue;
         text_addf(out, "\nconnection %s\n", m->connections.items[ce->connection].name);
         for (uint32_t k = 0; k < ce->downward.count; k++)
-            symbol_equation(&p, ce->downward.items[k], ce->downward_value.items[k], m->connections.items[ce->connection].span);
+            symbol_equation(&p, ce->downward.items[k], ce->downward_value.items[k],
+                            m->connections.items[ce->connection].span);
     }
     if (equations->gradients.count) text_add(out, "\ngradients\n");
     for (uint32_t i = 0; i < equations->gradients.count; i++) {

@@ -32,7 +32,8 @@ static uint32_t letters(const char *text, size_t bytes) {
         }
         size_t length = strspn(text + i + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
         bool sign = length > 0;
-        for (const char *const *word = silent; *word; word++) sign &= strlen(*word) != length || memcmp(*word, text + i + 1, length) != 0;
+        for (const char *const *word = silent; *word; word++)
+            sign &= strlen(*word) != length || memcmp(*word, text + i + 1, length) != 0;
         count += sign;
         i += length ? length + 1 : 2;
     }
@@ -44,7 +45,8 @@ static size_t break_of(const char *text, uint32_t room) {
     int depth = 0;
     size_t found = 0;
     for (size_t i = 0; text[i]; i++) {
-        depth += (text[i] == '{' || text[i] == '(' || text[i] == '[') - (text[i] == '}' || text[i] == ')' || text[i] == ']');
+        depth +=
+            (text[i] == '{' || text[i] == '(' || text[i] == '[') - (text[i] == '}' || text[i] == ')' || text[i] == ']');
         bool sign = strncmp(text + i, " + ", 3) == 0 || strncmp(text + i, " - ", 3) == 0;
         if (!i || depth || !sign) continue;
         if (found && letters(text, i) > room) break;

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-// ---- Names and their parts -------------------------------------------------------------------------------------------
+// ---- Names and their parts
+// -------------------------------------------------------------------------------------------
 
 static const char *end_of_owner(Atom name) {
     int depth = 0;
@@ -15,7 +16,8 @@ static const char *end_of_owner(Atom name) {
 }
 
 int64_t name_number(Atom name, size_t *base_length, const char **member) {
-    const char *dot = end_of_owner(name), *end = dot ? dot : name + strlen(name), *open = memchr(name, '[', (size_t)(end - name));
+    const char *dot = end_of_owner(name), *end = dot ? dot : name + strlen(name),
+               *open = memchr(name, '[', (size_t)(end - name));
     *member = dot ? dot + 1 : "";
     *base_length = (size_t)((open ? open : end) - name);
     return open ? strtoll(open + 1, NULL, 10) : -1;
@@ -31,8 +33,8 @@ const char *names_list(Arena *arena, ExprStyle style, const Atom *list, uint32_t
         int64_t last = name_number(list[i], &length, &member);
         uint32_t run = 0, end = i;
         for (uint32_t k = i + 1; k < count && last >= 0; k++)
-            if (name_number(list[k], &other, &own) == last + 1 && other == length && memcmp(list[i], list[k], length) == 0 &&
-                strcmp(member, own) == 0) {
+            if (name_number(list[k], &other, &own) == last + 1 && other == length &&
+                memcmp(list[i], list[k], length) == 0 && strcmp(member, own) == 0) {
                 done[k] = true;
                 end = k;
                 last++;
@@ -46,7 +48,8 @@ const char *names_list(Arena *arena, ExprStyle style, const Atom *list, uint32_t
     return result;
 }
 
-// ---- Short names of members ------------------------------------------------------------------------------------------
+// ---- Short names of members
+// ------------------------------------------------------------------------------------------
 
 static bool is_member(const Population *p, const ExprStore *store, const char *word) {
     for (uint32_t i = 0; i < p->states.count; i++)
@@ -62,30 +65,38 @@ static bool is_member(const Population *p, const ExprStore *store, const char *w
 
 // A short name is taken only when the neuron does not use it for something of its own.
 static void shorten(Names *names, const Population *p, Symbol symbol, const char *word) {
-    if (symbol && !is_member(p, names->model->store, word)) names->member[symbol] = arena_atom_z(names->model->arena, word);
+    if (symbol && !is_member(p, names->model->store, word))
+        names->member[symbol] = arena_atom_z(names->model->arena, word);
 }
 
 static void shorten_neuron(Names *names, const NeuronEquations *n) {
     const Population *p = &names->model->populations.items[n->population];
     Arena *arena = names->model->arena;
     for (uint32_t k = 0; k < n->leaves.count; k++) {
-        const char *word = k == n->solved ? "p" : n->leaves.count == 2 ? "q" : arena_format(arena, "q_%u", k < n->solved ? k + 1 : k);
+        const char *word = k == n->solved         ? "p"
+                           : n->leaves.count == 2 ? "q"
+                                                  : arena_format(arena, "q_%u", k < n->solved ? k + 1 : k);
         shorten(names, p, n->leaves.items[k].symbol, word);
     }
     shorten(names, p, n->error, "e");
     for (uint32_t i = 0; i < n->errors.count; i++) {
-        const char *of = n->errors.count == 1 ? "" : arena_format(arena, "_%s", names->member[n->leaves.items[n->errors.items[i].leaf].symbol]);
+        const char *of =
+            n->errors.count == 1
+                ? ""
+                : arena_format(arena, "_%s", names->member[n->leaves.items[n->errors.items[i].leaf].symbol]);
         shorten(names, p, n->errors.items[i].symbol, arena_format(arena, "g%s", of));
         shorten(names, p, n->errors.items[i].state, arena_format(arena, "v%s", of));
     }
     for (uint32_t o = 0; o < n->output_errors.count; o++)
-        shorten(names, p, n->output_errors.items[o].symbol, arena_format(arena, "delta_%s", p->outputs.items[n->output_errors.items[o].output].member));
+        shorten(names, p, n->output_errors.items[o].symbol,
+                arena_format(arena, "delta_%s", p->outputs.items[n->output_errors.items[o].output].member));
 }
 
 void names_open(Names *names, const Equations *equations, ExprStyle style) {
     Model *m = equations->model;
     Symbol count = symbol_count(m->store);
-    *names = (Names){m, style, count, arena_new_array(m->arena, Atom, count + 1), arena_new_array(m->arena, Atom, count + 1)};
+    *names = (Names){m, style, count, arena_new_array(m->arena, Atom, count + 1),
+                     arena_new_array(m->arena, Atom, count + 1)};
     for (Symbol s = 1; s <= count; s++) {
         names->documented[s] = symbol_info(m->store, s)->name;
         const char *dot = end_of_owner(names->documented[s]);
@@ -96,17 +107,31 @@ void names_open(Names *names, const Equations *equations, ExprStyle style) {
         const ConnectionEquations *ce = &equations->connections.items[i];
         for (uint32_t k = 0; k < ce->downward.count; k++) {
             const char *of = ce->downward.count == 1 ? "" : strrchr(names->member[ce->downward.items[k]], '.');
-            names->member[ce->downward.items[k]] = arena_format(m->arena, "lambda%s%s", *of ? "_" : "", *of ? of + 1 : "");
+            names->member[ce->downward.items[k]] =
+                arena_format(m->arena, "lambda%s%s", *of ? "_" : "", *of ? of + 1 : "");
         }
     }
 }
 
-// ---- Lending ---------------------------------------------------------------------------------------------------------
+// ---- Lending
+// ---------------------------------------------------------------------------------------------------------
 
 static void lend(Names *names, Symbol symbol, Atom name) { symbol_edit(names->model->store, symbol)->name = name; }
 
+Symbol names_helper(Names *names, Atom name, uint32_t extent) {
+    for (Symbol s = names->count + 1; s <= symbol_count(names->model->store); s++) {
+        const SymbolInfo *info = symbol_info(names->model->store, s);
+        if (info->name == name && info->extent[0] == extent) return s;
+    }
+    return symbol_new(names->model->store,
+                      (SymbolInfo){.name = name, .role = ROLE_SIGNAL, .rank = 1, .extent = {extent}});
+}
+
+// A helper is nothing that a model has: its name says so from now on.
 void names_close(Names *names) {
     for (Symbol s = 1; s <= names->count; s++) lend(names, s, names->documented[s]);
+    for (Symbol s = names->count + 1; s <= symbol_count(names->model->store); s++)
+        lend(names, s, arena_atom_z(names->model->arena, "derive.temporary."));
 }
 
 static void owned(Names *names, Symbol symbol, int64_t here) {
@@ -135,7 +160,8 @@ void names_of_population(Names *names, const Population *population) {
     names_relative(names, -1);
     for (Symbol s = 1; s <= names->count; s++) {
         const char *dot = end_of_owner(names->documented[s]);
-        bool own = dot && (size_t)(dot - names->documented[s]) == length && memcmp(names->documented[s], population->name, length) == 0;
+        bool own = dot && (size_t)(dot - names->documented[s]) == length &&
+                   memcmp(names->documented[s], population->name, length) == 0;
         if (own) lend(names, s, names->member[s]);
     }
 }

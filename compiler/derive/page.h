@@ -10,8 +10,8 @@ typedef enum PageKind { PAGE_TITLE, PAGE_STEP, PAGE_HEAD, PAGE_SAY, PAGE_EQUATIO
 // Neighbouring equations are aligned at `sign`. All texts are in the style of the page and live in the model's arena.
 typedef struct PageItem {
     PageKind kind;
-    const char *text;  // of a title or sentence; the left side of an equation ("" continues the one before)
-    const char *sign;  // =, +, -
+    const char *text; // of a title or sentence; the left side of an equation ("" continues the one before)
+    const char *sign; // =, +, -
     const char *right;
     const char *range; // "k = 0 … 4", or ""
     const char *place; // "lagline.leq:8", or ""
@@ -38,6 +38,8 @@ typedef struct Names {
 
 void names_open(Names *names, const Equations *equations, ExprStyle style);
 void names_close(Names *names); // gives all symbols their documented names back
+// A symbol of this name and extent that exists on the page only: A and B of the principle's condition.
+Symbol names_helper(Names *names, Atom name, uint32_t extent);
 // Names of one population's arrays without their owner; everything else by owner and short name.
 void names_of_population(Names *names, const Population *population);
 // Members of an array of owners relative to number `here`: h[here + 1].p is h[k+1].p. here < 0: all as they are.

@@ -24,7 +24,8 @@ static size_t break_of(const char *text, uint32_t room) {
     size_t found = 0;
     for (size_t i = 0; text[i]; i++) {
         depth += (text[i] == '(' || text[i] == '[') - (text[i] == ')' || text[i] == ']');
-        bool sign = text[i] == ' ' && (strncmp(text + i, " + ", 3) == 0 || strncmp(text + i, " - ", 3) == 0 || strncmp(text + i, " − ", 5) == 0);
+        bool sign = text[i] == ' ' && (strncmp(text + i, " + ", 3) == 0 || strncmp(text + i, " - ", 3) == 0 ||
+                                       strncmp(text + i, " − ", 5) == 0);
         if (i && depth == 0 && sign && (!found || width(text, i) <= room)) found = i;
         if (width(text, i) > room && found) break;
     }
@@ -98,7 +99,9 @@ void page_set_text(const Page *page, Text *out) {
         const PageItem *item = &page->items.items[i];
         PageKind before = i ? page->items.items[i - 1].kind : PAGE_EQUATION;
         if (item->kind == PAGE_EQUATION && before != PAGE_EQUATION) left = left_width(page, i);
-        if (i && (item->kind == PAGE_STEP || item->kind == PAGE_HEAD || (item->kind == PAGE_SAY && before == PAGE_EQUATION))) text_add(out, "\n");
+        if (i &&
+            (item->kind == PAGE_STEP || item->kind == PAGE_HEAD || (item->kind == PAGE_SAY && before == PAGE_EQUATION)))
+            text_add(out, "\n");
         switch (item->kind) {
         case PAGE_TITLE: underline(item->text, unicode ? "═" : "=", out); break;
         case PAGE_STEP: underline(item->text, unicode ? "─" : "-", out); break;

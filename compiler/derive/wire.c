@@ -12,14 +12,18 @@ typedef struct Wire {
 typedef Vec(Wire) Wires;
 
 static void render(const Derivation *d, const Wire *wire, PageItem *item) {
-    static const char *const partial[] = {[EXPR_TEXT] = "dE/d", [EXPR_UNICODE] = "∂E/∂", [EXPR_LATEX] = "\\frac{\\partial E}{\\partial "};
+    static const char *const partial[] = {
+        [EXPR_TEXT] = "dE/d", [EXPR_UNICODE] = "∂E/∂", [EXPR_LATEX] = "\\frac{\\partial E}{\\partial "};
     const char *left = derivation_show(d, wire->left);
     if (wire->is_gradient)
-        left = arena_format(d->page.arena, "%s%s%s", partial[d->page.style], left, d->page.style == EXPR_LATEX ? "}" : "");
+        left =
+            arena_format(d->page.arena, "%s%s%s", partial[d->page.style], left, d->page.style == EXPR_LATEX ? "}" : "");
     *item = (PageItem){PAGE_EQUATION, left, "=", derivation_show(d, wire->right), "", wire->place};
 }
 
-static bool same(const PageItem *a, const PageItem *b) { return a->text == b->text && a->right == b->right && a->place == b->place; }
+static bool same(const PageItem *a, const PageItem *b) {
+    return a->text == b->text && a->right == b->right && a->place == b->place;
+}
 
 static const char *range_of(const Derivation *d, int64_t first, int64_t last) {
     const char *dots = d->page.style == EXPR_TEXT ? " .. " : d->page.style == EXPR_UNICODE ? " … " : ",\\ldots,";
@@ -38,7 +42,8 @@ static int64_t take_run(Derivation *d, const Wires *wires, uint32_t i, bool *don
         Atom name = d->names.documented[wires->items[k].owner];
         PageItem next;
         if (done[k] || name_number(name, &other, &own) != last + 1 || other != length) continue;
-        if (strncmp(name, d->names.documented[wires->items[i].owner], length) != 0 || strcmp(own, member) != 0) continue;
+        if (strncmp(name, d->names.documented[wires->items[i].owner], length) != 0 || strcmp(own, member) != 0)
+            continue;
         names_relative(&d->names, last + 1);
         render(d, &wires->items[k], &next);
         if (!same(item, &next)) break;
@@ -55,7 +60,8 @@ static void put_wires(Derivation *d, Wires *wires) {
         const char *member;
         PageItem item;
         if (done[i]) continue;
-        int64_t first = name_number(d->names.documented[wires->items[i].owner], &length, &member), last = take_run(d, wires, i, done, &item);
+        int64_t first = name_number(d->names.documented[wires->items[i].owner], &length, &member),
+                last = take_run(d, wires, i, done, &item);
         if (last > first) {
             item.range = range_of(d, first, last);
         } else {
@@ -67,7 +73,8 @@ static void put_wires(Derivation *d, Wires *wires) {
     vec_free(wires);
 }
 
-// ---- What there is to print ------------------------------------------------------------------------------------------
+// ---- What there is to print
+// ------------------------------------------------------------------------------------------
 
 static Expr element(const Derivation *d, Symbol symbol) { return model_element(d->store, symbol, VERSION_OLD); }
 
@@ -77,8 +84,22 @@ static void add_place(const Derivation *d, Span span, Text *places) {
     text_addf(places, "%s%s", places->length ? ", " : "", place);
 }
 
+// Both sides get the axes i, j, … of their own, so that each letter means the same on the left and on the right.
+static Wire with_own_axes(const Derivation *d, Wire wire) {
+    ExprNode node = expr_node(d->store, wire.left);
+    for (uint32_t k = 0; k < node.count; k++) {
+        ExprNode axis = expr_node(d->store, node.argument[k]);
+        Atom letter = arena_format(d->page.arena, "%c", "ijkl"[k % 4]);
+        Index fresh = index_new(d->store, letter, index_info(d->store, axis.index)->extent);
+        wire.left = expr_substitute_index(d->store, wire.left, node.argument[k], expr_index(d->store, fresh));
+        wire.right = expr_substitute_index(d->store, wire.right, node.argument[k], expr_index(d->store, fresh));
+    }
+    return wire;
+}
+
 static void push(const Derivation *d, Wires *wires, Symbol owner, Expr right, Text *places) {
-    vec_push(wires, (Wire){owner, element(d, owner), right, false, arena_atom_z(d->page.arena, text_z(places))});
+    Wire wire = {owner, element(d, owner), right, false, arena_atom_z(d->page.arena, text_z(places))};
+    vec_push(wires, with_own_axes(d, wire));
     text_free(places);
 }
 
@@ -92,7 +113,8 @@ void wires_of_inputs(Derivation *d) {
             Text places = {0};
             for (uint32_t c = 0; c < m->connections.count; c++) {
                 const Connection *connection = &m->connections.items[c];
-                if (connection->target != d->equations->neurons.items[i].population || connection->port != port) continue;
+                if (connection->target != d->equations->neurons.items[i].population || connection->port != port)
+                    continue;
                 total = expr_add(d->store, total, connection->current);
                 add_place(d, connection->span, &places);
             }
@@ -124,7 +146,8 @@ void wires_of_errors(Derivation *d) {
     Wires deltas = {0}, lambdas = {0};
     for (uint32_t i = 0; i < d->equations->neurons.count; i++) {
         const NeuronEquations *n = &d->equations->neurons.items[i];
-        for (uint32_t k = 0; n->has_error && k < n->output_errors.count; k++) output_error(d, n, &n->output_errors.items[k], &deltas);
+        for (uint32_t k = 0; n->has_error && k < n->output_errors.count; k++)
+            output_error(d, n, &n->output_errors.items[k], &deltas);
     }
     for (uint32_t i = 0; i < d->equations->connections.count; i++) {
         const ConnectionEquations *ce = &d->equations->connections.items[i];
@@ -144,7 +167,8 @@ static Expr with_rates(const Derivation *d, Expr value) {
     for (uint32_t i = 0; i < d->equations->neurons.count; i++) {
         const NeuronEquations *n = &d->equations->neurons.items[i];
         if (expr_reads(d->store, value, n->rate))
-            value = expr_replace(d->store, value, element(d, n->rate), expr_make1(d->store, EXPR_RATE, element(d, n->state)));
+            value = expr_replace(d->store, value, element(d, n->rate),
+                                 expr_make1(d->store, EXPR_RATE, element(d, n->state)));
     }
     return value;
 }
@@ -153,7 +177,9 @@ void wires_of_gradients(Derivation *d) {
     Wires wires = {0};
     for (uint32_t i = 0; i < d->equations->gradients.count; i++) {
         const Gradient *g = &d->equations->gradients.items[i];
-        vec_push(&wires, (Wire){g->parameter, element(d, g->parameter), with_rates(d, g->value), true, derivation_place(d, g->span)});
+        Wire wire = {g->parameter, element(d, g->parameter), with_rates(d, g->value), true,
+                     derivation_place(d, g->span)};
+        vec_push(&wires, with_own_axes(d, wire));
     }
     put_wires(d, &wires);
 }

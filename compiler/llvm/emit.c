@@ -40,15 +40,17 @@ LLVMValueRef emit_min(const Emitter *e, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildSelect(e->builder, less, a, b, "");
 }
 
-LLVMValueRef emit_round_up(const Emitter *e, LLVMValueRef value, unsigned lanes) {
-    LLVMValueRef sum = emit_add(e, value, emit_int(e, (int64_t)lanes - 1));
-    return LLVMBuildAnd(e->builder, sum, emit_int(e, -(int64_t)lanes), "");
-}
-
 static void add_attribute(const Emitter *e, LLVMValueRef function, const char *name) {
     unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
     LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                             LLVMCreateEnumAttribute(e->context, kind, 0));
+}
+
+void emit_without_optimisation(const Emitter *e, LLVMValueRef function) { add_attribute(e, function, "optnone"); }
+
+LLVMValueRef emit_round_up(const Emitter *e, LLVMValueRef value, unsigned lanes) {
+    LLVMValueRef sum = emit_add(e, value, emit_int(e, (int64_t)lanes - 1));
+    return LLVMBuildAnd(e->builder, sum, emit_int(e, -(int64_t)lanes), "");
 }
 
 LLVMValueRef emit_function(Emitter *e, const char *name, LLVMTypeRef type, bool internal) {

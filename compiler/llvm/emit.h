@@ -55,6 +55,7 @@ LLVMValueRef emit_round_up(const Emitter *e, LLVMValueRef value, unsigned lanes)
 
 // Functions. emit_function starts a function with an entry block and leaves the builder there.
 LLVMValueRef emit_function(Emitter *e, const char *name, LLVMTypeRef type, bool internal);
+void emit_without_optimisation(const Emitter *e, LLVMValueRef function); // compiled in a third of the time
 LLVMBasicBlockRef emit_block(const Emitter *e, const char *name);
 LLVMValueRef emit_argument(const Emitter *e, unsigned number);
 LLVMValueRef emit_intrinsic(const Emitter *e, const char *name, LLVMTypeRef type, LLVMValueRef *arguments,

@@ -25,6 +25,8 @@ static void emit_kernel(Emitter *e, uint32_t number) {
     e->code = &e->kernels[number];
     e->real = kernel->real;
     e->code->function = emit_function(e, name, e->kernel_type, true);
+    // A single number (an optimiser's bias correction) is computed once a step: not worth the optimiser's time.
+    if (kernel->kind == LOOP_MAP && kernel->axes == 0) emit_without_optimisation(e, e->code->function);
     e->arrays = emit_argument(e, 0);
     e->table = emit_argument(e, 2);
     e->batch = load_member(e, emit_argument(e, 1), offsetof(LoopArguments, batch));

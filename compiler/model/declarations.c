@@ -92,6 +92,30 @@ static void report_missing(Resolver *r, const Ast *declaration, const Ast *call,
     diag_note(r->diags, parameter->span, "the parameter is declared here, without a default");
 }
 
+static bool is_bound(const Scope *scope, Atom name) {
+    for (uint32_t i = 0; i < scope->bindings.count; i++)
+        if (scope->bindings.items[i].name == name) return true;
+    return false;
+}
+
+// Parameters without an argument get their default; what is missing is not reported when a misspelt one was given.
+static bool bind_defaults(Resolver *r, Scope *inner, const Ast *declaration, const Ast *call, bool misspelt) {
+    const Ast *parameters = declaration->child[0];
+    bool good = true;
+    for (uint32_t i = 0; i < parameters->count; i++) {
+        const Ast *parameter = parameters->child[i];
+        if (is_bound(inner, parameter->name)) continue;
+        Value value = value_error();
+        if (parameter->count && parameter->child[0])
+            value = argument_value(r, inner, parameter->child[0], parameter->flags & AST_DRAW);
+        else if (!misspelt)
+            report_missing(r, declaration, call, parameter);
+        good &= value.kind != VALUE_ERROR;
+        scope_bind(inner, parameter->name, value);
+    }
+    return good;
+}
+
 // Binds every parameter of `declaration` in `inner`, from the call's arguments (evaluated in `outer`; children before
 // `skip` are the callee) or from defaults (evaluated in `inner`, so that one may speak of an earlier one).
 bool bind_arguments(Resolver *r, Scope *inner, const Scope *outer, const Ast *declaration, const Ast *call, uint32_t skip) {
@@ -119,30 +143,14 @@ bool bind_arguments(Resolver *r, Scope *inner, const Scope *outer, const Ast *de
             good = false;
             continue;
         }
-        for (uint32_t k = 0; k < inner->bindings.count; k++)
-            if (inner->bindings.items[k].name == parameter->name) {
-                report(r, DIAG_E0203, arg->span, "`%s` is given twice", parameter->name);
-                good = false;
-            }
+        if (is_bound(inner, parameter->name)) {
+            report(r, DIAG_E0203, arg->span, "`%s` is given twice", parameter->name);
+            good = false;
+        }
         Value value = named ? argument_value(r, outer, arg->child[0], arg->flags & AST_DRAW)
                             : argument_value(r, outer, arg, false);
         good &= value.kind != VALUE_ERROR;
         scope_bind(inner, parameter->name, value);
     }
-    for (uint32_t i = 0; i < parameters->count; i++) {
-        const Ast *parameter = parameters->child[i];
-        bool bound = false;
-        for (uint32_t k = 0; k < inner->bindings.count; k++) bound |= inner->bindings.items[k].name == parameter->name;
-        if (bound) continue;
-        if (parameter->count && parameter->child[0]) {
-            Value value = argument_value(r, inner, parameter->child[0], parameter->flags & AST_DRAW);
-            good &= value.kind != VALUE_ERROR;
-            scope_bind(inner, parameter->name, value);
-            continue;
-        }
-        if (!misspelt) report_missing(r, declaration, call, parameter);
-        scope_bind(inner, parameter->name, value_error());
-        good = false;
-    }
-    return good;
+    return bind_defaults(r, inner, declaration, call, misspelt) && good;
 }

@@ -142,7 +142,8 @@ static bool data_argument(Resolver *r, const Scope *scope, Experiment *e, const 
     int64_t data = ast->kind == AST_NAME ? find_data(e, ast->name) : -1;
     if (data >= 0) argument->source = e->data.items[data].source;
     if (data >= 0 && !argument->source) return false; // its own mistake is reported
-    if (ast->kind == AST_CALL && ast->child[0]->kind == AST_NAME && find_generator(ast->child[0]->name)) {
+    bool generator = ast->kind == AST_CALL && ast->child[0]->kind == AST_NAME && find_generator(ast->child[0]->name);
+    if (generator || (ast->kind == AST_CALL && p->takes & TAKES_SIGNAL)) {
         argument->source = data_source(r, scope, e, ast);
         if (!argument->source) return false;
     }
@@ -257,6 +258,22 @@ static bool is_time_index(Resolver *r, const Ast *sample) {
     return false;
 }
 
+static void refuse_feed(Resolver *r, const Experiment *e, const Ast *value, bool samples) {
+    const Ast *named = value->kind == AST_INDEX ? value->child[0] : value;
+    Atom name = named->kind == AST_NAME ? named->name : NULL;
+    if (samples) diag_report(r->diags, DIAG_E0202, value->span, "`%s` is a set of samples", name);
+    else if (name) diag_report(r->diags, DIAG_E0201, named->span, "`%s` is nothing that can be presented", name);
+    else diag_report(r->diags, DIAG_E0202, value->span, "this can't be presented");
+    diag_expected(r->diags, "the name of a signal declared by `data`, `sample`, `sample[t]` or `class`");
+    Vec(Atom) names = {0};
+    vec_push(&names, arena_atom_z(r->arena, "sample"));
+    vec_push(&names, arena_atom_z(r->arena, "class"));
+    for (uint32_t i = 0; i < e->data.count; i++) vec_push(&names, e->data.items[i].name);
+    if (samples) diag_help(r->diags, "write `sample[t]` for its samples element by element, `sample` for whole ones, `class` for their classes");
+    else if (name) suggest(r, name, names.items, names.count);
+    vec_free(&names);
+}
+
 static bool feed_kind(Resolver *r, const Experiment *e, const Ast *value, Feed *feed) {
     if (value->kind == AST_INDEX && value->child[0]->kind == AST_NAME && strcmp(value->child[0]->name, "sample") == 0) {
         if (!is_time_index(r, value)) return false;
@@ -278,14 +295,7 @@ static bool feed_kind(Resolver *r, const Experiment *e, const Ast *value, Feed *
         feed->data = (uint32_t)data;
         return true;
     }
-    if (data >= 0) diag_report(r->diags, DIAG_E0202, value->span, "`%s` is a set of samples", value->name), diag_help(r->diags, "write `sample[t]` for its samples element by element, `sample` for whole ones, `class` for their classes");
-    else if (value->kind == AST_NAME) diag_report(r->diags, DIAG_E0201, value->span, "`%s` is nothing that can be presented", value->name);
-    else diag_report(r->diags, DIAG_E0202, value->span, "this can't be presented");
-    diag_expected(r->diags, "the name of a signal declared by `data`, `sample`, `sample[t]` or `class`");
-    Vec(Atom) names = {0};
-    for (uint32_t i = 0; i < e->data.count; i++) vec_push(&names, e->data.items[i].name);
-    if (value->kind == AST_NAME) suggest(r, value->name, names.items, names.count);
-    vec_free(&names);
+    refuse_feed(r, e, value, data >= 0);
     return false;
 }
 
@@ -364,18 +374,21 @@ static void check_score(Resolver *r, const Scope *scope, const Ast *ast) {
     }
 }
 
+// One recording per name, so that each is reported at its own place.
 static void add_record(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
-    Recording recording = {.every = 0, .span = item->span};
+    int64_t every = 0;
+    const Ast *interval = item->count > 1 ? item->child[1] : NULL;
+    if (interval && constant_steps(r, scope, interval, item->flags & AST_STEP, "the interval of a recording", &every) && !every) {
+        diag_report(r->diags, DIAG_E0216, interval->span, "a recording every 0 steps");
+        diag_expected(r->diags, "at least one step");
+    }
     for (uint32_t i = 0; i < item->child[0]->count; i++) {
+        Recording recording = {.every = every, .span = item->child[0]->child[i]->span};
         Atom name = path_text(r, scope, item->child[0]->child[i]);
-        if (name) vec_push(&recording.names, name);
+        if (!name) continue;
+        vec_push(&recording.names, name);
+        vec_push(&e->recordings, recording);
     }
-    if (item->count > 1 && item->child[1]) {
-        bool good = constant_steps(r, scope, item->child[1], item->flags & AST_STEP, "the interval of a recording", &recording.every);
-        if (good && recording.every == 0)
-            diag_report(r->diags, DIAG_E0216, item->child[1]->span, "a recording every 0 steps"), diag_expected(r->diags, "at least one step");
-    }
-    vec_push(&e->recordings, recording);
 }
 
 // anneal rate by plateau(test.loss, patience = 2, factor = 0.5)
@@ -396,6 +409,9 @@ static void add_anneal(Resolver *r, const Scope *scope, Experiment *e, const Ast
     if (rule->kind != AST_CALL || rule->child[0]->kind != AST_NAME || strcmp(rule->child[0]->name, "plateau") != 0) {
         diag_report(r->diags, DIAG_E0202, rule->span, "unknown way to anneal");
         diag_expected(r->diags, "`plateau(test.loss, patience = 2, factor = 0.5)`");
+        Atom plateau = arena_atom_z(r->arena, "plateau");
+        const Ast *named = rule->kind == AST_CALL ? rule->child[0] : rule;
+        if (named->kind == AST_NAME) suggest(r, named->name, &plateau, 1);
         return;
     }
     e->patience = 10;

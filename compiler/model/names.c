@@ -14,8 +14,8 @@ void check_parameters(Resolver *r, const Ast *declaration) {
     for (uint32_t i = 0; i < parameters->count; i++)
         for (uint32_t k = 0; k < i; k++) {
             if (parameters->child[k]->name != parameters->child[i]->name) continue;
-            diag_report(r->diags, DIAG_E0203, parameters->child[i]->span, "`%s` has two parameters `%s`", declaration->name,
-                        parameters->child[i]->name);
+            diag_report(r->diags, DIAG_E0203, parameters->child[i]->span, "`%s` has two parameters `%s`",
+                        declaration->name, parameters->child[i]->name);
             diag_note(r->diags, parameters->child[k]->span, "the first one is here");
         }
 }
@@ -29,7 +29,8 @@ static bool is_known(const Check *check, Atom name) {
 static void report_name(Check *check, const Ast *name) {
     Resolver *r = check->r;
     diag_report(r->diags, DIAG_E0201, name->span, "unknown name `%s`", name->name);
-    diag_expected(r->diags, "a name known in %s `%s`", ast_kind_name(check->declaration->kind), check->declaration->name);
+    diag_expected(r->diags, "a name known in %s `%s`", ast_kind_name(check->declaration->kind),
+                  check->declaration->name);
     Vec(Atom) names = {0};
     for (uint32_t i = 0; i < check->known.count; i++) vec_push(&names, check->known.items[i]);
     for (const char *const *b = builtin_names(); *b; b++) vec_push(&names, arena_atom_z(r->arena, *b));
@@ -62,8 +63,10 @@ static void learn_items(Check *check, const Ast *block) {
 static void learn_names(Check *check) {
     static const char *const implied[] = {"dt", "pre", "post", "i", "gradient", "parameter"};
     const Ast *declaration = check->declaration;
-    for (size_t i = 0; i < sizeof implied / sizeof *implied; i++) vec_push(&check->known, arena_atom_z(check->r->arena, implied[i]));
-    for (uint32_t i = 0; i < declaration->child[0]->count; i++) vec_push(&check->known, declaration->child[0]->child[i]->name);
+    for (size_t i = 0; i < sizeof implied / sizeof *implied; i++)
+        vec_push(&check->known, arena_atom_z(check->r->arena, implied[i]));
+    for (uint32_t i = 0; i < declaration->child[0]->count; i++)
+        vec_push(&check->known, declaration->child[0]->child[i]->name);
     if (declaration->kind != AST_FUNCTION) learn_items(check, declaration);
 }
 

@@ -70,6 +70,19 @@ static Value population_member(Resolver *r, const Population *p, Atom member, Sp
     return symbol ? value_symbol(r, symbol, span) : value_error();
 }
 
+// Whether the connection's synapse declares the weight, which was refused then.
+static bool synapse_declares(const Resolver *r, const Connection *c, Atom member) {
+    size_t base = strcspn(c->name, "[");
+    for (uint32_t i = 1; i < r->network->count; i++) {
+        const Ast *item = r->network->child[i];
+        if (!item || item->kind != AST_CONNECT || strlen(item->name) != base || strncmp(item->name, c->name, base) != 0) continue;
+        const Ast *call = item->child[3], *synapse = find_declaration(r, AST_SYNAPSE, (call->kind == AST_CALL ? call->child[0] : call)->name);
+        for (uint32_t k = 1; synapse && k < synapse->count; k++)
+            if (synapse->child[k]->kind == AST_WEIGHT && synapse->child[k]->name == member) return true;
+    }
+    return false;
+}
+
 static Value connection_member(Resolver *r, const Connection *c, Atom member, Span span) {
     Names names = {0};
     Symbol symbol = 0;
@@ -78,7 +91,7 @@ static Value connection_member(Resolver *r, const Connection *c, Atom member, Sp
         vec_push(&names, arena_atom_z(r->arena, full + strlen(c->name) + 1));
         if (names.items[names.count - 1] == member) symbol = c->weights.items[i];
     }
-    if (!symbol) unknown_member(r, c->name, member, span, &names);
+    if (!symbol && !(diag_error_count(r->diags) && synapse_declares(r, c, member))) unknown_member(r, c->name, member, span, &names);
     vec_free(&names);
     return symbol ? value_symbol(r, symbol, span) : value_error();
 }

@@ -22,8 +22,10 @@ void report(Resolver *r, DiagCode code, Span span, const char *format, ...) {
     va_end(args);
     bool moved = span.source == PRELUDE && r->use.source;
     diag_report(r->diags, code, moved ? r->use : span, "%s", message);
-    if (moved) diag_note(r->diags, span, "it arises here, in the prelude");
-    else if (r->use.source && depends_on_use(code) && !within(span, r->use)) diag_note(r->diags, r->use, "in this use of it");
+    if (moved)
+        diag_note(r->diags, span, "it arises here, in the prelude");
+    else if (r->use.source && depends_on_use(code) && !within(span, r->use))
+        diag_note(r->diags, r->use, "in this use of it");
 }
 
 Span enter_use(Resolver *r, Span use) {

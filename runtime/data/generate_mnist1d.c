@@ -45,10 +45,15 @@ static void resample(const double *x, int from, double *out, int to) {
 typedef struct Draws {
     RandomStream uniform, normal;
     uint64_t uniforms, normals;
+    double pair[2]; // the normal numbers that are drawn together
 } Draws;
 
 static double next_uniform(Draws *draws) { return random_uniform(&draws->uniform, draws->uniforms++); }
-static double next_normal(Draws *draws) { return random_normal(&draws->normal, draws->normals++); }
+static double next_normal(Draws *draws) {
+    uint64_t index = draws->normals++;
+    if (index % 2 == 0) random_normal_pair(&draws->normal, index / 2, draws->pair);
+    return draws->pair[index % 2];
+}
 
 static void pad_and_stretch(const double template[TEMPLATE], Draws *draws, double out[POINTS]) {
     double padded[PADDED_MAX] = {0};
@@ -80,7 +85,7 @@ static void shear(Draws *draws, double x[POINTS]) {
 
 static void make_sample(uint64_t number, int digit, uint64_t seed, double *out, int length, Text *error) {
     RandomStream uniform = random_stream(seed, "mnist1d uniform"), normal = random_stream(seed, "mnist1d normal");
-    Draws draws = {random_child(&uniform, number), random_child(&normal, number), 0, 0};
+    Draws draws = {random_child(&uniform, number), random_child(&normal, number), 0, 0, {0, 0}};
     double template[TEMPLATE], x[POINTS];
     normalised_template(digit, template);
     pad_and_stretch(template, &draws, x);

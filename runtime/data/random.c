@@ -54,13 +54,20 @@ double random_uniform(const RandomStream *stream, uint64_t index) {
     return (double)(random_bits(stream, index) >> 11) * 0x1p-53;
 }
 
-double random_normal(const RandomStream *stream, uint64_t index) {
+void random_normal_pair(const RandomStream *stream, uint64_t pair, double normal[2]) {
     uint64_t half[2];
-    draw_pair(stream, index / 2, half);
+    draw_pair(stream, pair, half);
     double length = (double)((half[0] >> 11) + 1) * 0x1p-53; // (0, 1]: the logarithm needs it above 0
     double turn = (double)(half[1] >> 11) * 0x1p-53;
     double radius = sqrt(-2 * elementary_log(length));
-    return radius * (index % 2 ? elementary_sin_turns(turn) : elementary_cos_turns(turn));
+    normal[0] = radius * elementary_cos_turns(turn);
+    normal[1] = radius * elementary_sin_turns(turn);
+}
+
+double random_normal(const RandomStream *stream, uint64_t index) {
+    double normal[2];
+    random_normal_pair(stream, index / 2, normal);
+    return normal[index % 2];
 }
 
 uint64_t random_below(const RandomStream *stream, uint64_t index, uint64_t n) {
