@@ -292,9 +292,11 @@ static void new_reads(const ExprStore *store, Expr expr, uint8_t *reads) {
 }
 
 static void report_loop(Discretise *d, const StepAssign *a) {
-    diag_report(d->model->diags, DIAG_E0305, a->span, "`%s` depends on itself within one step under `order %s`",
+    Span at = d->model->principle_span.source ? d->model->principle_span : a->span;
+    diag_report(d->model->diags, DIAG_E0305, at, "`%s` depends on itself within one step under `order %s`",
                 symbol_info(d->store, a->symbol)->name, order_name(d->order->kind));
     diag_expected(d->model->diags, "values that can be computed one after the other");
+    diag_note(d->model->diags, a->span, "the circle passes here");
     diag_help(d->model->diags, "use `order parallel`, in which a message waits one step in a register%s",
               d->order->kind == ORDER_SEQUENTIAL ? ", or set gamma to 0" : "");
 }
