@@ -7,6 +7,7 @@
 
 #include "../compiler/diagnostics.h"
 
+// clang-format off
 // kind          name / number / text                      children
 // ------------  ----------------------------------------  -------------------------------------------------------------
 // Expressions
@@ -87,6 +88,8 @@
     X(WEIGHT) X(OPTION) X(CURRENT) X(PLASTICITY) X(COUNT) X(SETTING) X(TARGET) X(LABEL) X(POPULATION) X(CONNECT)       \
     X(FOR) X(COST) X(DYNAMICS) X(LEARN) X(FROM) X(UNTIL) X(CLAMP) X(ORDER) X(PHASE) X(ON) X(DATA) X(PRESENT) X(BATCH)  \
     X(EPOCHS) X(DURATION) X(SETTLE) X(SCORE) X(EVALUATE) X(ANNEAL) X(RECORD)
+
+// clang-format on
 
 #define X(kind) AST_##kind,
 typedef enum AstKind { AST_KINDS(X) AST_KIND_COUNT } AstKind;

@@ -251,8 +251,11 @@ static void help_with_juxtaposition(Parser *p, Span span, int token, Expected ex
     if (!operand || !token_ends_operand(p->before_previous)) return;
     if (token == TOK_NAME && p->before_previous == TOK_NUMBER) {
         Atom unit = nearest_unit(p, p->text + span.begin, span.end - span.begin);
-        if (unit) diag_help(p->diags, "did you mean the unit `%s`?", unit);
-        else diag_help(p->diags, "write `*` between factors; units are `ms`, `s`, `mV`, `pA`, `nS`, `pF`, `Hz` and their like");
+        if (unit)
+            diag_help(p->diags, "did you mean the unit `%s`?", unit);
+        else
+            diag_help(p->diags,
+                      "write `*` between factors; units are `ms`, `s`, `mV`, `pA`, `nS`, `pF`, `Hz` and their like");
         return;
     }
     const Bracket *open = open_bracket_before(p, p->previous_end);

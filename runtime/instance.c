@@ -9,12 +9,12 @@
 struct Instance {
     const Program *program;
     int64_t batch, padded, steps;
-    void *block;   // all arrays of this instance; those shared with another are not in it
-    void **arrays; // one address per array of the loops form
+    void *block;                      // all arrays of this instance; those shared with another are not in it
+    void **arrays;                    // one address per array of the loops form
     double *mirror, **old, **current; // reference back end: dense copies of all stored symbols, before and now
 };
 
-// ---- Element access --------------------------------------------------------------------------------------------------
+// ---- Element access -------------------------------------------------------------------------------------------------
 
 static uint32_t loop_array_of(const Program *p, Symbol symbol) { return p->fused->array_of.items[symbol] - 1; }
 
@@ -51,12 +51,15 @@ static Row row_of(const Instance *in, uint32_t number, int64_t e) {
 }
 
 static double row_get(Row row, int64_t sample) {
-    return row.single ? (double)((const float *)row.base)[row.at + sample] : ((const double *)row.base)[row.at + sample];
+    return row.single ? (double)((const float *)row.base)[row.at + sample]
+                      : ((const double *)row.base)[row.at + sample];
 }
 
 static void row_set(Row row, int64_t sample, double value) {
-    if (row.single) ((float *)row.base)[row.at + sample] = (float)value;
-    else ((double *)row.base)[row.at + sample] = value;
+    if (row.single)
+        ((float *)row.base)[row.at + sample] = (float)value;
+    else
+        ((double *)row.base)[row.at + sample] = value;
 }
 
 // All elements in logical order ([batch][extent…], sample first), row by row.
@@ -78,20 +81,21 @@ static void write_all(Instance *in, uint32_t number, const double *values) {
     }
 }
 
-// ---- Initial values --------------------------------------------------------------------------------------------------
+// ---- Initial values -------------------------------------------------------------------------------------------------
 
 static bool initial_file(const Program *p, const Array *array, int64_t count, Table *table, Text *error) {
     const char *path = array->initial.path, *model_path, *slash;
     uint32_t line, column;
     Text full = {0};
     diag_position(p->model->diags, array->initial.span, &model_path, &line, &column);
-    if (path[0] != '/' && model_path && (slash = strrchr(model_path, '/'))) text_add_bytes(&full, model_path, (size_t)(slash - model_path + 1));
+    if (path[0] != '/' && model_path && (slash = strrchr(model_path, '/')))
+        text_add_bytes(&full, model_path, (size_t)(slash - model_path + 1));
     text_add(&full, path);
     bool good = table_load(text_z(&full), table, error);
     if (good && table_count(table) != count) {
         const SymbolInfo *info = symbol_info(p->model->store, array->symbol);
-        text_addf(error, "%s:%u:%u: `%s` holds %lld numbers, but `%s` has %lld elements", model_path, line, column, text_z(&full),
-                  (long long)table_count(table), info->name, (long long)count);
+        text_addf(error, "%s:%u:%u: `%s` holds %lld numbers, but `%s` has %lld elements", model_path, line, column,
+                  text_z(&full), (long long)table_count(table), info->name, (long long)count);
         table_free(table);
         good = false;
     }
@@ -104,7 +108,8 @@ static double draw(const Initial *initial, const RandomStream *stream, int64_t i
     switch (initial->kind) {
     case INITIAL_UNIFORM: return initial->a + span * random_uniform(stream, (uint64_t)i);
     case INITIAL_NORMAL: return initial->a + initial->b * random_normal(stream, (uint64_t)i);
-    case INITIAL_UNIFORM_INT: return (initial->a + (double)random_below(stream, (uint64_t)i, (uint64_t)span + 1)) * initial->scale;
+    case INITIAL_UNIFORM_INT:
+        return (initial->a + (double)random_below(stream, (uint64_t)i, (uint64_t)span + 1)) * initial->scale;
     case INITIAL_CONSTANT:
     case INITIAL_FILE: break;
     }
@@ -121,9 +126,12 @@ static bool initialise(Instance *in, const Array *array, uint64_t seed, Text *er
     RandomStream stream = random_stream(seed, symbol_info(p->model->store, array->symbol)->name);
     double *values = memory_resize(NULL, (size_t)count, sizeof *values);
     for (int64_t i = 0; i < count; i++) {
-        if (array->initial.kind == INITIAL_FILE) values[i] = table.data[i % per_sample];
-        else if (array->initial.kind == INITIAL_CONSTANT) values[i] = array->initial.values[array->initial.count > 1 ? i % array->initial.count : 0];
-        else values[i] = draw(&array->initial, &stream, i);
+        if (array->initial.kind == INITIAL_FILE)
+            values[i] = table.data[i % per_sample];
+        else if (array->initial.kind == INITIAL_CONSTANT)
+            values[i] = array->initial.values[array->initial.count > 1 ? i % array->initial.count : 0];
+        else
+            values[i] = draw(&array->initial, &stream, i);
         if (array->clamped) values[i] = fmin(fmax(values[i], array->low), array->high);
     }
     write_all(in, number, values);
@@ -143,11 +151,12 @@ static bool initialise_all(Instance *in, uint64_t seed, const Instance *weights,
     return true;
 }
 
-// ---- Memory ----------------------------------------------------------------------------------------------------------
+// ---- Memory ---------------------------------------------------------------------------------------------------------
 
 // Batch-independent arrays belong to whoever owns the weights; the batch size itself is the instance's own.
 static bool is_shared(const Program *p, uint32_t number) {
-    return !p->fused->program.arrays.items[number].batched && number != loop_array_of(p, p->step[ENTRY_TRAIN]->batch_size);
+    return !p->fused->program.arrays.items[number].batched &&
+           number != loop_array_of(p, p->step[ENTRY_TRAIN]->batch_size);
 }
 
 static bool allocate(Instance *in, Instance *weights, Text *error) {
@@ -158,7 +167,8 @@ static bool allocate(Instance *in, Instance *weights, Text *error) {
     in->arrays = memory_resize(NULL, loops->arrays.count, sizeof *in->arrays);
     if (posix_memalign(&in->block, 64, bytes ? (size_t)bytes : 64) != 0) {
         in->block = NULL;
-        text_addf(error, "not enough memory: this model needs %lld bytes at a batch of %lld", (long long)bytes, (long long)in->batch);
+        text_addf(error, "not enough memory: this model needs %lld bytes at a batch of %lld", (long long)bytes,
+                  (long long)in->batch);
         return false;
     }
     memset(in->block, 0, (size_t)bytes);
@@ -213,13 +223,14 @@ void instance_free(Instance *in) {
 int64_t instance_batch(const Instance *in) { return in->batch; }
 int64_t instance_steps(const Instance *in) { return in->steps; }
 
-// ---- Stepping --------------------------------------------------------------------------------------------------------
+// ---- Stepping -------------------------------------------------------------------------------------------------------
 
 static uint64_t active_rules(const Instance *in, bool learning) {
     const Model *model = in->program->model;
     uint64_t active = 0;
     for (uint32_t i = 0; learning && i < model->learn.count; i++)
-        if (model->learn.items[i].from <= in->steps && in->steps < model->learn.items[i].until) active |= (uint64_t)1 << i;
+        if (model->learn.items[i].from <= in->steps && in->steps < model->learn.items[i].until)
+            active |= (uint64_t)1 << i;
     return active;
 }
 
@@ -253,13 +264,16 @@ static void step_mirror(Instance *in, const Step *step, uint64_t active) {
 void instance_step(Instance *in, ProgramEntry entry, bool learning) {
     const Program *p = in->program;
     LoopArguments arguments = {in->batch, in->padded, entry == ENTRY_TRAIN ? active_rules(in, learning) : 0};
-    if (p->kind == PROGRAM_JIT) p->function[entry](in->arrays, &arguments);
-    else if (p->kind == PROGRAM_LOOPS) loop_program_interpret(&p->fused->program, entry, in->arrays, &arguments);
-    else step_mirror(in, p->step[entry], arguments.active);
+    if (p->kind == PROGRAM_JIT)
+        p->function[entry](in->arrays, &arguments);
+    else if (p->kind == PROGRAM_LOOPS)
+        loop_program_interpret(&p->fused->program, entry, in->arrays, &arguments);
+    else
+        step_mirror(in, p->step[entry], arguments.active);
     in->steps++;
 }
 
-// ---- Reading and writing ---------------------------------------------------------------------------------------------
+// ---- Reading and writing --------------------------------------------------------------------------------------------
 
 int64_t instance_length(const Instance *in, uint32_t array) {
     const ProgramArray *a = &in->program->arrays.items[array];
@@ -288,6 +302,10 @@ double instance_mean_cost(const Instance *in) {
     return total / (double)in->batch;
 }
 
-double instance_scalar(const Instance *in, Symbol scalar) { return row_get(row_of(in, loop_array_of(in->program, scalar), 0), 0); }
+double instance_scalar(const Instance *in, Symbol scalar) {
+    return row_get(row_of(in, loop_array_of(in->program, scalar), 0), 0);
+}
 
-void instance_set_scalar(Instance *in, Symbol scalar, double value) { row_set(row_of(in, loop_array_of(in->program, scalar), 0), 0, value); }
+void instance_set_scalar(Instance *in, Symbol scalar, double value) {
+    row_set(row_of(in, loop_array_of(in->program, scalar), 0), 0, value);
+}

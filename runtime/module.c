@@ -56,6 +56,7 @@ const Backend *module_open(Text *error) {
     if (!backend && !error->length) backend = try_folder(LEQUEL_BUILD_MODULE_DIR, "", error);
     if (!backend && !error->length) backend = try_folder(LEQUEL_MODULE_DIR, "", error);
     if (!backend && !error->length)
-        text_add(error, "the code generator (" LEQUEL_MODULE_NAME ") was not found; build with LLVM 19, or use --backend=reference");
+        text_add(error, "the code generator (" LEQUEL_MODULE_NAME
+                        ") was not found; build with LLVM 19, or use --backend=reference");
     return backend;
 }

@@ -110,12 +110,14 @@ void learned_line(const Program *program, const Instance *instance, Text *line) 
     const Model *model = program_model(program);
     for (uint32_t r = 0; r < model->learn.count; r++)
         for (uint32_t i = 0; i < model->learn.items[r].targets.count; i++) {
-            int64_t array = program_find(program, symbol_info(model->store, model->learn.items[r].targets.items[i])->name);
+            int64_t array =
+                program_find(program, symbol_info(model->store, model->learn.items[r].targets.items[i])->name);
             double values[FEW];
             if (array < 0 || instance_length(instance, (uint32_t)array) > FEW) continue;
             instance_get(instance, (uint32_t)array, values);
             text_addf(line, "%s%s", line->length ? ", " : "", program_array(program, (uint32_t)array)->name);
-            for (int64_t k = 0; k < instance_length(instance, (uint32_t)array); k++) text_addf(line, " %.4g", values[k]);
+            for (int64_t k = 0; k < instance_length(instance, (uint32_t)array); k++)
+                text_addf(line, " %.4g", values[k]);
         }
 }
 

@@ -1,6 +1,6 @@
 // Programs: a model derived, discretised, fused and compiled; and the table of its arrays.
-#include "program_internal.h"
 #include "module.h"
+#include "program_internal.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -17,11 +17,15 @@ static double lap(double *since) {
     return *since - then;
 }
 
-static bool wants_dump(const ProgramOptions *options, const char *name) { return options->dump && strcmp(options->dump, name) == 0; }
+static bool wants_dump(const ProgramOptions *options, const char *name) {
+    return options->dump && strcmp(options->dump, name) == 0;
+}
 
-// ---- Names -----------------------------------------------------------------------------------------------------------
+// ---- Names ----------------------------------------------------------------------------------------------------------
 
-static bool is_internal(const char *name) { return strstr(name, ".temporary.") || strstr(name, ".before.") || strncmp(name, "list.", 5) == 0; }
+static bool is_internal(const char *name) {
+    return strstr(name, ".temporary.") || strstr(name, ".before.") || strncmp(name, "list.", 5) == 0;
+}
 
 static bool find_recorded(Program *p, const ProgramOptions *options, Symbol *kept, Text *error) {
     ExprStore *store = p->model->store;
@@ -33,8 +37,10 @@ static bool find_recorded(Program *p, const ProgramOptions *options, Symbol *kep
         for (Symbol s = 1; s <= symbol_count(store); s++)
             if (!is_internal(symbol_info(store, s)->name)) vec_push(&names, symbol_info(store, s)->name);
         Atom nearest = diag_nearest(options->recorded[i], names.items, names.count);
-        if (nearest) text_addf(error, "; did you mean `%s`?", nearest);
-        else text_add(error, "; `lequel inspect` lists all arrays");
+        if (nearest)
+            text_addf(error, "; did you mean `%s`?", nearest);
+        else
+            text_add(error, "; `lequel inspect` lists all arrays");
         vec_free(&names);
         return false;
     }
@@ -47,14 +53,19 @@ static void list_arrays(Program *p) {
         const SymbolInfo *info = symbol_info(store, s);
         if (is_internal(info->name)) continue;
         bool stored = p->fused->array_of.count > s && p->fused->array_of.items[s];
-        ProgramArray array = {.name = info->name, .symbol = s, .role = info->role, .rank = info->rank, .batched = info->batched,
-                              .unit = info->unit, .stored = stored};
+        ProgramArray array = {.name = info->name,
+                              .symbol = s,
+                              .role = info->role,
+                              .rank = info->rank,
+                              .batched = info->batched,
+                              .unit = info->unit,
+                              .stored = stored};
         for (uint32_t k = 0; k < info->rank; k++) array.extent[k] = info->extent[k];
         vec_push(&p->arrays, array);
     }
 }
 
-// ---- Compilation -----------------------------------------------------------------------------------------------------
+// ---- Compilation ----------------------------------------------------------------------------------------------------
 
 static bool check(const char *pass, char *problem, Text *error) {
     if (!problem) return true;
@@ -68,8 +79,10 @@ static bool generate(Program *p, const ProgramOptions *options, Text *dump_out, 
     p->backend = module_open(error);
     p->times.open = lap(&since);
     if (!p->backend) return false;
-    BackendOptions backend_options = {.level = options->level, .source_name = p->model->name,
-                                      .want_ir = wants_dump(options, "llvm"), .want_assembly = wants_dump(options, "asm")};
+    BackendOptions backend_options = {.level = options->level,
+                                      .source_name = p->model->name,
+                                      .want_ir = wants_dump(options, "llvm"),
+                                      .want_assembly = wants_dump(options, "asm")};
     p->code = p->backend->compile(&p->fused->program, &backend_options, error);
     if (!p->code) return false;
     BackendTimes t = p->backend->times(p->code);
@@ -113,7 +126,9 @@ static bool compile(Program *p, const ProgramOptions *options, Text *dump_out, T
 
 Program *program_new(Model *model, const ProgramOptions *options, Text *dump_out, Text *error) {
     Program *p = memory_resize(NULL, 1, sizeof *p);
-    *p = (Program){.model = model, .kind = options->backend, .real = options->backend == PROGRAM_REFERENCE ? LOOP_F64 : options->real};
+    *p = (Program){.model = model,
+                   .kind = options->backend,
+                   .real = options->backend == PROGRAM_REFERENCE ? LOOP_F64 : options->real};
     Text nowhere = {0};
     bool good = compile(p, options, dump_out ? dump_out : &nowhere, error);
     text_free(&nowhere);
@@ -132,7 +147,7 @@ void program_free(Program *p) {
     free(p);
 }
 
-// ---- Questions -------------------------------------------------------------------------------------------------------
+// ---- Questions ------------------------------------------------------------------------------------------------------
 
 Model *program_model(const Program *p) { return p->model; }
 uint32_t program_array_count(const Program *p) { return p->arrays.count; }

@@ -15,10 +15,10 @@ typedef enum ProgramBackend {
 typedef struct ProgramOptions {
     LoopReal real;
     ProgramBackend backend;
-    int level;                 // of optimisation, 0..3; the default is 1
-    const Atom *recorded;      // arrays that must be readable after a step although nothing else keeps them
+    int level;            // of optimisation, 0..3; the default is 1
+    const Atom *recorded; // arrays that must be readable after a step although nothing else keeps them
     uint32_t recorded_count;
-    const char *dump;          // NULL or a representation to print: energy, equations, step, loops, llvm, asm
+    const char *dump; // NULL or a representation to print: energy, equations, step, loops, llvm, asm
 } ProgramOptions;
 
 typedef struct ProgramArray { // what `lequel inspect` shows

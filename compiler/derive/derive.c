@@ -31,7 +31,8 @@ static Symbol named_symbol(Derive *d, SymbolInfo info) {
     return known ? known : symbol_new(d->store, info);
 }
 
-static Symbol signal_symbol(Derive *d, const Population *p, SymbolRole role, Unit unit, const char *base, const char *suffix) {
+static Symbol signal_symbol(Derive *d, const Population *p, SymbolRole role, Unit unit, const char *base,
+                            const char *suffix) {
     SymbolInfo info = {.role = role, .batched = true, .rank = 1, .extent = {p->size}, .unit = unit, .span = p->span};
     info.name = arena_format(d->model->arena, "%s.%s%s", p->name, base, suffix);
     return named_symbol(d, info);
@@ -39,7 +40,7 @@ static Symbol signal_symbol(Derive *d, const Population *p, SymbolRole role, Uni
 
 static Expr own_element(Derive *d, Symbol symbol) { return model_element(d->store, symbol, VERSION_OLD); }
 
-// ---- Leaves: lookaheads become variables -----------------------------------------------------------------------------
+// ---- Leaves: lookaheads become variables ----------------------------------------------------------------------------
 
 static bool is_state_of(const Population *p, Symbol symbol, uint32_t *number) {
     for (uint32_t i = 0; i < p->states.count; i++)
@@ -83,22 +84,27 @@ static Atom in_neuron_terms(Derive *d, const NeuronEquations *n, const Populatio
     for (uint32_t i = 0; i < n->leaves.count; i++) {
         const Leaf *leaf = &n->leaves.items[i];
         bool plain = expr_is_const(d->store, leaf->tau, d->model->dt);
-        expr = expr_replace(d->store, expr, own_element(d, leaf->symbol), plain ? own_element(d, leaf->state) : leaf->node);
+        expr = expr_replace(d->store, expr, own_element(d, leaf->symbol),
+                            plain ? own_element(d, leaf->state) : leaf->node);
     }
     Atom text = printed(d, expr), own = arena_format(d->model->arena, "[%s]", index_info(d->store, p->own)->name);
     char *plain = arena_alloc(d->model->arena, strlen(text) + 1), *end = plain;
     size_t name = strlen(p->name);
     for (const char *c = text; *c;) {
         bool starts = c == text || !strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.", c[-1]);
-        if (starts && strncmp(c, p->name, name) == 0 && c[name] == '.') c += name + 1;
-        else if (strncmp(c, own, strlen(own)) == 0) c += strlen(own);
-        else *end++ = *c++;
+        if (starts && strncmp(c, p->name, name) == 0 && c[name] == '.')
+            c += name + 1;
+        else if (strncmp(c, own, strlen(own)) == 0)
+            c += strlen(own);
+        else
+            *end++ = *c++;
     }
     *end = 0;
     return plain;
 }
 
-// Finds the lookaheads of states in `expr`; anything else that acts on a signal in time has no causal local adjoint yet.
+// Finds the lookaheads of states in `expr`; anything else that acts on a signal in time has no causal local adjoint
+// yet.
 static bool find_leaves(Derive *d, NeuronEquations *n, const Population *p, Expr expr, Span span, bool inside_ahead) {
     ExprNode node = expr_node(d->store, expr);
     uint32_t number;
@@ -115,10 +121,11 @@ static bool find_leaves(Derive *d, NeuronEquations *n, const Population *p, Expr
             return true;
         }
     }
-    if (node.kind == EXPR_AHEAD || node.kind == EXPR_LOWPASS || node.kind == EXPR_DELAY || node.kind == EXPR_RATE || node.kind == EXPR_PREVIOUS) {
+    if (node.kind == EXPR_AHEAD || node.kind == EXPR_LOWPASS || node.kind == EXPR_DELAY || node.kind == EXPR_RATE ||
+        node.kind == EXPR_PREVIOUS) {
         Span where = expr_span(d->store, expr);
-        diag_report(d->model->diags, DIAG_E0307, where.source ? where : span, "`%s` has no causal local adjoint under `%s`",
-                    in_neuron_terms(d, n, p, expr), d->principle->name);
+        diag_report(d->model->diags, DIAG_E0307, where.source ? where : span,
+                    "`%s` has no causal local adjoint under `%s`", in_neuron_terms(d, n, p, expr), d->principle->name);
         diag_expected(d->model->diags, "lookaheads of states, `ahead(u, tau)`, or plain states");
         return false;
     }
@@ -135,7 +142,8 @@ typedef struct LeafRule {
 static Expr leaf_rule(ExprStore *store, Expr node, void *context) {
     const LeafRule *rule = context;
     for (uint32_t i = 0; i < rule->neuron->leaves.count; i++)
-        if (rule->neuron->leaves.items[i].node == node) return model_element(store, rule->neuron->leaves.items[i].symbol, VERSION_OLD);
+        if (rule->neuron->leaves.items[i].node == node)
+            return model_element(store, rule->neuron->leaves.items[i].symbol, VERSION_OLD);
     return node;
 }
 
@@ -151,7 +159,7 @@ static Expr over_leaves(Derive *d, const NeuronEquations *n, Expr expr) {
     return result;
 }
 
-// ---- The neuron: solve the stationarity condition for the membrane ---------------------------------------------------
+// ---- The neuron: solve the stationarity condition for the membrane --------------------------------------------------
 
 static bool reads_drive(Derive *d, const Population *p, Expr expr) {
     for (uint32_t i = 0; i < p->ports.count; i++)
@@ -186,11 +194,15 @@ static bool find_solved(Derive *d, NeuronEquations *n, const Population *p, Expr
         for (uint32_t i = 0; i < p->ports.count; i++)
             carries |= !is_zero(d, expr_partial(d->store, by_leaf, own_element(d, p->ports.items[i].symbol)));
         if (!carries) continue;
-        // In (X_m - I - c*X_r)^2 the leaf X_r meets the input too; the one that the input is subtracted from is the first
-        // written. Two leaves in separate terms are ambiguous.
-        if (found++ && !expr_is_const(d->store, expr_partial(d->store, by_leaf, own_element(d, n->leaves.items[n->solved].symbol)), 0)) continue;
+        // In (X_m - I - c*X_r)^2 the leaf X_r meets the input too; the one that the input is subtracted from is the
+        // first written. Two leaves in separate terms are ambiguous.
+        if (found++ &&
+            !expr_is_const(d->store, expr_partial(d->store, by_leaf, own_element(d, n->leaves.items[n->solved].symbol)),
+                           0))
+            continue;
         if (found > 1) {
-            diag_report(d->model->diags, DIAG_E0303, p->energy_span, "in `%s`, both `%s` and `%s` stand together with the input", p->neuron->name,
+            diag_report(d->model->diags, DIAG_E0303, p->energy_span,
+                        "in `%s`, both `%s` and `%s` stand together with the input", p->neuron->name,
                         leaf_text(d, n, p, n->solved), leaf_text(d, n, p, k));
             diag_expected(d->model->diags, "one lookahead that carries the input");
             return false;
@@ -198,7 +210,8 @@ static bool find_solved(Derive *d, NeuronEquations *n, const Population *p, Expr
         n->solved = k;
     }
     if (found) return true;
-    diag_report(d->model->diags, DIAG_E0301, p->energy_span, "no lookahead in the energy of `%s` carries an input", p->neuron->name);
+    diag_report(d->model->diags, DIAG_E0301, p->energy_span, "no lookahead in the energy of `%s` carries an input",
+                p->neuron->name);
     diag_expected(d->model->diags, "a mismatch between a lookahead and an input, as in `1/2*(ahead(u, tau_m) - I)^2`");
     return false;
 }
@@ -217,10 +230,12 @@ static Expr solve(Derive *d, Expr alpha, Expr beta, Expr error) {
 static void report_unsolvable(Derive *d, const NeuronEquations *n, const Population *p, bool independent) {
     Diagnostics *diags = d->model->diags;
     Atom leaf = leaf_text(d, n, p, n->solved);
-    diag_report(diags, DIAG_E0302, p->energy_span, "the membrane equation of `%s` has no closed solution for `%s`", p->neuron->name, leaf);
-    diag_expected(diags, "an energy that is quadratic in `%s`, as in `1/2*(%s - %s)^2`", leaf, leaf, p->ports.items[0].member);
-    diag_note(diags, (Span){0}, "the derivative of the energy by `%s` is `%s`, which %s", leaf, in_neuron_terms(d, n, p, n->mismatch),
-              independent ? "does not depend on it" : "is not linear in it");
+    diag_report(diags, DIAG_E0302, p->energy_span, "the membrane equation of `%s` has no closed solution for `%s`",
+                p->neuron->name, leaf);
+    diag_expected(diags, "an energy that is quadratic in `%s`, as in `1/2*(%s - %s)^2`", leaf, leaf,
+                  p->ports.items[0].member);
+    diag_note(diags, (Span){0}, "the derivative of the energy by `%s` is `%s`, which %s", leaf,
+              in_neuron_terms(d, n, p, n->mismatch), independent ? "does not depend on it" : "is not linear in it");
 }
 
 static bool solve_membrane(Derive *d, NeuronEquations *n, const Population *p, Expr driven) {
@@ -252,7 +267,8 @@ static void make_gates(Derive *d, NeuronEquations *n, const Population *p) {
             Gate gate = {.output = o, .leaf = k, .trivial = !p->outputs.items[o].gated};
             gate.value = expr_partial(d->store, n->value[o], own_element(d, n->leaves.items[k].symbol));
             if (is_zero(d, gate.value)) continue;
-            Atom name = live > 1 ? arena_format(d->model->arena, "%s_gate.%s", p->outputs.items[o].member, n->leaves.items[k].label)
+            Atom name = live > 1 ? arena_format(d->model->arena, "%s_gate.%s", p->outputs.items[o].member,
+                                                n->leaves.items[k].label)
                                  : arena_format(d->model->arena, "%s_gate", p->outputs.items[o].member);
             if (!gate.trivial) gate.symbol = signal_symbol(d, p, ROLE_REGISTER, UNIT_NONE, name, "");
             vec_push(&n->gates, gate);
@@ -263,7 +279,8 @@ static void make_gates(Derive *d, NeuronEquations *n, const Population *p) {
 static bool all_states_move(Derive *d, const NeuronEquations *n, const Population *p) {
     for (uint32_t i = 0; i < p->states.count; i++) {
         if (i == n->state_number) continue;
-        diag_report(d->model->diags, DIAG_E0301, p->states.items[i].span, "nothing moves the state `%s` of `%s`", p->states.items[i].member, p->neuron->name);
+        diag_report(d->model->diags, DIAG_E0301, p->states.items[i].span, "nothing moves the state `%s` of `%s`",
+                    p->states.items[i].member, p->neuron->name);
         diag_expected(d->model->diags, "one state per neuron: the one whose lookahead stands together with the input");
         diag_note(d->model->diags, p->energy_span, "this energy moves `%s`", p->states.items[n->state_number].member);
         return false;
@@ -276,9 +293,11 @@ static bool derive_neuron(Derive *d, uint32_t number) {
     NeuronEquations n = {.population = number};
     bool good = true;
     if (!p->energy || p->outputs.count > EXPR_MAX_OUTPUTS) {
-        if (p->energy) diag_report(d->model->diags, DIAG_E0212, p->span, "more than %d outputs of one neuron", EXPR_MAX_OUTPUTS);
+        if (p->energy)
+            diag_report(d->model->diags, DIAG_E0212, p->span, "more than %d outputs of one neuron", EXPR_MAX_OUTPUTS);
         else {
-            diag_report(d->model->diags, DIAG_E0301, p->span, "neuron `%s` of population `%s` has no energy", p->neuron->name, p->name);
+            diag_report(d->model->diags, DIAG_E0301, p->span, "neuron `%s` of population `%s` has no energy",
+                        p->neuron->name, p->name);
             diag_help(d->model->diags, "add `energy 1/2 * (ahead(u, tau_m) - I)^2`");
             diag_note(d->model->diags, p->neuron->name_span, "the neuron is declared here");
         }
@@ -289,7 +308,8 @@ static bool derive_neuron(Derive *d, uint32_t number) {
         if (!p->outputs.items[o].value) return false;
         good &= find_leaves(d, &n, p, p->outputs.items[o].value, p->outputs.items[o].span, false);
         if (!reads_drive(d, p, p->outputs.items[o].value)) continue;
-        diag_report(d->model->diags, DIAG_E0307, p->outputs.items[o].span, "output `%s` reads an input directly", p->outputs.items[o].member);
+        diag_report(d->model->diags, DIAG_E0307, p->outputs.items[o].span, "output `%s` reads an input directly",
+                    p->outputs.items[o].member);
         diag_expected(d->model->diags, "a function of lookaheads of states");
         good = false;
     }
@@ -304,7 +324,8 @@ static bool derive_neuron(Derive *d, uint32_t number) {
             good = is_state_of(p, n.state, &n.state_number);
             Unit unit = symbol_info(d->store, n.state)->unit, per_time = unit_power(d->model->time_unit, -1);
             n.error = signal_symbol(d, p, ROLE_REGISTER, unit, "error", "");
-            n.rate = signal_symbol(d, p, ROLE_REGISTER, unit_multiply(unit, per_time), p->states.items[n.state_number].member, "_rate");
+            n.rate = signal_symbol(d, p, ROLE_REGISTER, unit_multiply(unit, per_time),
+                                   p->states.items[n.state_number].member, "_rate");
             good = good && solve_membrane(d, &n, p, driven);
         }
         if (good) make_gates(d, &n, p);
@@ -314,7 +335,7 @@ static bool derive_neuron(Derive *d, uint32_t number) {
     return good;
 }
 
-// ---- Who has an error: whatever reaches a cost -----------------------------------------------------------------------
+// ---- Who has an error: whatever reaches a cost ----------------------------------------------------------------------
 
 static Expr cost_derivative(Derive *d, const Population *p, Symbol output) {
     if (!d->model->cost) return expr_const(d->store, 0);
@@ -351,11 +372,12 @@ static void spread_errors(Derive *d) {
     for (bool changed = true; changed;) {
         changed = false;
         for (uint32_t i = 0; i < d->equations->neurons.count; i++)
-            if (wants_error(d, &d->equations->neurons.items[i])) d->equations->neurons.items[i].has_error = changed = true;
+            if (wants_error(d, &d->equations->neurons.items[i]))
+                d->equations->neurons.items[i].has_error = changed = true;
     }
 }
 
-// ---- Errors down the connections -------------------------------------------------------------------------------------
+// ---- Errors down the connections ------------------------------------------------------------------------------------
 
 // sum over the target's neurons of (what the current sees of the error) * d current / d symbol[at canonical axes].
 // Differentiates at fresh indices first, since the target's own index may be the very one of the axes.
@@ -367,7 +389,8 @@ static Expr pull_back(Derive *d, const Connection *c, Symbol symbol) {
     Expr at[EXPR_MAX_RANK];
     Index axes[EXPR_MAX_RANK];
     model_axes(s, symbol, axes);
-    for (uint32_t i = 0; i < info.rank; i++) at[i] = expr_index(s, index_new(s, index_info(s, axes[i])->name, info.extent[i]));
+    for (uint32_t i = 0; i < info.rank; i++)
+        at[i] = expr_index(s, index_new(s, index_info(s, axes[i])->name, info.extent[i]));
     Expr by = expr_derivative(s, c->current, symbol, at, info.rank);
     Expr result = expr_sum(s, target->own, expr_mul(s, n->drive_errors.items[c->port], by));
     for (uint32_t i = 0; i < info.rank; i++) result = expr_substitute_index(s, result, at[i], expr_index(s, axes[i]));
@@ -381,10 +404,11 @@ static void check_source_states(Derive *d, const Connection *c) {
     for (uint32_t i = 0; i < source->states.count; i++) {
         if (!expr_reads(d->store, c->current, source->states.items[i].symbol)) continue;
         Span where = expr_span(d->store, c->current);
-        diag_report(d->model->diags, DIAG_E0307, where.source ? where : c->span, "`%s` reads the state `%s` of `%s`, along which no error can travel back",
-                    c->name, source->states.items[i].member, source->name);
-        diag_expected(d->model->diags, "an output of the neuron: add `output %s_now = %s` and read that", source->states.items[i].member,
-                      source->states.items[i].member);
+        diag_report(d->model->diags, DIAG_E0307, where.source ? where : c->span,
+                    "`%s` reads the state `%s` of `%s`, along which no error can travel back", c->name,
+                    source->states.items[i].member, source->name);
+        diag_expected(d->model->diags, "an output of the neuron: add `output %s_now = %s` and read that",
+                      source->states.items[i].member, source->states.items[i].member);
     }
 }
 
@@ -445,7 +469,8 @@ static void derive_errors(Derive *d, NeuronEquations *n) {
         wanted[k] = !is_zero(d, own_force(d, n, p, k));
         for (uint32_t g = 0; g < n->gates.count; g++)
             for (uint32_t e = 0; e < n->output_errors.count; e++)
-                wanted[k] |= n->gates.items[g].leaf == k && n->gates.items[g].output == n->output_errors.items[e].output;
+                wanted[k] |=
+                    n->gates.items[g].leaf == k && n->gates.items[g].output == n->output_errors.items[e].output;
         live += wanted[k];
     }
     for (uint32_t k = 0; k < n->leaves.count && k < 64; k++) {
@@ -461,14 +486,15 @@ static void derive_errors(Derive *d, NeuronEquations *n) {
     }
 }
 
-// ---- Gradients -------------------------------------------------------------------------------------------------------
+// ---- Gradients ------------------------------------------------------------------------------------------------------
 
 static Expr weight_gradient(Derive *d, Symbol weight) {
     Expr result = expr_const(d->store, 0);
     for (uint32_t c = 0; c < d->model->connections.count; c++) {
         const Connection *connection = &d->model->connections.items[c];
         const NeuronEquations *target = neuron_of(d->equations, connection->target);
-        if (!connection->current || !expr_reads(d->store, connection->current, weight) || !target || !target->has_error) continue;
+        if (!connection->current || !expr_reads(d->store, connection->current, weight) || !target || !target->has_error)
+            continue;
         result = expr_sub(d->store, result, pull_back(d, connection, weight));
     }
     return result;
@@ -483,12 +509,14 @@ static Expr parameter_gradient(Derive *d, const NeuronEquations *n, Symbol param
     for (uint32_t k = 0; k < n->leaves.count; k++) {
         Expr by_tau = expr_partial(s, n->leaves.items[k].tau, variable);
         if (is_zero(d, by_tau)) continue;
-        if (k == n->solved) result = expr_add(s, result, expr_mul_n(s, (Expr[]){by_tau, own_element(d, n->error), rate}, 3));
+        if (k == n->solved)
+            result = expr_add(s, result, expr_mul_n(s, (Expr[]){by_tau, own_element(d, n->error), rate}, 3));
         for (uint32_t e = 0; e < n->errors.count; e++)
             if (n->errors.items[e].leaf == k && k != n->solved) {
                 // The rate under judgement was made with the du/dt of its own step: marked by `previous`.
                 Expr then = expr_make1(s, EXPR_PREVIOUS, rate);
-                result = expr_sub(s, result, expr_mul_n(s, (Expr[]){by_tau, own_element(d, n->errors.items[e].symbol), then}, 3));
+                result = expr_sub(s, result,
+                                  expr_mul_n(s, (Expr[]){by_tau, own_element(d, n->errors.items[e].symbol), then}, 3));
             }
     }
     for (uint32_t e = 0; e < n->output_errors.count; e++) {
@@ -511,18 +539,21 @@ static void derive_gradients(Derive *d) {
             for (uint32_t i = 0; i < d->equations->neurons.count; i++) {
                 const Population *p = &m->populations.items[d->equations->neurons.items[i].population];
                 for (uint32_t k = 0; k < p->parameters.count; k++)
-                    if (p->parameters.items[k] == target) value = parameter_gradient(d, &d->equations->neurons.items[i], target);
+                    if (p->parameters.items[k] == target)
+                        value = parameter_gradient(d, &d->equations->neurons.items[i], target);
             }
             if (is_zero(d, value)) {
-                diag_report(m->diags, DIAG_E0306, m->learn.items[r].span, "`%s` has no gradient: no cost depends on it", symbol_info(d->store, target)->name);
-                diag_expected(m->diags, m->cost ? "a path from it through connections to an output that the cost reads" : "a `cost` in the network");
+                diag_report(m->diags, DIAG_E0306, m->learn.items[r].span, "`%s` has no gradient: no cost depends on it",
+                            symbol_info(d->store, target)->name);
+                diag_expected(m->diags, m->cost ? "a path from it through connections to an output that the cost reads"
+                                                : "a `cost` in the network");
             }
             Symbol gradient = t < m->learn.items[r].gradients.count ? m->learn.items[r].gradients.items[t] : 0;
             vec_push(&d->equations->gradients, (Gradient){target, gradient, value, m->learn.items[r].span});
         }
 }
 
-// ---- Time constants --------------------------------------------------------------------------------------------------
+// ---- Time constants -------------------------------------------------------------------------------------------------
 
 static double initial_value(const Array *array, uint32_t i) {
     return array->initial.values[array->initial.count == 1 ? 0 : i];
@@ -540,7 +571,8 @@ static bool tau_values(Derive *d, const Leaf *leaf, uint32_t i, double *value) {
 
 static const Array *drawn(Derive *d, const Leaf *leaf) {
     const Array *array = leaf->tau_symbol ? model_array(d->model, leaf->tau_symbol) : NULL;
-    bool draw = array && (array->initial.kind == INITIAL_UNIFORM || array->initial.kind == INITIAL_NORMAL || array->initial.kind == INITIAL_UNIFORM_INT);
+    bool draw = array && (array->initial.kind == INITIAL_UNIFORM || array->initial.kind == INITIAL_NORMAL ||
+                          array->initial.kind == INITIAL_UNIFORM_INT);
     return draw ? array : NULL;
 }
 
@@ -552,11 +584,15 @@ static Span tau_place(Derive *d, const Leaf *leaf, const Population *p) {
 
 static void report_short(Derive *d, const Population *p, const Leaf *leaf, bool solved, double tau) {
     char first[32], second[32];
-    diag_report(d->model->diags, DIAG_E0308, tau_place(d, leaf, p), "`%s` of `%s` %s %s, smaller than the time step %s", leaf->label, p->name,
-                drawn(d, leaf) ? "may be drawn as small as" : "is", number_format(first, tau), number_format(second, d->model->dt));
+    diag_report(d->model->diags, DIAG_E0308, tau_place(d, leaf, p), "`%s` of `%s` %s %s, smaller than the time step %s",
+                leaf->label, p->name, drawn(d, leaf) ? "may be drawn as small as" : "is", number_format(first, tau),
+                number_format(second, d->model->dt));
     diag_expected(d->model->diags, "a time constant of at least `dt`");
-    if (drawn(d, leaf)) diag_help(d->model->diags, "raise the lower end, or bound it: `learn …, clamp %s .. 100`", number_format(first, d->model->dt));
-    else if (!solved) diag_help(d->model->diags, "no lookahead at all is a time constant of `dt`");
+    if (drawn(d, leaf))
+        diag_help(d->model->diags, "raise the lower end, or bound it: `learn …, clamp %s .. 100`",
+                  number_format(first, d->model->dt));
+    else if (!solved)
+        diag_help(d->model->diags, "no lookahead at all is a time constant of `dt`");
 }
 
 static void report_unequal(Derive *d, const Population *p, const char *how) {
@@ -570,7 +606,9 @@ static bool check_drawn(Derive *d, const Population *p, const Leaf *solved, cons
     const Array *array = drawn(d, leaf);
     bool other = d->principle->equal_times && leaf->tau != solved->tau && (array || drawn(d, solved));
     if (other) {
-        report_unequal(d, p, arena_format(d->model->arena, "in `%s`, %s or %s is drawn at random", p->name, solved->label, leaf->label));
+        report_unequal(
+            d, p,
+            arena_format(d->model->arena, "in `%s`, %s or %s is drawn at random", p->name, solved->label, leaf->label));
         return false;
     }
     if (!array || array->initial.kind == INITIAL_NORMAL) return true;
@@ -595,9 +633,12 @@ static void check_times(Derive *d, const NeuronEquations *n) {
                 report_short(d, p, leaf, leaf == solved, tau);
                 return;
             }
-            if (d->principle->equal_times && leaf->tau != solved->tau && tau_values(d, solved, i, &tau_m) && tau != tau_m) {
-                report_unequal(d, p, arena_format(d->model->arena, "neuron %u of `%s` has %s = %s and %s = %s", i, p->name, solved->label,
-                                                  number_format(first, tau_m), leaf->label, number_format(second, tau)));
+            if (d->principle->equal_times && leaf->tau != solved->tau && tau_values(d, solved, i, &tau_m) &&
+                tau != tau_m) {
+                report_unequal(d, p,
+                               arena_format(d->model->arena, "neuron %u of `%s` has %s = %s and %s = %s", i, p->name,
+                                            solved->label, number_format(first, tau_m), leaf->label,
+                                            number_format(second, tau)));
                 return;
             }
         }
@@ -626,7 +667,7 @@ static bool check_signals(Derive *d) {
     return good;
 }
 
-// ---- The pass --------------------------------------------------------------------------------------------------------
+// ---- The pass -------------------------------------------------------------------------------------------------------
 
 Equations *equations_derive(Model *model) {
     Equations *equations = arena_new_object(model->arena, Equations);

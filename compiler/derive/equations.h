@@ -37,7 +37,7 @@ typedef struct OutputError {
 typedef struct ErrorInput {
     uint32_t leaf;
     Symbol symbol; // h.error_in, the gated, unfiltered error
-    Expr own;      // -dE/dX from the neuron's own energy terms other than the solved mismatch (rate costs, …); may be 0
+    Expr own; // -dE/dX from the neuron's own energy terms other than the solved mismatch (rate costs, …); may be 0
     Expr filtered; // its contribution to the error, in operator form: ahead(lowpass(g, tau_k), tau_m) under gle
     Symbol state;  // h.error_state, for a filtered contribution; 0 when the filter is the identity
 } ErrorInput;
@@ -47,31 +47,31 @@ typedef struct NeuronEquations {
     Symbol state;          // the state that is solved for: h.u
     uint32_t state_number; // among the population's states
     Vec(Leaf) leaves;
-    uint32_t solved;  // the leaf that carries the input
+    uint32_t solved;              // the leaf that carries the input
     Expr value[EXPR_MAX_OUTPUTS]; // per output: its value over leaf symbols
-    Expr energy;      // over leaf symbols and drives
-    Expr mismatch;    // A = dE/dX of the solved leaf, over leaf symbols and drives
-    Expr membrane;    // p, the solution of A = gamma * error: the membrane relaxes to it with the solved tau
-    Expr judged;      // p with A = error: what gradients are taken at (gamma enters the membrane only)
+    Expr energy;                  // over leaf symbols and drives
+    Expr mismatch;                // A = dE/dX of the solved leaf, over leaf symbols and drives
+    Expr membrane;          // p, the solution of A = gamma * error: the membrane relaxes to it with the solved tau
+    Expr judged;            // p with A = error: what gradients are taken at (gamma enters the membrane only)
     Vec(Expr) drive_errors; // per port: -dE/d(drive) at `judged`, what a current sees; `error` for 1/2*(X - I)^2
     Vec(Gate) gates;
     Vec(OutputError) output_errors;
     Vec(ErrorInput) errors;
-    Symbol error;     // h.error
-    Symbol rate;      // h.u_rate, du/dt
-    bool has_error;   // false when nothing downstream reaches a cost: the error is zero and not computed
+    Symbol error;   // h.error
+    Symbol rate;    // h.u_rate, du/dt
+    bool has_error; // false when nothing downstream reaches a cost: the error is zero and not computed
 } NeuronEquations;
 
 typedef struct ConnectionEquations {
     uint32_t connection;
-    bool carries_error;    // its target has an error and its source is a population that wants one
-    Vec(Symbol) downward;  // per message: w.error_down, (d current / d message)^T error, at the source's own index
+    bool carries_error;   // its target has an error and its source is a population that wants one
+    Vec(Symbol) downward; // per message: w.error_down, (d current / d message)^T error, at the source's own index
     Vec(Expr) downward_value;
 } ConnectionEquations;
 
-typedef struct Gradient { // of one learned parameter
+typedef struct Gradient {     // of one learned parameter
     Symbol parameter, symbol; // w1.W, w1.grad_W
-    Expr value; // dE/d(parameter) of one sample, over messages, errors, leaf symbols
+    Expr value;               // dE/d(parameter) of one sample, over messages, errors, leaf symbols
     Span span;
 } Gradient;
 

@@ -3,8 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-// ---- Names and their parts
-// -------------------------------------------------------------------------------------------
+// ---- Names and their parts ------------------------------------------------------------------------------------------
 
 static const char *end_of_owner(Atom name) {
     int depth = 0;
@@ -48,8 +47,7 @@ const char *names_list(Arena *arena, ExprStyle style, const Atom *list, uint32_t
     return result;
 }
 
-// ---- Short names of members
-// ------------------------------------------------------------------------------------------
+// ---- Short names of members -----------------------------------------------------------------------------------------
 
 static bool is_member(const Population *p, const ExprStore *store, const char *word) {
     for (uint32_t i = 0; i < p->states.count; i++)
@@ -113,8 +111,7 @@ void names_open(Names *names, const Equations *equations, ExprStyle style) {
     }
 }
 
-// ---- Lending
-// ---------------------------------------------------------------------------------------------------------
+// ---- Lending --------------------------------------------------------------------------------------------------------
 
 static void lend(Names *names, Symbol symbol, Atom name) { symbol_edit(names->model->store, symbol)->name = name; }
 

@@ -8,8 +8,7 @@
 
 typedef Derivation D;
 
-// ---- Sentences, steps, equations
-// -------------------------------------------------------------------------------------
+// ---- Sentences, steps, equations ------------------------------------------------------------------------------------
 
 static const char *choose(const D *d, const char *text, const char *unicode, const char *latex) {
     return d->page.style == EXPR_TEXT ? text : d->page.style == EXPR_UNICODE ? unicode : latex;
@@ -88,8 +87,7 @@ static const Population *population_of(const D *d, const NeuronEquations *n) {
     return &d->model->populations.items[n->population];
 }
 
-// ---- What one neuron knows of itself
-// ---------------------------------------------------------------------------------
+// ---- What one neuron knows of itself --------------------------------------------------------------------------------
 
 static Expr plus_output_errors(const D *d, const NeuronEquations *n, const Gate *gate, Expr total) {
     for (uint32_t k = 0; k < n->output_errors.count; k++)
@@ -248,8 +246,7 @@ static void solution(D *d, const NeuronEquations *n) {
     say_recorded(d, &text);
 }
 
-// ---- Neurons with the same equations are printed once
-// ----------------------------------------------------------------
+// ---- Neurons with the same equations are printed once ---------------------------------------------------------------
 
 typedef void Part(D *d, const NeuronEquations *n);
 
@@ -313,8 +310,7 @@ static void each_class(D *d, Part *part) {
     }
 }
 
-// ---- Step 1: the energy
-// ----------------------------------------------------------------------------------------------
+// ---- Step 1: the energy ---------------------------------------------------------------------------------------------
 
 static void add_term(D *d, const char *before, Expr term, Span span, bool first) {
     const char *right = arena_format(d->page.arena, "%s%s", before, derivation_show(d, term));
@@ -382,8 +378,7 @@ static void energy(D *d) {
     wires_of_inputs(d);
 }
 
-// ---- Steps 2 to 4
-// ----------------------------------------------------------------------------------------------------
+// ---- Steps 2 to 4 ---------------------------------------------------------------------------------------------------
 
 static void principle(D *d) {
     const char *head = arena_format(d->page.arena, "4. The principle: %s", d->principle->name);
@@ -398,8 +393,7 @@ static void principle(D *d) {
     each_class(d, solution);
 }
 
-// ---- Step 5: plasticity
-// ----------------------------------------------------------------------------------------------
+// ---- Step 5: plasticity ---------------------------------------------------------------------------------------------
 
 static void rule_head(D *d, const LearnRule *rule) {
     Vec(Atom) names = {0};
@@ -470,8 +464,7 @@ static void plasticity(D *d) {
             update(d, &d->model->learn.items[r]);
 }
 
-// ---- The whole
-// -------------------------------------------------------------------------------------------------------
+// ---- The whole ------------------------------------------------------------------------------------------------------
 
 void equations_print(const Equations *equations, ExprStyle style, Text *out) {
     D d = {.equations = equations,

@@ -73,8 +73,7 @@ static void put_wires(Derivation *d, Wires *wires) {
     vec_free(wires);
 }
 
-// ---- What there is to print
-// ------------------------------------------------------------------------------------------
+// ---- What there is to print -----------------------------------------------------------------------------------------
 
 static Expr element(const Derivation *d, Symbol symbol) { return model_element(d->store, symbol, VERSION_OLD); }
 

@@ -6,8 +6,8 @@
 
 typedef struct Derivation {
     ExprStore *store;
-    Expr leaf;      // differentiate by this node, or
-    Symbol symbol;  // by this element of an array
+    Expr leaf;     // differentiate by this node, or
+    Symbol symbol; // by this element of an array
     const Expr *at;
     uint32_t at_count;
     uint32_t known; // memo size
@@ -64,10 +64,12 @@ static Expr derive_power(Derivation *d, Expr expr, ExprNode node) {
     ExprStore *s = d->store;
     Expr base = node.argument[0], exponent = node.argument[1];
     Expr db = derive(d, base), de = derive(d, exponent);
-    Expr by_base = expr_is_const(s, db, 0)
-                       ? db
-                       : expr_mul_n(s, (Expr[]){exponent, expr_power(s, base, expr_sub(s, exponent, expr_const(s, 1))), db}, 3);
-    Expr by_exponent = expr_is_const(s, de, 0) ? de : expr_mul_n(s, (Expr[]){expr, expr_call(s, FUNCTION_LOG, base), de}, 3);
+    Expr by_base =
+        expr_is_const(s, db, 0)
+            ? db
+            : expr_mul_n(s, (Expr[]){exponent, expr_power(s, base, expr_sub(s, exponent, expr_const(s, 1))), db}, 3);
+    Expr by_exponent =
+        expr_is_const(s, de, 0) ? de : expr_mul_n(s, (Expr[]){expr, expr_call(s, FUNCTION_LOG, base), de}, 3);
     return expr_add(s, by_base, by_exponent);
 }
 
@@ -82,7 +84,8 @@ static Index bound_index(Derivation *d, ExprNode *node, Expr *body) {
             bool used = expr_has_index(d->store, *body, fresh);
             for (uint32_t k = 0; k < d->at_count; k++) used |= expr_has_index(d->store, d->at[k], fresh);
             if (used) continue;
-            *body = expr_substitute_index(d->store, *body, expr_index(d->store, node->index), expr_index(d->store, fresh));
+            *body =
+                expr_substitute_index(d->store, *body, expr_index(d->store, node->index), expr_index(d->store, fresh));
             return fresh;
         }
     }
@@ -123,8 +126,9 @@ static Expr derive_node(Derivation *d, Expr expr) {
     case EXPR_POWER: return derive_power(d, expr, node);
     case EXPR_CALL:
         inner = derive(d, node.argument[0]);
-        return expr_is_const(s, inner, 0) ? zero
-                                          : expr_mul(s, function_derivative(s, expr, node.function, node.argument[0]), inner);
+        return expr_is_const(s, inner, 0)
+                   ? zero
+                   : expr_mul(s, function_derivative(s, expr, node.function, node.argument[0]), inner);
     case EXPR_MIN:
     case EXPR_MAX:
         inner = derive(d, node.argument[0]);

@@ -1,6 +1,6 @@
 // The store of expressions: hash-consing, the constructors with their local rules, rewriting and substitution.
-#include "../support/vec.h"
 #include "expr.h"
+#include "../support/vec.h"
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ void expr_store_free(ExprStore *store) {
     free(store);
 }
 
-// ---- Symbols and indices ---------------------------------------------------------------------------------------------
+// ---- Symbols and indices --------------------------------------------------------------------------------------------
 
 Symbol symbol_new(ExprStore *store, SymbolInfo info) {
     assert(info.rank <= EXPR_MAX_RANK);
@@ -76,8 +76,8 @@ Index index_shared(ExprStore *store, uint32_t n, uint32_t extent) {
         if (store->indices.items[store->shared.items[i]].extent == extent && seen++ == n) return store->shared.items[i];
     Index index = 0;
     for (; seen <= n; seen++) {
-        Atom name = seen < 8 ? arena_format(store->arena, "%c", "ijklmnpq"[seen])
-                             : arena_format(store->arena, "i%u", seen);
+        Atom name =
+            seen < 8 ? arena_format(store->arena, "%c", "ijklmnpq"[seen]) : arena_format(store->arena, "i%u", seen);
         index = index_new(store, name, extent);
         vec_push(&store->shared, index);
     }
@@ -88,7 +88,8 @@ const IndexInfo *index_info(const ExprStore *store, Index index) { return &store
 
 void index_set_extent(ExprStore *store, Index index, uint32_t extent) { store->indices.items[index].extent = extent; }
 
-// ---- Hash-consing ----------------------------------------------------------------------------------------------------
+// ---- Hash-consing
+// ----------------------------------------------------------------------------------------------------
 
 ExprNode expr_node(const ExprStore *store, Expr expr) {
     assert(expr && expr < store->nodes.count);
@@ -182,7 +183,7 @@ bool expr_is_const(const ExprStore *store, Expr expr, double value) {
     return expr_get_const(store, expr, &have) && have == value;
 }
 
-// ---- Leaves ----------------------------------------------------------------------------------------------------------
+// ---- Leaves ---------------------------------------------------------------------------------------------------------
 
 Expr expr_const(ExprStore *store, double value) {
     return intern(store, (ExprNode){.kind = EXPR_CONST, .value = value == 0 ? 0 : value}); // one zero only
@@ -191,11 +192,12 @@ Expr expr_const(ExprStore *store, double value) {
 Expr expr_index(ExprStore *store, Index index) { return intern(store, (ExprNode){.kind = EXPR_INDEX, .index = index}); }
 
 Expr expr_access(ExprStore *store, Symbol symbol, ExprVersion version, const Expr *index, uint32_t count) {
-    return intern(store, (ExprNode){.kind = EXPR_ACCESS, .count = count, .argument = index,
-                                    .symbol = symbol, .version = version});
+    return intern(
+        store,
+        (ExprNode){.kind = EXPR_ACCESS, .count = count, .argument = index, .symbol = symbol, .version = version});
 }
 
-// ---- Sums of terms ---------------------------------------------------------------------------------------------------
+// ---- Sums of terms --------------------------------------------------------------------------------------------------
 
 typedef struct Part { // of a sum: coefficient * what; of a product: what ^ coefficient
     Expr what;
@@ -231,7 +233,8 @@ static void part_sort(const ExprStore *store, PartList *parts) { // insertion: l
     for (uint32_t i = 1; i < parts->count; i++) {
         Part part = parts->items[i];
         uint32_t k = i;
-        for (; k > 0 && expr_before(store, part.what, parts->items[k - 1].what); k--) parts->items[k] = parts->items[k - 1];
+        for (; k > 0 && expr_before(store, part.what, parts->items[k - 1].what); k--)
+            parts->items[k] = parts->items[k - 1];
         parts->items[k] = part;
     }
 }
@@ -258,8 +261,8 @@ static void gather_terms(ExprStore *store, PartList *parts, double *constant, Ex
     } else if (node.kind == EXPR_ADD) {
         for (uint32_t i = 0; i < node.count; i++) gather_terms(store, parts, constant, node.argument[i]);
     } else if (node.kind == EXPR_MUL && expr_get_const(store, node.argument[0], &factor)) {
-        Expr rest = node.count == 2 ? node.argument[1]
-                                    : intern_kind(store, EXPR_MUL, node.argument + 1, node.count - 1);
+        Expr rest =
+            node.count == 2 ? node.argument[1] : intern_kind(store, EXPR_MUL, node.argument + 1, node.count - 1);
         vec_push(parts, (Part){rest, factor});
     } else {
         vec_push(parts, (Part){term, 1});
@@ -317,7 +320,7 @@ Expr expr_add(ExprStore *store, Expr a, Expr b) { return expr_add_n(store, (Expr
 Expr expr_neg(ExprStore *store, Expr a) { return expr_mul(store, expr_const(store, -1), a); }
 Expr expr_sub(ExprStore *store, Expr a, Expr b) { return expr_add(store, a, expr_neg(store, b)); }
 
-// ---- Products --------------------------------------------------------------------------------------------------------
+// ---- Products -------------------------------------------------------------------------------------------------------
 
 static void gather_factors(ExprStore *store, PartList *parts, double *constant, Expr factor) {
     ExprNode node = expr_node(store, factor);
@@ -340,7 +343,8 @@ static Expr raise(ExprStore *store, Part part, bool *again) {
     bool plain = part.coefficient != 1 && node.kind == EXPR_POWER && node.argument[0] == part.what;
     double exponent;
     if (part.coefficient == 1)
-        plain = node.kind != EXPR_MUL && !(node.kind == EXPR_POWER && expr_get_const(store, node.argument[1], &exponent));
+        plain =
+            node.kind != EXPR_MUL && !(node.kind == EXPR_POWER && expr_get_const(store, node.argument[1], &exponent));
     *again |= !plain;
     return result;
 }
@@ -409,7 +413,7 @@ Expr expr_power(ExprStore *store, Expr base, Expr exponent) {
     return intern_kind(store, EXPR_POWER, (Expr[]){base, exponent}, 2);
 }
 
-// ---- Functions -------------------------------------------------------------------------------------------------------
+// ---- Functions ------------------------------------------------------------------------------------------------------
 
 static double function_value(ExprFunction function, double x) {
     switch (function) {
@@ -437,7 +441,7 @@ Expr expr_call(ExprStore *store, ExprFunction function, Expr x) {
     return intern(store, (ExprNode){.kind = EXPR_CALL, .count = 1, .argument = &x, .function = function});
 }
 
-// ---- Reductions and deltas -------------------------------------------------------------------------------------------
+// ---- Reductions and deltas ------------------------------------------------------------------------------------------
 
 Expr expr_delta(ExprStore *store, Expr a, Expr b) {
     double x, y;
@@ -472,7 +476,8 @@ static bool hides_delta(const ExprStore *store, Expr expr, Index index) {
     if (!store->nodes.items[expr].has_delta || !expr_has_index(store, expr, index)) return false;
     if (has_fixing_delta(store, expr, index)) return true;
     ExprNode node = expr_node(store, expr);
-    if (node.kind != EXPR_ADD && node.kind != EXPR_MUL && node.kind != EXPR_SELECT && node.kind != EXPR_SUM) return false;
+    if (node.kind != EXPR_ADD && node.kind != EXPR_MUL && node.kind != EXPR_SELECT && node.kind != EXPR_SUM)
+        return false;
     for (uint32_t i = node.kind == EXPR_SELECT; i < node.count; i++) // a condition stays where it is
         if (hides_delta(store, node.argument[i], index)) return true;
     return false;
@@ -509,7 +514,8 @@ static void multiply_out_branch(ExprStore *store, ExprNode node, uint32_t branch
     vec_push(&inner_terms, expr_add_n(store, inner_rest.items, inner_rest.count));
     for (uint32_t i = 0; i < inner_terms.count; i++) {
         Expr term = inner_terms.items[i];
-        Expr chosen = branch == 1 ? expr_select(store, condition, term, zero) : expr_select(store, condition, zero, term);
+        Expr chosen =
+            branch == 1 ? expr_select(store, condition, term, zero) : expr_select(store, condition, zero, term);
         if (has_fixing_delta(store, chosen, index))
             vec_push(terms, chosen);
         else
@@ -600,8 +606,8 @@ static Expr sum_of_terms(ExprStore *store, Index index, ExprNode body) {
     if (rest.count) {
         Expr together = expr_add_n(store, rest.items, rest.count);
         ExprNode node = expr_node(store, together);
-        vec_push(&terms, node.kind == EXPR_ADD ? sum_of_product(store, index, &together, 1)
-                                               : expr_sum(store, index, together));
+        vec_push(&terms,
+                 node.kind == EXPR_ADD ? sum_of_product(store, index, &together, 1) : expr_sum(store, index, together));
     }
     Expr result = expr_add_n(store, terms.items, terms.count);
     vec_free(&terms);
@@ -639,7 +645,7 @@ Expr expr_maximum(ExprStore *store, Index index, Expr body) {
     return intern(store, (ExprNode){.kind = EXPR_MAXIMUM, .count = 1, .argument = &body, .index = index});
 }
 
-// ---- Selection, comparison, operators on signals ---------------------------------------------------------------------
+// ---- Selection, comparison, operators on signals --------------------------------------------------------------------
 
 static void split_deltas(const ExprStore *store, Expr expr, ExprList *deltas, ExprList *rest) {
     ExprNode node = expr_node(store, expr);
@@ -660,8 +666,8 @@ static Expr select_without_deltas(ExprStore *store, Expr condition, Expr a, Expr
     split_deltas(store, b, &db, &rb);
     bool a_zero = expr_is_const(store, a, 0), b_zero = expr_is_const(store, b, 0);
     ExprList *deltas = a_zero ? &db : &da;
-    bool same = a_zero || b_zero || (da.count == db.count && da.count &&
-                                     memcmp(da.items, db.items, da.count * sizeof(Expr)) == 0);
+    bool same = a_zero || b_zero ||
+                (da.count == db.count && da.count && memcmp(da.items, db.items, da.count * sizeof(Expr)) == 0);
     Expr result = 0;
     if (deltas->count && same) {
         Expr inner = expr_select(store, condition, a_zero ? a : expr_mul_n(store, ra.items, ra.count),
@@ -709,7 +715,8 @@ static Expr make_rate(ExprStore *store, Expr x) {
         return result;
     }
     if (node.kind == EXPR_MUL && expr_node(store, node.argument[0]).kind == EXPR_CONST)
-        return expr_mul(store, node.argument[0], make_rate(store, expr_mul_n(store, node.argument + 1, node.count - 1)));
+        return expr_mul(store, node.argument[0],
+                        make_rate(store, expr_mul_n(store, node.argument + 1, node.count - 1)));
     return intern_kind(store, EXPR_RATE, &x, 1);
 }
 
@@ -751,7 +758,7 @@ Expr expr_make(ExprStore *store, ExprKind kind, const Expr *arguments, uint32_t 
     return intern_kind(store, kind, arguments, count);
 }
 
-// ---- Questions -------------------------------------------------------------------------------------------------------
+// ---- Questions ------------------------------------------------------------------------------------------------------
 
 bool expr_contains(const ExprStore *store, Expr expr, Expr part) {
     if (expr == part) return true;
@@ -788,7 +795,7 @@ bool expr_reads(const ExprStore *store, Expr expr, Symbol symbol) {
     return false;
 }
 
-// ---- Rewriting -------------------------------------------------------------------------------------------------------
+// ---- Rewriting ------------------------------------------------------------------------------------------------------
 
 // Rebuilds a node of the same kind and payload over new arguments, through its constructor.
 static Expr rebuild(ExprStore *store, ExprNode node, const Expr *arguments) {
@@ -901,6 +908,7 @@ static Expr rename_rule(ExprStore *store, Expr node, void *context) {
     return expr_access(store, r->to, r->to_version, n.argument, n.count);
 }
 
-Expr expr_rename(ExprStore *store, Expr expr, Symbol from, ExprVersion from_version, Symbol to, ExprVersion to_version) {
+Expr expr_rename(ExprStore *store, Expr expr, Symbol from, ExprVersion from_version, Symbol to,
+                 ExprVersion to_version) {
     return expr_rewrite(store, expr, rename_rule, &(Renaming){from, to, from_version, to_version});
 }

@@ -16,6 +16,7 @@ typedef uint32_t Expr;   // 0: none
 typedef uint32_t Symbol; // an array; 0: none
 typedef uint32_t Index;  // an index variable; 0: none
 
+// clang-format off
 typedef enum ExprKind {
     EXPR_CONST,  // a number
     EXPR_INDEX,  // an index variable as a value (inside accesses and deltas)
@@ -37,7 +38,9 @@ typedef enum ExprKind {
     EXPR_STOP,    // constant(x): no gradient flows through
     EXPR_KIND_COUNT
 } ExprKind;
+// clang-format on
 
+// clang-format off
 typedef enum ExprFunction {
     FUNCTION_EXP, FUNCTION_EXPM1, FUNCTION_LOG, FUNCTION_LOG1P, FUNCTION_TANH, FUNCTION_SIN, FUNCTION_COS,
     FUNCTION_LOGISTIC,  // 1/(1 + exp(-x))
@@ -45,6 +48,7 @@ typedef enum ExprFunction {
     FUNCTION_SQRT, FUNCTION_ABS, FUNCTION_SIGN,
     FUNCTION_COUNT
 } ExprFunction;
+// clang-format on
 
 // Which value of an array an access means, within one step.
 typedef enum ExprVersion {
@@ -86,10 +90,13 @@ typedef struct ExprNode {
     ExprKind kind;
     uint32_t count; // of arguments
     union {
-        double value;                                    // CONST
-        Index index;                                     // INDEX, SUM, MAXIMUM
-        ExprFunction function;                           // CALL
-        struct { Symbol symbol; ExprVersion version; };  // ACCESS
+        double value;          // CONST
+        Index index;           // INDEX, SUM, MAXIMUM
+        ExprFunction function; // CALL
+        struct {
+            Symbol symbol;
+            ExprVersion version;
+        }; // ACCESS
     };
     const Expr *argument;
 } ExprNode;
@@ -102,7 +109,7 @@ void expr_store_free(ExprStore *store);
 Symbol symbol_new(ExprStore *store, SymbolInfo info);
 const SymbolInfo *symbol_info(const ExprStore *store, Symbol symbol); // valid until the next symbol_new
 SymbolInfo *symbol_edit(ExprStore *store, Symbol symbol);
-uint32_t symbol_count(const ExprStore *store); // symbols are 1 .. count
+uint32_t symbol_count(const ExprStore *store);         // symbols are 1 .. count
 Symbol symbol_find(const ExprStore *store, Atom name); // 0 if there is none
 
 Index index_new(ExprStore *store, Atom name, uint32_t extent);
@@ -111,7 +118,7 @@ Index index_new(ExprStore *store, Atom name, uint32_t extent);
 Index index_shared(ExprStore *store, uint32_t n, uint32_t extent);
 const IndexInfo *index_info(const ExprStore *store, Index index);
 void index_set_extent(ExprStore *store, Index index, uint32_t extent); // of one made with extent 0: not known yet
-#define INDEX_BATCH ((Index)1) // the sample index, made with the store
+#define INDEX_BATCH ((Index)1)                                         // the sample index, made with the store
 
 ExprNode expr_node(const ExprStore *store, Expr expr); // a copy: `argument` stays valid for the store's life
 uint32_t expr_count(const ExprStore *store);           // handles are 1 .. count; arguments have smaller handles
@@ -138,7 +145,9 @@ Expr expr_select(ExprStore *store, Expr condition, Expr a, Expr b);
 // ahead(lowpass(x, t), t) = lowpass(ahead(x, t), t) = x, linearity of d/dt, operators of a constant.
 Expr expr_make(ExprStore *store, ExprKind kind, const Expr *arguments, uint32_t count);
 static inline Expr expr_make1(ExprStore *s, ExprKind kind, Expr a) { return expr_make(s, kind, &a, 1); }
-static inline Expr expr_make2(ExprStore *s, ExprKind kind, Expr a, Expr b) { return expr_make(s, kind, (Expr[]){a, b}, 2); }
+static inline Expr expr_make2(ExprStore *s, ExprKind kind, Expr a, Expr b) {
+    return expr_make(s, kind, (Expr[]){a, b}, 2);
+}
 
 // The origin of a term, for messages and derivations: the first span given to an expression is kept.
 void expr_set_span(ExprStore *store, Expr expr, Span span);

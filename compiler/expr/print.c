@@ -53,8 +53,7 @@ static void add(Printer *p, const char *text, const char *unicode, const char *l
 static void open_bracket(Printer *p) { add(p, "(", "(", "\\left("); }
 static void close_bracket(Printer *p) { add(p, ")", ")", "\\right)"); }
 
-// ---- Names
-// -----------------------------------------------------------------------------------------------------------
+// ---- Names ----------------------------------------------------------------------------------------------------------
 
 typedef struct Word {
     const char *begin;
@@ -241,8 +240,7 @@ static void add_latex_owner(Text *out, Word owner) {
     text_add(out, ")");
 }
 
-// ---- Index variables
-// -------------------------------------------------------------------------------------------------
+// ---- Index variables ------------------------------------------------------------------------------------------------
 
 static void add_once(IndexList *list, Index index) {
     for (uint32_t i = 0; i < list->count; i++)
@@ -315,8 +313,7 @@ static void add_index_name(Printer *p, Index index) {
     }
 }
 
-// ---- Numbers and accesses
-// --------------------------------------------------------------------------------------------
+// ---- Numbers and accesses -------------------------------------------------------------------------------------------
 
 static void add_minus(Printer *p) { add(p, "-", "−", "-"); }
 
@@ -398,8 +395,7 @@ static void print_access(Printer *p, const ExprNode *node, bool dotted) {
     text_add(p->out, "]");
 }
 
-// ---- Products
-// --------------------------------------------------------------------------------------------------------
+// ---- Products -------------------------------------------------------------------------------------------------------
 
 typedef struct Factor {
     Expr base, exponent; // exponent 0 (no expression): a number
@@ -574,8 +570,7 @@ static void print_product(Printer *p, Expr expr, bool with_sign) {
     vec_free(&product.below);
 }
 
-// ---- Sums of terms
-// ---------------------------------------------------------------------------------------------------
+// ---- Sums of terms --------------------------------------------------------------------------------------------------
 
 static bool is_negative(const Printer *p, Expr term) {
     ExprNode node = expr_node(p->store, term);
@@ -610,8 +605,7 @@ static void print_terms(Printer *p, const ExprNode *node) {
     if (first_term) print_term(p, node->argument[0], false);
 }
 
-// ---- Reductions, functions, operators
-// --------------------------------------------------------------------------------
+// ---- Reductions, functions, operators -------------------------------------------------------------------------------
 
 // An index variable that is bound here must not look like one that is free in the body or bound around it.
 static void print_reduction(Printer *p, const ExprNode *node) {
@@ -741,8 +735,7 @@ static void print_not(Printer *p, const ExprNode *node) {
     print(p, node->argument[0], LEVEL_SUM);
 }
 
-// ---- All kinds
-// -------------------------------------------------------------------------------------------------------
+// ---- All kinds ------------------------------------------------------------------------------------------------------
 
 static Level level_of_number(const Printer *p, double value) {
     char buffer[32];

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- Arrays ----------------------------------------------------------------------------------------------------------
+// ---- Arrays ---------------------------------------------------------------------------------------------------------
 
 uint32_t plan_array(Plan *plan, Symbol symbol) {
     Fused *fused = plan->fused;
@@ -19,7 +19,7 @@ uint32_t plan_array(Plan *plan, Symbol symbol) {
     return fused->program.arrays.count - 1;
 }
 
-// ---- Bodies: expressions to operations -------------------------------------------------------------------------------
+// ---- Bodies: expressions to operations ------------------------------------------------------------------------------
 
 typedef struct Place { // an array at certain index expressions
     Symbol symbol;
@@ -40,7 +40,7 @@ typedef struct Emission {
     Vec(uint32_t) arrays; // arguments of the call
     Vec(uint32_t) memo;   // by expression: operation + 1
     Vec(uint32_t) truths;
-    uint32_t *stored;     // per group item: the operation of its value
+    uint32_t *stored; // per group item: the operation of its value
 } Emission;
 
 static uint32_t emit(Emission *e, Expr expr);
@@ -76,7 +76,9 @@ static uint32_t place_of(Emission *e, ExprNode node) {
     }
     if (e->axes) {
         LoopSize last = place.stride[e->axes - 1];
-        place.vector = !last.fixed && !last.padded ? LOOP_SPLAT : last.fixed == 1 && !last.padded ? LOOP_UNIT : LOOP_STRIDED;
+        place.vector = !last.fixed && !last.padded       ? LOOP_SPLAT
+                       : last.fixed == 1 && !last.padded ? LOOP_UNIT
+                                                         : LOOP_STRIDED;
     }
     place.argument = argument_of(e, array);
     for (uint32_t i = 0; i < e->places.count; i++) {
@@ -119,7 +121,8 @@ static uint32_t emit_constant_power(Emission *e, Expr base, double n) {
 
 static uint32_t emit_power(Emission *e, ExprNode node) {
     double n;
-    if (!expr_get_const(e->plan->store, node.argument[1], &n)) return maths_power(&e->body, emit(e, node.argument[0]), emit(e, node.argument[1]));
+    if (!expr_get_const(e->plan->store, node.argument[1], &n))
+        return maths_power(&e->body, emit(e, node.argument[0]), emit(e, node.argument[1]));
     if (n > 0) return emit_constant_power(e, node.argument[0], n);
     return loop_op(&e->body, LOOP_DIV, loop_const(&e->body, 1), emit_constant_power(e, node.argument[0], -n), 0);
 }
@@ -171,13 +174,17 @@ static uint32_t emit_sum(Emission *e, ExprNode sum) {
             bool product = factors >= 2 && !is_fraction(e, term);
             if (product != (pass == 1)) continue;
             if (!product) {
-                uint32_t value = negative ? emit_product(e, term.argument + 1, term.count - 1) : emit(e, sum.argument[i]);
-                total = any ? loop_op(&e->body, negative ? LOOP_SUB : LOOP_ADD, total, value, 0)
-                            : negative ? loop_op(&e->body, LOOP_NEG, value, 0, 0) : value;
+                uint32_t value =
+                    negative ? emit_product(e, term.argument + 1, term.count - 1) : emit(e, sum.argument[i]);
+                total = any        ? loop_op(&e->body, negative ? LOOP_SUB : LOOP_ADD, total, value, 0)
+                        : negative ? loop_op(&e->body, LOOP_NEG, value, 0, 0)
+                                   : value;
             } else {
-                uint32_t left = emit_product(e, term.argument + negative, factors - 1), right = emit(e, term.argument[term.count - 1]);
+                uint32_t left = emit_product(e, term.argument + negative, factors - 1),
+                         right = emit(e, term.argument[term.count - 1]);
                 if (negative) left = loop_op(&e->body, LOOP_NEG, left, 0, 0);
-                total = any ? loop_op(&e->body, LOOP_FMA, left, right, total) : loop_op(&e->body, LOOP_MUL, left, right, 0);
+                total =
+                    any ? loop_op(&e->body, LOOP_FMA, left, right, total) : loop_op(&e->body, LOOP_MUL, left, right, 0);
             }
             any = true;
         }
@@ -186,15 +193,16 @@ static uint32_t emit_sum(Emission *e, ExprNode sum) {
 
 static uint32_t emit_function(Emission *e, ExprNode node) {
     static const MathFunction maths[FUNCTION_COUNT] = {
-        [FUNCTION_EXP] = MATH_EXP, [FUNCTION_EXPM1] = MATH_EXPM1, [FUNCTION_LOG] = MATH_LOG, [FUNCTION_LOG1P] = MATH_LOG1P,
-        [FUNCTION_TANH] = MATH_TANH, [FUNCTION_SIN] = MATH_SIN, [FUNCTION_COS] = MATH_COS,
-        [FUNCTION_LOGISTIC] = MATH_SIGMOID, [FUNCTION_LOG1PEXP] = MATH_SOFTPLUS};
+        [FUNCTION_EXP] = MATH_EXP,     [FUNCTION_EXPM1] = MATH_EXPM1,      [FUNCTION_LOG] = MATH_LOG,
+        [FUNCTION_LOG1P] = MATH_LOG1P, [FUNCTION_TANH] = MATH_TANH,        [FUNCTION_SIN] = MATH_SIN,
+        [FUNCTION_COS] = MATH_COS,     [FUNCTION_LOGISTIC] = MATH_SIGMOID, [FUNCTION_LOG1PEXP] = MATH_SOFTPLUS};
     uint32_t x = emit(e, node.argument[0]);
     if (node.function == FUNCTION_SQRT) return loop_op(&e->body, LOOP_SQRT, x, 0, 0);
     if (node.function == FUNCTION_ABS) return loop_op(&e->body, LOOP_ABS, x, 0, 0);
     if (node.function == FUNCTION_SIGN) { // 0 at 0 and for NaN
         uint32_t zero = loop_const(&e->body, 0);
-        uint32_t up = loop_op(&e->body, LOOP_SELECT, loop_op(&e->body, LOOP_LT, zero, x, 0), loop_const(&e->body, 1), zero);
+        uint32_t up =
+            loop_op(&e->body, LOOP_SELECT, loop_op(&e->body, LOOP_LT, zero, x, 0), loop_const(&e->body, 1), zero);
         return loop_op(&e->body, LOOP_SELECT, loop_op(&e->body, LOOP_LT, x, zero, 0), loop_const(&e->body, -1), up);
     }
     return maths_emit(&e->body, maths[node.function], x);
@@ -250,13 +258,14 @@ static uint32_t emit(Emission *e, Expr expr) {
     if (e->memo.items[expr]) return e->memo.items[expr] - 1;
     ExprNode node = expr_node(e->plan->store, expr);
     bool truth = node.kind >= EXPR_LESS && node.kind <= EXPR_NOT;
-    uint32_t op = truth ? loop_op(&e->body, LOOP_SELECT, emit_truth(e, expr), loop_const(&e->body, 1), loop_const(&e->body, 0))
-                        : emit_node(e, node);
+    uint32_t op =
+        truth ? loop_op(&e->body, LOOP_SELECT, emit_truth(e, expr), loop_const(&e->body, 1), loop_const(&e->body, 0))
+              : emit_node(e, node);
     e->memo.items[expr] = op + 1;
     return op;
 }
 
-// ---- Kernels and calls -----------------------------------------------------------------------------------------------
+// ---- Kernels and calls ----------------------------------------------------------------------------------------------
 
 static void add_key(LoopKernel *kernel) {
     Text text = {0};
@@ -265,10 +274,12 @@ static void add_key(LoopKernel *kernel) {
         const LoopOp *op = &kernel->ops.items[i];
         uint64_t value;
         memcpy(&value, &op->value, sizeof value);
-        text_addf(&text, "%d %u %u %u %llx %llx\n", op->kind, op->a, op->b, op->c, (unsigned long long)value, (unsigned long long)op->bits);
+        text_addf(&text, "%d %u %u %u %llx %llx\n", op->kind, op->a, op->b, op->c, (unsigned long long)value,
+                  (unsigned long long)op->bits);
     }
     for (uint32_t i = 0; i < kernel->accesses.count; i++)
-        text_addf(&text, "a %u %d %d\n", kernel->accesses.items[i].argument, kernel->accesses.items[i].scalar_f64, kernel->accesses.items[i].vector);
+        text_addf(&text, "a %u %d %d\n", kernel->accesses.items[i].argument, kernel->accesses.items[i].scalar_f64,
+                  kernel->accesses.items[i].vector);
     for (uint32_t i = 0; i < kernel->stores.count; i++)
         text_addf(&text, "s %u %u\n", kernel->stores.items[i].access, kernel->stores.items[i].value);
     kernel->key = text.bytes;
@@ -290,7 +301,8 @@ static uint32_t intern_kernel(LoopProgram *program, LoopKernel kernel) {
 }
 
 static LoopAxis loop_axis(const Plan *plan, Index index) {
-    return index == INDEX_BATCH ? (LoopAxis){.batch = true} : (LoopAxis){.extent = index_info(plan->store, index)->extent};
+    return index == INDEX_BATCH ? (LoopAxis){.batch = true}
+                                : (LoopAxis){.extent = index_info(plan->store, index)->extent};
 }
 
 static LoopCall begin_call(const Item *item) { return (LoopCall){.guard = item->guard, .span = item->span}; }
@@ -350,7 +362,8 @@ static void emit_map(Plan *plan, LoopEntry *entry, Item *const *group, uint32_t 
     }
     for (uint32_t i = 0; i < count; i++)
         if (plan_needs_store(plan, group[i], group, count))
-            vec_push(&kernel.stores, (LoopStore){place_of(&e, expr_node(plan->store, own_access(plan, group[i]))), e.stored[i]});
+            vec_push(&kernel.stores,
+                     (LoopStore){place_of(&e, expr_node(plan->store, own_access(plan, group[i]))), e.stored[i]});
     finish_nest(&e, entry, kernel);
 }
 

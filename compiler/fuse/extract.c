@@ -41,8 +41,10 @@ static Expr make_temporary(Plan *plan, Atom owner, const Index *axes, uint32_t r
     info.name = arena_format(plan->arena, "%s.temporary.%u", owner, ++plan->unique);
     for (uint32_t i = 0; i < rank; i++) {
         at[i] = expr_index(plan->store, axes[i]);
-        if (axes[i] == INDEX_BATCH) info.batched = true;
-        else info.extent[info.rank++] = index_info(plan->store, axes[i])->extent;
+        if (axes[i] == INDEX_BATCH)
+            info.batched = true;
+        else
+            info.extent[info.rank++] = index_info(plan->store, axes[i])->extent;
     }
     if (!rank) info.role = ROLE_SCALAR;
     *symbol = symbol_new(plan->store, info);
@@ -51,7 +53,8 @@ static Expr make_temporary(Plan *plan, Atom owner, const Index *axes, uint32_t r
 
 static Expr find_temporary(const Plan *plan, Expr expr, uint32_t guard) {
     for (uint32_t i = 0; i < plan->temporaries.count; i++)
-        if (plan->temporaries.items[i].expr == expr && plan->temporaries.items[i].guard == guard) return plan->temporaries.items[i].access;
+        if (plan->temporaries.items[i].expr == expr && plan->temporaries.items[i].guard == guard)
+            return plan->temporaries.items[i].access;
     return 0;
 }
 
@@ -83,7 +86,7 @@ static Expr materialise(Extraction *x, Expr expr) {
     return access;
 }
 
-// ---- Scalar subexpressions -------------------------------------------------------------------------------------------
+// ---- Scalar subexpressions ------------------------------------------------------------------------------------------
 
 static bool has_free_index(const Plan *plan, Expr expr) {
     Index axes[EXPR_MAX_RANK + 1];
@@ -101,8 +104,10 @@ static Expr hoist(Extraction *x, Expr expr);
 static Expr hoist_group(Extraction *x, ExprNode node) {
     Vec(Expr) scalars = {0}, rest = {0};
     for (uint32_t i = 0; i < node.count; i++) {
-        if (has_free_index(x->plan, node.argument[i])) vec_push(&rest, hoist(x, node.argument[i]));
-        else vec_push(&scalars, node.argument[i]);
+        if (has_free_index(x->plan, node.argument[i]))
+            vec_push(&rest, hoist(x, node.argument[i]));
+        else
+            vec_push(&scalars, node.argument[i]);
     }
     if (scalars.count) {
         Expr scalar = expr_make(x->plan->store, node.kind, scalars.items, scalars.count);
@@ -128,7 +133,7 @@ static Expr hoist(Extraction *x, Expr expr) {
     return expr_make(s, node.kind, arguments, node.count);
 }
 
-// ---- Contractions ----------------------------------------------------------------------------------------------------
+// ---- Contractions ---------------------------------------------------------------------------------------------------
 
 typedef struct Operands { // of a two-factor contraction
     Expr left, right;
@@ -171,7 +176,8 @@ static bool recognise_product(Extraction *x, Item *item) {
     if (item->maximum || item->reduced != 1 || item->rank != 2 || item->axis[1] != INDEX_BATCH) return false;
     Index i = item->axis[0], k = item->over[0];
     Operands o = split_factors(plan, item->value, INDEX_BATCH);
-    if (k == INDEX_BATCH || !has_exactly(plan, o.left, k, INDEX_BATCH) || !has_exactly(plan, o.right, i, k)) return false;
+    if (k == INDEX_BATCH || !has_exactly(plan, o.left, k, INDEX_BATCH) || !has_exactly(plan, o.right, i, k))
+        return false;
     if (!is_array(plan, o.right, (Index[]){i, k}, 2, true)) o.right = materialise(x, o.right);
     if (!is_array(plan, o.left, (Index[]){k, INDEX_BATCH}, 2, false)) o.left = materialise(x, o.left);
     item->kind = ITEM_PRODUCT;
@@ -183,7 +189,9 @@ static bool recognise_product(Extraction *x, Item *item) {
 // sum over b of E[i, b] * R[j, b].
 static bool recognise_outer(Extraction *x, Item *item) {
     Plan *plan = x->plan;
-    if (item->maximum || item->reduced != 1 || item->over[0] != INDEX_BATCH || item->rank != 2 || item->axis[1] == INDEX_BATCH) return false;
+    if (item->maximum || item->reduced != 1 || item->over[0] != INDEX_BATCH || item->rank != 2 ||
+        item->axis[1] == INDEX_BATCH)
+        return false;
     Index i = item->axis[0], j = item->axis[1];
     Operands o = split_factors(plan, item->value, i);
     if (!has_exactly(plan, o.left, i, INDEX_BATCH) || !has_exactly(plan, o.right, j, INDEX_BATCH)) return false;
@@ -203,7 +211,8 @@ static Expr extract_reduction(Extraction *x, Expr expr) {
     Item item = {.kind = ITEM_REDUCE, .maximum = node.kind == EXPR_MAXIMUM};
     Expr body = expr;
     ExprKind kind = node.kind;
-    for (; node.kind == kind && item.reduced <= EXPR_MAX_RANK; node = expr_node(plan->store, body)) { // nested sums are one
+    for (; node.kind == kind && item.reduced <= EXPR_MAX_RANK;
+         node = expr_node(plan->store, body)) { // nested sums are one
         item.over[item.reduced++] = node.index;
         body = node.argument[0];
     }

@@ -6,7 +6,7 @@
 
 enum { READ_OWN = 1, READ_ELSEWHERE = 2 };
 
-// ---- Who reads what --------------------------------------------------------------------------------------------------
+// ---- Who reads what -------------------------------------------------------------------------------------------------
 
 static bool at_own_axes(const ExprStore *store, const Item *item, ExprNode access) {
     if (item->kind != ITEM_MAP || access.count > item->rank) return false;
@@ -44,7 +44,7 @@ static void find_reads(Plan *plan) {
     }
 }
 
-// ---- What is needed --------------------------------------------------------------------------------------------------
+// ---- What is needed -------------------------------------------------------------------------------------------------
 
 // Persistent symbols: somebody reads their old value in the next step, or the caller wants to see them.
 static uint8_t *find_persistent(Plan *plan, Step *const *steps, uint32_t count) {
@@ -60,14 +60,16 @@ static uint8_t *find_persistent(Plan *plan, Step *const *steps, uint32_t count) 
 }
 
 static void mark_live(Plan *plan, const uint8_t *persistent) {
-    for (uint32_t i = 0; i < plan->items.count; i++) plan->items.items[i].live = persistent[plan->items.items[i].symbol];
+    for (uint32_t i = 0; i < plan->items.count; i++)
+        plan->items.items[i].live = persistent[plan->items.items[i].symbol];
     for (bool changed = true; changed;) {
         changed = false;
         for (uint32_t i = 0; i < plan->items.count; i++) {
             Item *item = &plan->items.items[i];
             if (!item->live) continue;
             for (uint32_t k = 0; k < plan->items.count; k++)
-                if (!plan->items.items[k].live && item->reads_new[plan->items.items[k].symbol]) plan->items.items[k].live = changed = true;
+                if (!plan->items.items[k].live && item->reads_new[plan->items.items[k].symbol])
+                    plan->items.items[k].live = changed = true;
         }
     }
 }
@@ -97,7 +99,8 @@ static void spread_guards(Plan *plan, const uint8_t *persistent) {
 }
 
 bool plan_needs_store(const Plan *plan, const Item *item, Item *const *group, uint32_t count) {
-    if (item->live && plan->fused->array_of.count > item->symbol && plan->fused->array_of.items[item->symbol]) return true;
+    if (item->live && plan->fused->array_of.count > item->symbol && plan->fused->array_of.items[item->symbol])
+        return true;
     for (uint32_t i = 0; i < plan->items.count; i++) {
         const Item *reader = &plan->items.items[i];
         bool inside = false;
@@ -107,11 +110,11 @@ bool plan_needs_store(const Plan *plan, const Item *item, Item *const *group, ui
     return false;
 }
 
-// ---- Order -----------------------------------------------------------------------------------------------------------
+// ---- Order ----------------------------------------------------------------------------------------------------------
 
 static bool same_nest(const Item *a, const Item *b) {
-    return a->kind == ITEM_MAP && b->kind == ITEM_MAP && a->guard == b->guard && a->owner == b->owner && a->rank == b->rank &&
-           memcmp(a->axis, b->axis, a->rank * sizeof *a->axis) == 0;
+    return a->kind == ITEM_MAP && b->kind == ITEM_MAP && a->guard == b->guard && a->owner == b->owner &&
+           a->rank == b->rank && memcmp(a->axis, b->axis, a->rank * sizeof *a->axis) == 0;
 }
 
 // Whether `item` may run when all done and all chosen items run before or with it.
@@ -128,7 +131,8 @@ static bool may_run(const Plan *plan, const Item *item) {
     return !(item->reads_old[item->symbol] & READ_ELSEWHERE) || item->kind != ITEM_MAP;
 }
 
-// The largest set of items that can share one nest with `seed`: all candidates, less those that must wait, until stable.
+// The largest set of items that can share one nest with `seed`: all candidates, less those that must wait, until
+// stable.
 static uint32_t choose(Plan *plan, Item *seed, Item **group) {
     for (uint32_t i = 0; i < plan->items.count; i++) {
         Item *item = &plan->items.items[i];
@@ -174,13 +178,19 @@ static bool break_circle(Plan *plan) {
         if (!item->live || item->done) continue;
         bool wanted = false;
         for (uint32_t k = 0; k < plan->items.count; k++)
-            wanted |= plan->items.items[k].live && !plan->items.items[k].done && plan->items.items[k].reads_old[item->symbol];
+            wanted |=
+                plan->items.items[k].live && !plan->items.items[k].done && plan->items.items[k].reads_old[item->symbol];
         if (!wanted) continue;
         SymbolInfo info = *symbol_info(plan->store, item->symbol);
         info.name = arena_format(plan->arena, "%s.before.%u", info.name, ++plan->unique);
         info.role = ROLE_SIGNAL;
         Symbol symbol = item->symbol, copy = symbol_new(plan->store, info);
-        Item save = {.kind = ITEM_MAP, .symbol = copy, .span = item->span, .owner = item->owner, .live = true, .rank = info.rank};
+        Item save = {.kind = ITEM_MAP,
+                     .symbol = copy,
+                     .span = item->span,
+                     .owner = item->owner,
+                     .live = true,
+                     .rank = info.rank};
         model_axes(plan->store, symbol, save.axis);
         if (info.batched) save.axis[save.rank++] = INDEX_BATCH;
         Expr at[EXPR_MAX_RANK + 1];
@@ -190,7 +200,8 @@ static bool break_circle(Plan *plan) {
             if (reader->done) continue;
             Expr *places[] = {&reader->value, &reader->left, &reader->right};
             for (int p = 0; p < 3; p++)
-                if (*places[p]) *places[p] = expr_rename(plan->store, *places[p], symbol, VERSION_OLD, copy, VERSION_NEW);
+                if (*places[p])
+                    *places[p] = expr_rename(plan->store, *places[p], symbol, VERSION_OLD, copy, VERSION_NEW);
         }
         save.value = expr_access(plan->store, symbol, VERSION_OLD, at, save.rank);
         vec_push(&plan->items, save);
@@ -225,7 +236,7 @@ static void order_items(Plan *plan, LoopEntry *entry) {
     free(group);
 }
 
-// ---- The pass --------------------------------------------------------------------------------------------------------
+// ---- The pass -------------------------------------------------------------------------------------------------------
 
 static void fuse_step(Plan *plan, Step *const *steps, uint32_t count, uint32_t which, LoopEntry *entry) {
     plan->items.count = plan->temporaries.count = 0;

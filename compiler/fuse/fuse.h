@@ -3,8 +3,8 @@
 #ifndef LEQUEL_FUSE_H
 #define LEQUEL_FUSE_H
 
-#include "../step/step.h"
 #include "../loops/loops.h"
+#include "../step/step.h"
 
 typedef struct FuseOptions {
     LoopReal real;
@@ -13,7 +13,7 @@ typedef struct FuseOptions {
 } FuseOptions;
 
 typedef struct Fused {
-    LoopProgram program; // one entry per step
+    LoopProgram program;    // one entry per step
     Vec(uint32_t) array_of; // by symbol: number of its array + 1, 0 when it needs no storage
 } Fused;
 

@@ -1,4 +1,4 @@
-// Internals of fuse: the list of items that a step is cut into, and how they are emitted. Only compiler/fuse includes it.
+// Internals of fuse: the items that a step is cut into, and how they are emitted. Only compiler/fuse includes this.
 #ifndef LEQUEL_PLAN_H
 #define LEQUEL_PLAN_H
 
@@ -13,10 +13,10 @@ typedef struct Item {
     Symbol symbol;
     uint32_t guard;
     Span span;
-    Atom owner;      // what it belongs to (h[2], w[0]): items of one owner and one index space are fused
-    uint32_t rank;   // of the axes, the batch included
+    Atom owner;    // what it belongs to (h[2], w[0]): items of one owner and one index space are fused
+    uint32_t rank; // of the axes, the batch included
     Index axis[EXPR_MAX_RANK + 1];
-    Expr value;      // MAP: the value. REDUCE: the body
+    Expr value; // MAP: the value. REDUCE: the body
     uint32_t reduced;
     Index over[EXPR_MAX_RANK + 1]; // REDUCE: indices summed over
     bool maximum;

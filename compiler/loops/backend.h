@@ -6,9 +6,9 @@
 #include "loops.h"
 
 typedef struct BackendOptions {
-    int level;              // 0: none, 1: early-cse and licm (default), 2, 3: the full pipelines
-    const char *cpu;        // NULL: the host
-    const char *source_name; // model file, for symbol names and debug information
+    int level;                   // 0: none, 1: early-cse and licm (default), 2, 3: the full pipelines
+    const char *cpu;             // NULL: the host
+    const char *source_name;     // model file, for symbol names and debug information
     bool want_ir, want_assembly; // keep the text for --dump
 } BackendOptions;
 

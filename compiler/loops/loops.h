@@ -29,6 +29,7 @@ typedef struct LoopArray {
 
 // One operation of a kernel's body: static single assignment, operands are numbers of earlier operations.
 // REAL values have the kernel's element type, INT values are integers of the same width, BOOL values are lane masks.
+// clang-format off
 typedef enum LoopOpKind {
     LOOP_CONST,   // REAL `value`, rounded to the element type
     LOOP_ICONST,  // INT `bits`
@@ -49,6 +50,7 @@ typedef enum LoopOpKind {
     LOOP_ISHL, LOOP_ISHR, LOOP_IASR, // by the constant `bits` (logical and arithmetic right shift)
     LOOP_OP_COUNT
 } LoopOpKind;
+// clang-format on
 
 typedef struct LoopOp {
     LoopOpKind kind;
@@ -68,8 +70,8 @@ typedef enum LoopStride {
 } LoopStride;
 
 typedef struct LoopAccess {
-    uint32_t argument;  // which array of the call
-    bool scalar_f64;    // the array is a LOOP_F64 scalar, whatever the kernel's element type
+    uint32_t argument; // which array of the call
+    bool scalar_f64;   // the array is a LOOP_F64 scalar, whatever the kernel's element type
     LoopStride vector;
 } LoopAccess;
 
@@ -99,7 +101,7 @@ typedef struct LoopKernel {
     Vec(LoopOp) ops;
     Vec(LoopAccess) accesses;
     Vec(LoopStore) stores; // MAP; REDUCE has one store, whose access does not move along the inner axes
-    char *key; // canonical text of all the above; equal keys are the same kernel. Owned
+    char *key;             // canonical text of all the above; equal keys are the same kernel. Owned
 } LoopKernel;
 
 // A number of elements that may depend on the instance: fixed + padded * (the batch, padded).
@@ -115,8 +117,8 @@ typedef struct LoopAxis {
 
 typedef struct LoopCall {
     uint32_t kernel;
-    uint32_t guard; // 0: always; g: only when bit g-1 of LoopArguments.active is set
-    Span span;      // where in the model file this comes from
+    uint32_t guard;               // 0: always; g: only when bit g-1 of LoopArguments.active is set
+    Span span;                    // where in the model file this comes from
     LoopAxis axis[LOOP_MAX_AXES]; // MAP, REDUCE: per axis. PRODUCT: i, k. OUTER: i, j
     // Arrays by number: per argument of the kernel. PRODUCT: out, A, X. OUTER: out, E, R. This and the two arrays below
     // are on the heap and go with the program.
@@ -149,8 +151,8 @@ typedef struct LoopArguments {
 typedef void LoopFunction(void *const *arrays, const LoopArguments *arguments);
 
 int64_t loop_pad(int64_t count, int64_t multiple);
-LoopSize loop_array_size(const LoopArray *array);                   // elements with padding
-LoopSize loop_array_stride(const LoopArray *array, uint32_t axis);  // axis == rank: the batch axis
+LoopSize loop_array_size(const LoopArray *array);                  // elements with padding
+LoopSize loop_array_stride(const LoopArray *array, uint32_t axis); // axis == rank: the batch axis
 
 void loop_program_free(LoopProgram *program);
 void loop_program_dump(const LoopProgram *program, Text *out);

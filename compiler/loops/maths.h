@@ -6,12 +6,14 @@
 
 #include "loops.h"
 
+// clang-format off
 typedef enum MathFunction {
     MATH_EXP, MATH_EXPM1, MATH_LOG, MATH_LOG1P, MATH_TANH, MATH_SIN, MATH_COS,
     MATH_SIGMOID,  // 1 / (1 + exp(-x)), right for large |x| of either sign
     MATH_SOFTPLUS, // log(1 + exp(x)) without overflow
     MATH_FUNCTION_COUNT
 } MathFunction;
+// clang-format on
 
 // Where the operations of a body are collected. Appending finds an equal earlier operation first, so that shared
 // subexpressions (the exponential of a sigmoid and of its derivative) are computed once.

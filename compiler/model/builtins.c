@@ -52,8 +52,11 @@ static Value reduce(Resolver *r, const char *name, Value body, Span span) {
             total += body.list[i];
             largest = fmax(largest, body.list[i]);
         }
-        Value result = value_number(r, strcmp(name, "max") == 0 ? largest
-                                       : strcmp(name, "sum") == 0 ? total : total / body.list_count, span);
+        Value result = value_number(r,
+                                    strcmp(name, "max") == 0   ? largest
+                                    : strcmp(name, "sum") == 0 ? total
+                                                               : total / body.list_count,
+                                    span);
         result.unit = body.unit;
         return result;
     }
@@ -156,7 +159,8 @@ static Value make_unary_operator(Resolver *r, const Builtin *self, Value *args, 
 static Value make_grad(Resolver *r, const Builtin *self, Value *args, uint32_t count, Span span) {
     (void)self;
     (void)count;
-    if (!require_number(r, &args[0], "what is differentiated") || !require_number(r, &args[1], "the variable")) return value_error();
+    if (!require_number(r, &args[0], "what is differentiated") || !require_number(r, &args[1], "the variable"))
+        return value_error();
     ExprKind kind = expr_node(r->store, args[1].expr).kind;
     if (args[0].rank || args[1].rank || (kind != EXPR_ACCESS && kind != EXPR_AHEAD && kind != EXPR_LOWPASS)) {
         report(r, DIAG_E0212, span, "`grad` of this");
@@ -178,7 +182,8 @@ static Value make_outer(Resolver *r, const Builtin *self, Value *args, uint32_t 
         diag_expected(r->diags, "two vectors");
         return value_error();
     }
-    Value result = value_expr(expr_mul(r->store, args[0].expr, args[1].expr), unit_multiply(args[0].unit, args[1].unit), span);
+    Value result =
+        value_expr(expr_mul(r->store, args[0].expr, args[1].expr), unit_multiply(args[0].unit, args[1].unit), span);
     result.rank = 2;
     result.axis[0] = args[0].axis[0];
     result.axis[1] = args[1].axis[0];
@@ -222,8 +227,10 @@ static bool constants(Resolver *r, Value *args, uint32_t count, const char *name
     for (uint32_t i = 0; i < count; i++) {
         if (value_const(r, &args[i], &numbers[i])) continue;
         if (args[i].kind == VALUE_ERROR) return false;
-        report(r, DIAG_E0208, args[i].span, "an argument of `%s` must be a constant number, but this is %s", name, value_describe(r, &args[i]));
-        diag_expected(r->diags, "a number known before the run: literals, network parameters, `let` constants, arithmetic");
+        report(r, DIAG_E0208, args[i].span, "an argument of `%s` must be a constant number, but this is %s", name,
+               value_describe(r, &args[i]));
+        diag_expected(r->diags,
+                      "a number known before the run: literals, network parameters, `let` constants, arithmetic");
         return false;
     }
     return true;
@@ -243,21 +250,32 @@ static bool whole_count(Resolver *r, const Value *value, double number, uint32_t
 static Value make_fill(Resolver *r, const Builtin *self, Value *args, uint32_t count, Span span) {
     double numbers[2];
     uint32_t n;
-    if (!constants(r, args, count, self->name, numbers) || !whole_count(r, &args[1], numbers[1], &n)) return value_error();
+    if (!constants(r, args, count, self->name, numbers) || !whole_count(r, &args[1], numbers[1], &n))
+        return value_error();
     double *list = arena_new_array(r->arena, double, n ? n : 1);
     for (uint32_t i = 0; i < n; i++) list[i] = numbers[0];
-    return (Value){.kind = VALUE_LIST, .list = list, .list_count = n, .unit = args[0].unit, .any_unit = args[0].any_unit, .span = span};
+    return (Value){.kind = VALUE_LIST,
+                   .list = list,
+                   .list_count = n,
+                   .unit = args[0].unit,
+                   .any_unit = args[0].any_unit,
+                   .span = span};
 }
 
 static Value make_linspace(Resolver *r, const Builtin *self, Value *args, uint32_t count, Span span) {
     double numbers[3];
     uint32_t n;
-    if (!constants(r, args, count, self->name, numbers) || !whole_count(r, &args[2], numbers[2], &n)) return value_error();
+    if (!constants(r, args, count, self->name, numbers) || !whole_count(r, &args[2], numbers[2], &n))
+        return value_error();
     if (!same_unit(r, &args[0], &args[1], span, "a range between")) return value_error();
     double *list = arena_new_array(r->arena, double, n ? n : 1);
     for (uint32_t i = 0; i < n; i++) // the last element is the end point itself
         list[i] = i + 1 == n && n > 1 ? numbers[1] : numbers[0] + (numbers[1] - numbers[0]) * i / (n > 1 ? n - 1 : 1);
-    return (Value){.kind = VALUE_LIST, .list = list, .list_count = n, .unit = args[0].any_unit ? args[1].unit : args[0].unit, .span = span};
+    return (Value){.kind = VALUE_LIST,
+                   .list = list,
+                   .list_count = n,
+                   .unit = args[0].any_unit ? args[1].unit : args[0].unit,
+                   .span = span};
 }
 
 static Value make_draw(Resolver *r, const Builtin *self, Value *args, uint32_t count, Span span) {
@@ -265,13 +283,18 @@ static Value make_draw(Resolver *r, const Builtin *self, Value *args, uint32_t c
     if (!constants(r, args, count, self->name, numbers)) return value_error();
     if (!same_unit(r, &args[0], &args[1], span, "a draw between")) return value_error();
     if (self->detail == INITIAL_NORMAL ? numbers[1] < 0 : numbers[1] < numbers[0]) {
-        report(r, DIAG_E0216, span, self->detail == INITIAL_NORMAL ? "a negative standard deviation" : "an empty range");
-        diag_expected(r->diags, self->detail == INITIAL_NORMAL ? "a standard deviation from 0 on" : "the lower end first");
+        report(r, DIAG_E0216, span,
+               self->detail == INITIAL_NORMAL ? "a negative standard deviation" : "an empty range");
+        diag_expected(r->diags,
+                      self->detail == INITIAL_NORMAL ? "a standard deviation from 0 on" : "the lower end first");
         return value_error();
     }
     Initial initial = {.kind = (InitialKind)self->detail, .a = numbers[0], .b = numbers[1], .scale = 1, .span = span};
-    return (Value){.kind = VALUE_INITIAL, .initial = initial, .unit = args[0].any_unit ? args[1].unit : args[0].unit,
-                   .any_unit = args[0].any_unit && args[1].any_unit, .span = span};
+    return (Value){.kind = VALUE_INITIAL,
+                   .initial = initial,
+                   .unit = args[0].any_unit ? args[1].unit : args[0].unit,
+                   .any_unit = args[0].any_unit && args[1].any_unit,
+                   .span = span};
 }
 
 static Value make_load(Resolver *r, const Builtin *self, Value *args, uint32_t count, Span span) {
@@ -290,7 +313,9 @@ static Value make_later(Resolver *r, const Builtin *self, Value *args, uint32_t 
     (void)args;
     (void)count;
     report(r, DIAG_E0212, span, self->detail ? "`%s` outside of a score" : "`%s` in an expression", self->name);
-    diag_expected(r->diags, "%s", self->detail ? "an expression with a derivative: `argmax` has none" : "a model without it: this version doesn't compile it");
+    diag_expected(r->diags, "%s",
+                  self->detail ? "an expression with a derivative: `argmax` has none"
+                               : "a model without it: this version doesn't compile it");
     return value_error();
 }
 
@@ -342,10 +367,11 @@ const Builtin *builtin_find(Atom name) {
 }
 
 const char *const *builtin_names(void) {
-    static const char *const names[] = {"exp", "expm1", "log", "log1p", "tanh", "sin", "cos", "logistic", "log1pexp", "sqrt",
-                                        "abs", "sign", "floor", "round", "sum", "mean", "max", "min", "where", "clamp",
-                                        "outer", "transpose", "size", "fill", "linspace", "uniform", "normal", "uniform_int",
-                                        "load", "ahead", "lowpass", "delay", "constant", "previous", "d", "grad", "noise",
-                                        "argmax", NULL};
+    static const char *const names[] = {
+        "exp",      "expm1",    "log",    "log1p",       "tanh",  "sin",       "cos",     "logistic",
+        "log1pexp", "sqrt",     "abs",    "sign",        "floor", "round",     "sum",     "mean",
+        "max",      "min",      "where",  "clamp",       "outer", "transpose", "size",    "fill",
+        "linspace", "uniform",  "normal", "uniform_int", "load",  "ahead",     "lowpass", "delay",
+        "constant", "previous", "d",      "grad",        "noise", "argmax",    NULL};
     return names;
 }

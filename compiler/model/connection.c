@@ -25,9 +25,12 @@ static bool find_port(Resolver *r, const Ast *to, const Value *object, Atom memb
         vec_push(&names, p->ports.items[i].member);
         text_addf(&list, "%s`%s.%s`", i ? ", " : "", p->name, p->ports.items[i].member);
     }
-    if (member) report(r, DIAG_E0201, to->span, "`%s` has no input `%s`", p->name, member);
-    else if (p->ports.count) report(r, DIAG_E0202, to->span, "`%s` has several inputs", p->name);
-    else report(r, DIAG_E0202, to->span, "`%s` has no input", p->name);
+    if (member)
+        report(r, DIAG_E0201, to->span, "`%s` has no input `%s`", p->name, member);
+    else if (p->ports.count)
+        report(r, DIAG_E0202, to->span, "`%s` has several inputs", p->name);
+    else
+        report(r, DIAG_E0202, to->span, "`%s` has no input", p->name);
     diag_expected(r->diags, "%s", p->ports.count ? text_z(&list) : "a neuron with an `input`");
     Atom nearest = member ? diag_nearest(member, names.items, names.count) : NULL;
     if (nearest) diag_help(r->diags, "did you mean `%s.%s`?", p->name, nearest);
@@ -48,10 +51,11 @@ static bool find_ends(Resolver *r, const Scope *scope, const Ast *from, const As
         const Ast *where = i ? to : from;
         if (object && both[i]->array_base) {
             report(r, DIAG_E0202, where->span, "`%s` is an array of populations", both[i]->array_base);
-            diag_help(r->diags, "name one of them, as in `%s[0]`, or connect all by `for k in 0..n`", both[i]->array_base);
+            diag_help(r->diags, "name one of them, as in `%s[0]`, or connect all by `for k in 0..n`",
+                      both[i]->array_base);
         } else {
             report(r, DIAG_E0202, where->span, "a connection %s %s", i ? "to" : "from",
-                        object ? "an external input" : value_describe(r, both[i]));
+                   object ? "an external input" : value_describe(r, both[i]));
             diag_expected(r->diags, i ? "a population" : "a population or an external input");
         }
         return false;
@@ -67,7 +71,8 @@ static uint64_t element_count(const SymbolInfo *info) {
 }
 
 static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *item) {
-    SymbolInfo info = {.name = arena_format(r->arena, "%s.%s", c->name, item->name), .role = ROLE_WEIGHT, .span = item->name_span};
+    SymbolInfo info = {
+        .name = arena_format(r->arena, "%s.%s", c->name, item->name), .role = ROLE_WEIGHT, .span = item->name_span};
     const Ast *dims = item->child[0];
     bool good = dims && dims->count <= EXPR_MAX_RANK;
     for (uint32_t i = 0; good && i < dims->count; i++, info.rank++)
@@ -77,25 +82,29 @@ static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *
         diag_expected(r->diags, "a weight without it: this version doesn't compile it");
         good = false;
     }
-    Value start = item->count > 1 && item->child[1] ? elaborate(r, scope, item->child[1]) : value_number(r, 0, item->span);
+    Value start =
+        item->count > 1 && item->child[1] ? elaborate(r, scope, item->child[1]) : value_number(r, 0, item->span);
     if (!good || start.kind == VALUE_ERROR) {
         scope_bind(scope, item->name, value_error());
         return;
     }
     if (element_count(&info) > INT32_MAX) {
-        report(r, DIAG_E0209, item->span, "the weight `%s` has %llu elements", info.name, (unsigned long long)element_count(&info));
+        report(r, DIAG_E0209, item->span, "the weight `%s` has %llu elements", info.name,
+               (unsigned long long)element_count(&info));
         diag_expected(r->diags, "at most %d", INT32_MAX);
         scope_bind(scope, item->name, value_error());
         return;
     }
     info.unit = start.unit;
-    Initial initial = initial_from(r, &start, element_count(&info), arena_format(r->arena, "the weight `%s`", info.name));
+    Initial initial =
+        initial_from(r, &start, element_count(&info), arena_format(r->arena, "the weight `%s`", info.name));
     Symbol symbol = declare_array(r, info, initial);
     vec_push(&c->weights, symbol);
     scope_bind(scope, item->name, value_symbol(r, symbol, item->name_span));
 }
 
-// Whether a current reads outputs or states of the postsynaptic neuron; in a recurrent connection these are the source's.
+// Whether a current reads outputs or states of the postsynaptic neuron; in a recurrent connection these are the
+// source's.
 static bool reads_target(const Resolver *r, const Connection *c, Expr current) {
     const Population *target = &r->model->populations.items[c->target];
     if (!c->from_external && c->source == c->target) return false;
@@ -110,11 +119,12 @@ static void synapse_current(Resolver *r, Connection *c, const Scope *scope, cons
     Population *target = &r->model->populations.items[c->target];
     Value value = elaborate(r, scope, item->child[0]);
     if (!require_number(r, &value, "a current")) return;
-    bool per_neuron = value.rank == 1 ? index_info(r->store, value.axis[0])->extent == target->size
-                                      : value.rank == 0 && (target->size == 1 || expr_has_index(r->store, value.expr, target->own));
+    bool per_neuron = value.rank == 1
+                          ? index_info(r->store, value.axis[0])->extent == target->size
+                          : value.rank == 0 && (target->size == 1 || expr_has_index(r->store, value.expr, target->own));
     if (!per_neuron) {
         report(r, DIAG_E0205, item->child[0]->span, "a current of shape %s into `%s`, which has the shape [%u]",
-                    shape_text(r, &value), target->name, target->size);
+               shape_text(r, &value), target->name, target->size);
         diag_expected(r->diags, "one number per postsynaptic neuron: [%u]", target->size);
         return;
     }
@@ -194,19 +204,27 @@ static void find_messages(Resolver *r, Connection *c) {
 
 static void one_connection(Resolver *r, Scope *scope, const Ast *item, Atom name) {
     Ends ends;
-    const Ast *synapse_ast = item->child[3], *named = synapse_ast->kind == AST_CALL ? synapse_ast->child[0] : synapse_ast;
+    const Ast *synapse_ast = item->child[3],
+              *named = synapse_ast->kind == AST_CALL ? synapse_ast->child[0] : synapse_ast;
     const Ast *synapse = network_declaration(r, AST_SYNAPSE, named, "synapse");
     if (!find_ends(r, scope, item->child[1], item->child[2], &ends) || !synapse) return;
-    Connection c = {.name = name, .source = ends.source.number, .from_external = ends.source.object == OBJECT_EXTERNAL,
-                    .target = ends.target, .port = ends.port, .span = item->span};
+    Connection c = {.name = name,
+                    .source = ends.source.number,
+                    .from_external = ends.source.object == OBJECT_EXTERNAL,
+                    .target = ends.target,
+                    .port = ends.port,
+                    .span = item->span};
     Scope inner = {.parent = &r->global, .description = arena_format(r->arena, "synapse `%s`", synapse->name)};
-    Value pre = ends.source, post = {.kind = VALUE_OBJECT, .object = OBJECT_POPULATION, .number = ends.target, .span = item->child[2]->span};
+    Value pre = ends.source,
+          post = {
+              .kind = VALUE_OBJECT, .object = OBJECT_POPULATION, .number = ends.target, .span = item->child[2]->span};
     const Population *target = &r->model->populations.items[ends.target];
     // Bound before the arguments, so that defaults may speak of the ends; a parameter of the same name wins.
     Scope ends_scope = {.parent = &r->global, .description = inner.description};
     scope_bind(&ends_scope, arena_atom_z(r->arena, "pre"), pre);
     scope_bind(&ends_scope, arena_atom_z(r->arena, "post"), post);
-    scope_bind(&ends_scope, arena_atom_z(r->arena, "i"), value_expr(expr_index(r->store, target->own), UNIT_NONE, item->span));
+    scope_bind(&ends_scope, arena_atom_z(r->arena, "i"),
+               value_expr(expr_index(r->store, target->own), UNIT_NONE, item->span));
     scope_bind(&ends_scope, arena_atom_z(r->arena, "dt"), *scope_find(scope, arena_atom_z(r->arena, "dt")));
     inner.parent = &ends_scope;
     Span before = enter_use(r, item->span);
@@ -255,7 +273,10 @@ static void connect_each(Resolver *r, Scope *scope, const Ast *item, const Ast *
 void resolve_connect(Resolver *r, Scope *scope, const Ast *item) {
     const Ast *loop = item->count > 4 ? item->child[4] : NULL;
     bool is_array = item->child[0] != NULL;
-    Value object = {.kind = VALUE_OBJECT, .object = OBJECT_CONNECTION, .number = r->model->connections.count, .span = item->name_span,
+    Value object = {.kind = VALUE_OBJECT,
+                    .object = OBJECT_CONNECTION,
+                    .number = r->model->connections.count,
+                    .span = item->name_span,
                     .array_base = is_array ? item->name : NULL};
     const Value *have = scope_find(scope, item->name);
     if (have && !(is_array && have->kind == VALUE_OBJECT && have->array_base == item->name)) {

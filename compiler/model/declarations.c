@@ -24,9 +24,13 @@ Initial initial_from(Resolver *r, const Value *value, uint64_t elements, const c
     }
     if (value->kind == VALUE_LIST) {
         if (value->list_count == elements || value->list_count == 1)
-            return (Initial){.kind = INITIAL_CONSTANT, .values = value->list, .count = value->list_count, .scale = 1, .span = value->span};
+            return (Initial){.kind = INITIAL_CONSTANT,
+                             .values = value->list,
+                             .count = value->list_count,
+                             .scale = 1,
+                             .span = value->span};
         report(r, DIAG_E0205, value->span, "%s has %llu elements, but the list has %u", what,
-                    (unsigned long long)elements, value->list_count);
+               (unsigned long long)elements, value->list_count);
         diag_expected(r->diags, "a list of shape [%llu], or one number for all", (unsigned long long)elements);
     } else if (value->kind != VALUE_ERROR) {
         report(r, DIAG_E0208, value->span, "%s is %s", what, value_describe(r, value));
@@ -82,8 +86,10 @@ static void report_unknown_argument(Resolver *r, const Ast *declaration, const A
 
 static void report_missing(Resolver *r, const Ast *declaration, const Ast *call, const Ast *parameter) {
     if (declaration->kind == AST_NETWORK) {
-        report(r, DIAG_E0204, parameter->span, "the parameter `%s` of network `%s` has no value", parameter->name, declaration->name);
-        diag_help(r->diags, "give it a default, as in `%s = 1`; `-D %s=2` replaces it", parameter->name, parameter->name);
+        report(r, DIAG_E0204, parameter->span, "the parameter `%s` of network `%s` has no value", parameter->name,
+               declaration->name);
+        diag_help(r->diags, "give it a default, as in `%s = 1`; `-D %s=2` replaces it", parameter->name,
+                  parameter->name);
         return;
     }
     Span place = call ? call->span : r->use.source ? r->use : declaration->name_span;
@@ -118,7 +124,8 @@ static bool bind_defaults(Resolver *r, Scope *inner, const Ast *declaration, con
 
 // Binds every parameter of `declaration` in `inner`, from the call's arguments (evaluated in `outer`; children before
 // `skip` are the callee) or from defaults (evaluated in `inner`, so that one may speak of an earlier one).
-bool bind_arguments(Resolver *r, Scope *inner, const Scope *outer, const Ast *declaration, const Ast *call, uint32_t skip) {
+bool bind_arguments(Resolver *r, Scope *inner, const Scope *outer, const Ast *declaration, const Ast *call,
+                    uint32_t skip) {
     const Ast *parameters = declaration->child[0];
     uint32_t position = 0;
     bool good = true, misspelt = false;
@@ -137,7 +144,7 @@ bool bind_arguments(Resolver *r, Scope *inner, const Scope *outer, const Ast *de
                 misspelt = true;
             } else {
                 report(r, DIAG_E0204, arg->span, "`%s` takes at most %u argument%s", declaration->name,
-                            parameters->count, parameters->count == 1 ? "" : "s");
+                       parameters->count, parameters->count == 1 ? "" : "s");
                 diag_note(r->diags, declaration->name_span, "`%s` is declared here", declaration->name);
             }
             good = false;

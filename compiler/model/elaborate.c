@@ -5,7 +5,7 @@
 
 enum { MOST_EXPANDED = 100000 }; // calls of functions in one model
 
-// ---- Checks shared by all of resolve ---------------------------------------------------------------------------------
+// ---- Checks shared by all of resolve --------------------------------------------------------------------------------
 
 static const Ast *network_item_named(const Resolver *r, Atom name) {
     for (uint32_t i = 1; r->network && i < r->network->count; i++)
@@ -36,7 +36,8 @@ void report_unknown(Resolver *r, const Scope *scope, Atom name, Span span, const
         for (uint32_t i = 0; i < s->bindings.count; i++) vec_push(&names, s->bindings.items[i].name);
     for (const char *const *b = builtin_names(); *b; b++) vec_push(&names, arena_atom_z(r->arena, *b));
     bool found = suggest(r, name, names.items, names.count);
-    if (item && !found) diag_help(r->diags, "the names of a network are not visible in %s: make it a parameter", scope->description);
+    if (item && !found)
+        diag_help(r->diags, "the names of a network are not visible in %s: make it a parameter", scope->description);
     vec_free(&names);
 }
 
@@ -59,13 +60,15 @@ bool same_unit(Resolver *r, const Value *a, const Value *b, Span span, const cha
     unit_print(a->unit, &first);
     unit_print(b->unit, &second);
     bool plain_a = unit_is_none(a->unit), plain_b = unit_is_none(b->unit);
-    report(r, DIAG_E0206, span, "%s different units: %s%s%s and %s%s%s", doing, plain_a ? "" : "`", plain_a ? "none" : text_z(&first),
-           plain_a ? "" : "`", plain_b ? "" : "`", plain_b ? "none" : text_z(&second), plain_b ? "" : "`");
+    report(r, DIAG_E0206, span, "%s different units: %s%s%s and %s%s%s", doing, plain_a ? "" : "`",
+           plain_a ? "none" : text_z(&first), plain_a ? "" : "`", plain_b ? "" : "`",
+           plain_b ? "none" : text_z(&second), plain_b ? "" : "`");
     diag_note(r->diags, value_place(a), "this is in %s", plain_a ? "plain numbers, without a unit" : text_z(&first));
     diag_note(r->diags, value_place(b), "this is in %s", plain_b ? "plain numbers, without a unit" : text_z(&second));
     double number;
     if ((plain_a && value_const(r, a, &number)) || (plain_b && value_const(r, b, &number)))
-        diag_help(r->diags, "write the missing unit after the number, as in `5 %s`", text_z(plain_a ? &second : &first));
+        diag_help(r->diags, "write the missing unit after the number, as in `5 %s`",
+                  text_z(plain_a ? &second : &first));
     text_free(&first);
     text_free(&second);
     return false;
@@ -83,7 +86,8 @@ bool is_time(Resolver *r, const Value *value, const char *what) {
         diag_help(r->diags, "write the unit after the number, as in `10 ms`");
     } else {
         report(r, DIAG_E0206, value_place(value), "%s is in `%s`", what, text_z(&have));
-        diag_expected(r->diags, "%s", unitless_model ? "a time without a unit, as `dt` of this network has none" : "a time");
+        diag_expected(r->diags, "%s",
+                      unitless_model ? "a time without a unit, as `dt` of this network has none" : "a time");
         if (unitless_model) diag_help(r->diags, "give `dt` a unit as well, as in `dt = 0.1 ms`");
     }
     if (value->origin.source) diag_note(r->diags, value->span, "it is used as a time here");
@@ -95,8 +99,10 @@ bool constant_number(Resolver *r, const Scope *scope, const Ast *ast, const char
     Value value = elaborate(r, scope, ast);
     if (value.kind == VALUE_ERROR) return false;
     if (!value_const(r, &value, number) || value.rank) {
-        report(r, DIAG_E0208, ast->span, "%s must be a constant number, but this is %s", what, value_describe(r, &value));
-        diag_expected(r->diags, "a number known before the run: literals, network parameters, `let` constants, arithmetic");
+        report(r, DIAG_E0208, ast->span, "%s must be a constant number, but this is %s", what,
+               value_describe(r, &value));
+        diag_expected(r->diags,
+                      "a number known before the run: literals, network parameters, `let` constants, arithmetic");
         return false;
     }
     if (!isfinite(*number)) {
@@ -151,7 +157,7 @@ bool constant_steps(Resolver *r, const Scope *scope, const Ast *ast, bool in_ste
     return true;
 }
 
-// ---- Shapes ----------------------------------------------------------------------------------------------------------
+// ---- Shapes ---------------------------------------------------------------------------------------------------------
 
 // Renames the axes of `b` to those of `a`; both must have the same shape.
 static bool align(Resolver *r, const Value *a, Value *b, Span span) {
@@ -171,8 +177,12 @@ static bool align(Resolver *r, const Value *a, Value *b, Span span) {
 
 // A constant list used among numbers becomes an array of its own: one parameter without a name.
 static Value list_to_array(Resolver *r, Value list) {
-    SymbolInfo info = {.name = arena_format(r->arena, "list.%u", r->unique++), .role = ROLE_PARAMETER, .rank = 1,
-                       .extent = {list.list_count}, .unit = list.unit, .span = list.span};
+    SymbolInfo info = {.name = arena_format(r->arena, "list.%u", r->unique++),
+                       .role = ROLE_PARAMETER,
+                       .rank = 1,
+                       .extent = {list.list_count},
+                       .unit = list.unit,
+                       .span = list.span};
     Initial initial = {.kind = INITIAL_CONSTANT, .values = list.list, .count = list.list_count, .span = list.span};
     Value value = value_symbol(r, declare_array(r, info, initial), list.span);
     return value;
@@ -208,7 +218,11 @@ static Unit combined_unit(Resolver *r, ExprKind kind, const Value *a, const Valu
     switch (kind) {
     case EXPR_MUL: return unit_multiply(a->unit, b->unit);
     case EXPR_POWER: return value_const(r, b, &exponent) ? unit_power(a->unit, exponent) : UNIT_NONE;
-    case EXPR_LESS: case EXPR_LESS_EQUAL: case EXPR_EQUAL: case EXPR_AND: case EXPR_OR: return UNIT_NONE;
+    case EXPR_LESS:
+    case EXPR_LESS_EQUAL:
+    case EXPR_EQUAL:
+    case EXPR_AND:
+    case EXPR_OR: return UNIT_NONE;
     default: return a->any_unit ? b->unit : a->unit;
     }
 }
@@ -239,7 +253,8 @@ Value combine(Resolver *r, ExprKind kind, Value a, Value b, Span span) {
     if (!require_number(r, &a, "the left side") || !require_number(r, &b, "the right side")) return value_error();
     if (a.rank && b.rank && !align(r, &a, &b, span)) return value_error();
     bool needs_equal_units = kind != EXPR_MUL && kind != EXPR_POWER && kind != EXPR_AND && kind != EXPR_OR;
-    if (needs_equal_units && !same_unit(r, &a, &b, span, kind == EXPR_ADD ? "a sum of" : "a comparison of")) return value_error();
+    if (needs_equal_units && !same_unit(r, &a, &b, span, kind == EXPR_ADD ? "a sum of" : "a comparison of"))
+        return value_error();
     if (kind == EXPR_POWER && !b.any_unit && !unit_is_none(b.unit)) {
         report(r, DIAG_E0206, b.span, "an exponent must be a plain number");
         return value_error();
@@ -255,7 +270,7 @@ Value combine(Resolver *r, ExprKind kind, Value a, Value b, Span span) {
     return result;
 }
 
-// ---- Reductions and products -----------------------------------------------------------------------------------------
+// ---- Reductions and products ----------------------------------------------------------------------------------------
 
 // Reduces over `index` under the first shared index variable that is not in use, so that equal sums are one handle.
 Expr sum_canonical(Resolver *r, Index index, Expr body, bool maximum) {
@@ -272,7 +287,8 @@ static Value matrix_product(Resolver *r, Value a, Value b, Span span) {
     if (a.kind == VALUE_ERROR || b.kind == VALUE_ERROR) return value_error();
     if (a.kind == VALUE_LIST) a = list_to_array(r, a);
     if (b.kind == VALUE_LIST) b = list_to_array(r, b);
-    if (!require_number(r, &a, "the left side of `@`") || !require_number(r, &b, "the right side of `@`")) return value_error();
+    if (!require_number(r, &a, "the left side of `@`") || !require_number(r, &b, "the right side of `@`"))
+        return value_error();
     bool fits = a.rank >= 1 && b.rank >= 1 && a.rank + b.rank <= 4 &&
                 index_info(r->store, a.axis[a.rank - 1])->extent == index_info(r->store, b.axis[0])->extent;
     if (!fits) {
@@ -303,7 +319,8 @@ static Value elaborate_reduce(Resolver *r, const Scope *scope, const Ast *ast) {
     }
     for (uint32_t i = 0; i < count; i++) {
         bound[i] = index_new(r->store, ast->child[i]->name, 0);
-        scope_bind(&inner, ast->child[i]->name, value_expr(expr_index(r->store, bound[i]), UNIT_NONE, ast->child[i]->span));
+        scope_bind(&inner, ast->child[i]->name,
+                   value_expr(expr_index(r->store, bound[i]), UNIT_NONE, ast->child[i]->span));
     }
     Value body = elaborate(r, &inner, ast->child[count]);
     scope_free(&inner);
@@ -329,7 +346,7 @@ static Value elaborate_reduce(Resolver *r, const Scope *scope, const Ast *ast) {
     return body;
 }
 
-// ---- Names, members, elements ----------------------------------------------------------------------------------------
+// ---- Names, members, elements ---------------------------------------------------------------------------------------
 
 static Value elaborate_name(Resolver *r, const Scope *scope, const Ast *ast) {
     const Value *found = scope_find(scope, ast->name);
@@ -355,7 +372,8 @@ static Value as_value(Resolver *r, Value value) {
 
 static Value object_element(Resolver *r, const Scope *scope, const Value *object, const Ast *ast) {
     double number;
-    if (ast->count != 2 || !constant_number(r, scope, ast->child[1], "the number of an object", &number, NULL)) return value_error();
+    if (ast->count != 2 || !constant_number(r, scope, ast->child[1], "the number of an object", &number, NULL))
+        return value_error();
     Atom name = arena_format(r->arena, "%s[%.0f]", object->array_base, number);
     Value result = {.kind = VALUE_OBJECT, .object = object->object, .span = ast->span};
     const Model *m = r->model;
@@ -395,12 +413,15 @@ static Value array_element(Resolver *r, const Scope *scope, Value array, const A
         double number;
         if (node.kind == EXPR_INDEX) {
             uint32_t have = index_info(r->store, node.index)->extent;
-            if (have == 0) index_set_extent(r->store, node.index, extent);
+            if (have == 0)
+                index_set_extent(r->store, node.index, extent);
             else if (have != extent) {
-                report(r, DIAG_E0205, ast->child[k + 1]->span, "an index that runs over %u elements on an axis of %u", have, extent);
+                report(r, DIAG_E0205, ast->child[k + 1]->span, "an index that runs over %u elements on an axis of %u",
+                       have, extent);
                 return value_error();
             }
-        } else if (!expr_get_const(r->store, at.expr, &number) || number != floor(number) || number < 0 || number >= extent) {
+        } else if (!expr_get_const(r->store, at.expr, &number) || number != floor(number) || number < 0 ||
+                   number >= extent) {
             report(r, DIAG_E0210, ast->child[k + 1]->span, "this is no element of an axis of %u", extent);
             diag_expected(r->diags, "an index variable, or a whole number from 0 to %u", extent ? extent - 1 : 0);
             return value_error();
@@ -417,13 +438,14 @@ static Value elaborate_index(Resolver *r, const Scope *scope, const Ast *ast) {
     return array_element(r, scope, as_value(r, object), ast);
 }
 
-// ---- Calls -----------------------------------------------------------------------------------------------------------
+// ---- Calls ----------------------------------------------------------------------------------------------------------
 
 // Functions are expanded where they are called, so none may call itself, and all of them together not too often.
 static bool may_expand(Resolver *r, const Ast *function, Span span) {
     for (const Frame *frame = r->frames; frame; frame = frame->parent) {
         if (frame->function != function) continue;
-        report(r, DIAG_E0214, span, "`%s` calls itself%s", function->name, frame == r->frames ? "" : " through other functions");
+        report(r, DIAG_E0214, span, "`%s` calls itself%s", function->name,
+               frame == r->frames ? "" : " through other functions");
         diag_expected(r->diags, "a function that is defined without recursion");
         return false;
     }
@@ -439,7 +461,7 @@ static Value inline_function(Resolver *r, const Value *callee, const Value *args
     const Ast *function = callee->function, *parameters = function->child[0];
     if (parameters->count != count) {
         report(r, DIAG_E0204, span, "`%s` takes %u argument%s, not %u", function->name, parameters->count,
-                    parameters->count == 1 ? "" : "s", count);
+               parameters->count == 1 ? "" : "s", count);
         diag_note(r->diags, function->name_span, "declared here");
         return value_error();
     }
@@ -462,7 +484,8 @@ static Value inline_function(Resolver *r, const Value *callee, const Value *args
     return result;
 }
 
-Value elaborate_call(Resolver *r, const Scope *scope, const Ast *call, const Value *callee, const Value *args, uint32_t count) {
+Value elaborate_call(Resolver *r, const Scope *scope, const Ast *call, const Value *callee, const Value *args,
+                     uint32_t count) {
     (void)scope;
     for (uint32_t i = 0; i < count; i++)
         if (args[i].kind == VALUE_ERROR) return value_error();
@@ -470,8 +493,10 @@ Value elaborate_call(Resolver *r, const Scope *scope, const Ast *call, const Val
         const Builtin *b = callee->builtin;
         if (count < b->least || count > b->most) {
             report(r, DIAG_E0204, call->span, "`%s` with %u argument%s", b->name, count, count == 1 ? "" : "s");
-            if (b->least == b->most) diag_expected(r->diags, "%u argument%s", b->least, b->least == 1 ? "" : "s");
-            else diag_expected(r->diags, "%u to %u arguments", b->least, b->most);
+            if (b->least == b->most)
+                diag_expected(r->diags, "%u argument%s", b->least, b->least == 1 ? "" : "s");
+            else
+                diag_expected(r->diags, "%u to %u arguments", b->least, b->most);
             return value_error();
         }
         Value copy[4];
@@ -507,7 +532,7 @@ static Value elaborate_call_ast(Resolver *r, const Scope *scope, const Ast *ast)
     return elaborate_call(r, scope, ast, &callee, args, ast->count - 1);
 }
 
-// ---- Operators and literals ------------------------------------------------------------------------------------------
+// ---- Operators and literals -----------------------------------------------------------------------------------------
 
 static Value elaborate_literal(Resolver *r, const Ast *ast) {
     Value value = value_number(r, ast->number, ast->span);
@@ -604,8 +629,11 @@ static Value elaborate_list(Resolver *r, const Scope *scope, const Ast *ast) {
             vec_push(&items, number);
         } else {
             if (value.kind != VALUE_ERROR) {
-                report(r, DIAG_E0208, ast->child[i]->span, "an element of a list must be a constant number, but this is %s", value_describe(r, &value));
-                diag_expected(r->diags, "a number known before the run: literals, network parameters, `let` constants, arithmetic");
+                report(r, DIAG_E0208, ast->child[i]->span,
+                       "an element of a list must be a constant number, but this is %s", value_describe(r, &value));
+                diag_expected(
+                    r->diags,
+                    "a number known before the run: literals, network parameters, `let` constants, arithmetic");
             }
             vec_free(&items);
             return value_error();
@@ -642,8 +670,6 @@ Value elaborate(Resolver *r, const Scope *scope, const Ast *ast) {
     case AST_UNARY: return elaborate_unary(r, scope, ast);
     case AST_BINARY: return elaborate_binary(r, scope, ast);
     case AST_LIST: return elaborate_list(r, scope, ast);
-    default:
-        report(r, DIAG_E0202, ast->span, "this can't stand in an expression here");
-        return value_error();
+    default: report(r, DIAG_E0202, ast->span, "this can't stand in an expression here"); return value_error();
     }
 }

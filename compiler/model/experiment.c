@@ -4,8 +4,14 @@
 #include <string.h>
 
 enum { // what an argument of a generator may be
-    TAKES_NUMBER = 1, TAKES_TIME = 2, TAKES_RATE = 4, TAKES_LIST = 8, TAKES_TEXT = 16, TAKES_SIGNAL = 32,
-    TAKES_RANDOM = 64, TAKES_SPLIT = 128, // words
+    TAKES_NUMBER = 1,
+    TAKES_TIME = 2,
+    TAKES_RATE = 4,
+    TAKES_LIST = 8,
+    TAKES_TEXT = 16,
+    TAKES_SIGNAL = 32,
+    TAKES_RANDOM = 64,
+    TAKES_SPLIT = 128, // words
     REQUIRED = 256,
 };
 
@@ -22,17 +28,32 @@ typedef struct Generator {
 } Generator;
 
 static const Generator generators[] = {
-    {"mnist1d", DATA_MNIST1D, false, {{"split", TAKES_SPLIT | REQUIRED}, {"length", TAKES_NUMBER}, {"seed", TAKES_NUMBER}}},
+    {"mnist1d",
+     DATA_MNIST1D,
+     false,
+     {{"split", TAKES_SPLIT | REQUIRED}, {"length", TAKES_NUMBER}, {"seed", TAKES_NUMBER}}},
     {"load", DATA_FILE, true, {{"path", TAKES_TEXT | REQUIRED}, {"columns", TAKES_TEXT}}},
     {"samples", DATA_IDX, false, {{"values", TAKES_TEXT | REQUIRED}, {"labels", TAKES_TEXT}, {"scale", TAKES_NUMBER}}},
-    {"sines", DATA_SINES, true, {{"frequencies", TAKES_RATE | TAKES_LIST | REQUIRED}, {"amplitudes", TAKES_NUMBER | TAKES_LIST},
-                                 {"phases", TAKES_NUMBER | TAKES_LIST | TAKES_RANDOM}}},
-    {"square", DATA_SQUARE, true, {{"period", TAKES_TIME | REQUIRED}, {"low", TAKES_NUMBER}, {"high", TAKES_NUMBER},
-                                   {"shift", TAKES_TIME | TAKES_RANDOM}}},
+    {"sines",
+     DATA_SINES,
+     true,
+     {{"frequencies", TAKES_RATE | TAKES_LIST | REQUIRED},
+      {"amplitudes", TAKES_NUMBER | TAKES_LIST},
+      {"phases", TAKES_NUMBER | TAKES_LIST | TAKES_RANDOM}}},
+    {"square",
+     DATA_SQUARE,
+     true,
+     {{"period", TAKES_TIME | REQUIRED},
+      {"low", TAKES_NUMBER},
+      {"high", TAKES_NUMBER},
+      {"shift", TAKES_TIME | TAKES_RANDOM}}},
     {"smooth", DATA_SMOOTH, true, {{"source", TAKES_SIGNAL | REQUIRED}, {"sigma", TAKES_TIME | REQUIRED}}},
     {"ou", DATA_OU, true, {{"tau", TAKES_TIME | REQUIRED}, {"sigma", TAKES_NUMBER}, {"mean", TAKES_NUMBER}}},
     {"steps", DATA_STEPS, true, {{"hold", TAKES_TIME | REQUIRED}, {"low", TAKES_NUMBER}, {"high", TAKES_NUMBER}}},
-    {"sawtooth", DATA_SAWTOOTH, true, {{"period", TAKES_TIME | REQUIRED}, {"low", TAKES_NUMBER}, {"high", TAKES_NUMBER}}},
+    {"sawtooth",
+     DATA_SAWTOOTH,
+     true,
+     {{"period", TAKES_TIME | REQUIRED}, {"low", TAKES_NUMBER}, {"high", TAKES_NUMBER}}},
     {"mackey_glass", DATA_MACKEY_GLASS, true, {{"tau", TAKES_TIME}, {"discard", TAKES_TIME}}},
 };
 
@@ -48,7 +69,7 @@ static int64_t find_data(const Experiment *e, Atom name) {
     return -1;
 }
 
-// ---- Data ------------------------------------------------------------------------------------------------------------
+// ---- Data -----------------------------------------------------------------------------------------------------------
 
 static DataSource *data_source(Resolver *r, const Scope *scope, Experiment *e, const Ast *ast);
 
@@ -57,9 +78,14 @@ static void describe_takes(unsigned takes, Text *out) {
     static const struct {
         unsigned takes;
         const char *words;
-    } phrases[] = {{TAKES_NUMBER, "a number without a unit"}, {TAKES_TIME, "a time"}, {TAKES_RATE, "a number per time"},
-                   {TAKES_LIST, "a list of them"}, {TAKES_TEXT, "a text in quotes"}, {TAKES_SIGNAL, "a signal"},
-                   {TAKES_RANDOM, "`random`"}, {TAKES_SPLIT, "`train` or `test`"}};
+    } phrases[] = {{TAKES_NUMBER, "a number without a unit"},
+                   {TAKES_TIME, "a time"},
+                   {TAKES_RATE, "a number per time"},
+                   {TAKES_LIST, "a list of them"},
+                   {TAKES_TEXT, "a text in quotes"},
+                   {TAKES_SIGNAL, "a signal"},
+                   {TAKES_RANDOM, "`random`"},
+                   {TAKES_SPLIT, "`train` or `test`"}};
     bool first = true;
     for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++) {
         if (!(takes & phrases[i].takes)) continue;
@@ -114,17 +140,21 @@ static bool unit_fits(Resolver *r, const GeneratorParameter *p, const Argument *
     return false;
 }
 
-static bool number_argument(Resolver *r, const Scope *scope, const GeneratorParameter *p, const Ast *ast, Argument *argument) {
+static bool number_argument(Resolver *r, const Scope *scope, const GeneratorParameter *p, const Ast *ast,
+                            Argument *argument) {
     Value value = elaborate(r, scope, ast);
     if (value.kind == VALUE_ERROR) return false;
-    if (!(p->takes & (TAKES_NUMBER | TAKES_TIME | TAKES_RATE))) return refuse_argument(r, p, ast, value_describe(r, &value));
+    if (!(p->takes & (TAKES_NUMBER | TAKES_TIME | TAKES_RATE)))
+        return refuse_argument(r, p, ast, value_describe(r, &value));
     if (value.kind == VALUE_LIST) {
         argument->list = value.list;
         argument->list_count = value.list_count;
         argument->unit = value.unit;
-        return p->takes & TAKES_LIST ? unit_fits(r, p, argument) : refuse_argument(r, p, ast, value_describe(r, &value));
+        return p->takes & TAKES_LIST ? unit_fits(r, p, argument)
+                                     : refuse_argument(r, p, ast, value_describe(r, &value));
     }
-    return constant_number(r, scope, ast, arena_format(r->arena, "`%s`", p->name), &argument->number, &argument->unit) &&
+    return constant_number(r, scope, ast, arena_format(r->arena, "`%s`", p->name), &argument->number,
+                           &argument->unit) &&
            unit_fits(r, p, argument);
 }
 
@@ -190,15 +220,20 @@ static bool has_required(Resolver *r, const Generator *g, const DataSource *sour
     return true;
 }
 
-static bool source_arguments(Resolver *r, const Scope *scope, Experiment *e, const Generator *g, const Ast *call, DataSource *source) {
+static bool source_arguments(Resolver *r, const Scope *scope, Experiment *e, const Generator *g, const Ast *call,
+                             DataSource *source) {
     bool good = true;
     uint32_t position = 0;
     for (uint32_t i = 1; call->kind == AST_CALL && i < call->count; i++) {
         const Ast *arg = call->child[i];
         const GeneratorParameter *p = NULL;
-        if (arg->kind == AST_ARGUMENT) p = known_parameter(r, g, arg);
-        else if (position < 8 && g->parameters[position].name) p = &g->parameters[position++];
-        else diag_report(r->diags, DIAG_E0204, arg->span, "too many arguments for `%s`", g->name), diag_expected(r->diags, "at most %u argument%s", position, position == 1 ? "" : "s");
+        if (arg->kind == AST_ARGUMENT)
+            p = known_parameter(r, g, arg);
+        else if (position < 8 && g->parameters[position].name)
+            p = &g->parameters[position++];
+        else
+            diag_report(r->diags, DIAG_E0204, arg->span, "too many arguments for `%s`", g->name),
+                diag_expected(r->diags, "at most %u argument%s", position, position == 1 ? "" : "s");
         if (!p) {
             good = false;
             continue;
@@ -234,43 +269,53 @@ static DataSource *data_source(Resolver *r, const Scope *scope, Experiment *e, c
         return NULL;
     }
     DataSource *source = arena_new_object(r->arena, DataSource);
-    *source = (DataSource){.name = arena_atom_z(r->arena, g->name), .kind = g->kind, .is_signal = g->is_signal, .span = ast->span};
+    *source = (DataSource){
+        .name = arena_atom_z(r->arena, g->name), .kind = g->kind, .is_signal = g->is_signal, .span = ast->span};
     vec_push(&e->sources, source);
     return source_arguments(r, scope, e, g, ast, source) ? source : NULL;
 }
 
 static void add_data(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
     if (find_data(e, item->name) >= 0) {
-        report_twice(r, item->name, item->name_span, e->data.items[find_data(e, item->name)].span, arena_format(r->arena, "experiment `%s`", e->name));
+        report_twice(r, item->name, item->name_span, e->data.items[find_data(e, item->name)].span,
+                     arena_format(r->arena, "experiment `%s`", e->name));
         return;
     }
     DataSource *source = data_source(r, scope, e, item->child[0]); // NULL after a mistake
     vec_push(&e->data, (DataSet){item->name, source, item->span});
 }
 
-// ---- Presentation ----------------------------------------------------------------------------------------------------
+// ---- Presentation ---------------------------------------------------------------------------------------------------
 
 static bool is_time_index(Resolver *r, const Ast *sample) {
     const Ast *index = sample->child[1];
     if (sample->count == 2 && index->kind == AST_NAME && strcmp(index->name, "t") == 0) return true;
     diag_report(r->diags, DIAG_E0202, index->span, "a sample is presented element by element over time");
-    diag_expected(r->diags, "`sample[t]`, where `t` counts the steps of the presentation, or `sample` for all elements at once");
+    diag_expected(r->diags,
+                  "`sample[t]`, where `t` counts the steps of the presentation, or `sample` for all elements at once");
     return false;
 }
 
 static void refuse_feed(Resolver *r, const Experiment *e, const Ast *value, bool samples) {
     const Ast *named = value->kind == AST_INDEX ? value->child[0] : value;
     Atom name = named->kind == AST_NAME ? named->name : NULL;
-    if (samples) diag_report(r->diags, DIAG_E0202, value->span, "`%s` is a set of samples", name);
-    else if (name) diag_report(r->diags, DIAG_E0201, named->span, "`%s` is nothing that can be presented", name);
-    else diag_report(r->diags, DIAG_E0202, value->span, "this can't be presented");
+    if (samples)
+        diag_report(r->diags, DIAG_E0202, value->span, "`%s` is a set of samples", name);
+    else if (name)
+        diag_report(r->diags, DIAG_E0201, named->span, "`%s` is nothing that can be presented", name);
+    else
+        diag_report(r->diags, DIAG_E0202, value->span, "this can't be presented");
     diag_expected(r->diags, "the name of a signal declared by `data`, `sample`, `sample[t]` or `class`");
     Vec(Atom) names = {0};
     vec_push(&names, arena_atom_z(r->arena, "sample"));
     vec_push(&names, arena_atom_z(r->arena, "class"));
     for (uint32_t i = 0; i < e->data.count; i++) vec_push(&names, e->data.items[i].name);
-    if (samples) diag_help(r->diags, "write `sample[t]` for its samples element by element, `sample` for whole ones, `class` for their classes");
-    else if (name) suggest(r, name, names.items, names.count);
+    if (samples)
+        diag_help(
+            r->diags,
+            "write `sample[t]` for its samples element by element, `sample` for whole ones, `class` for their classes");
+    else if (name)
+        suggest(r, name, names.items, names.count);
     vec_free(&names);
 }
 
@@ -304,12 +349,14 @@ static void add_present(Resolver *r, const Scope *scope, Experiment *e, const As
         const Ast *child = item->child[i];
         if (!child) continue;
         if (child->kind != AST_ARGUMENT) {
-            constant_steps(r, scope, child->kind == AST_DURATION ? child->child[0] : child, child->flags & AST_STEP, "the length of a presentation", &e->present_steps);
+            constant_steps(r, scope, child->kind == AST_DURATION ? child->child[0] : child, child->flags & AST_STEP,
+                           "the length of a presentation", &e->present_steps);
             continue;
         }
         const Value *target = scope_find(scope, child->name);
         if (!target || target->kind != VALUE_OBJECT || target->object != OBJECT_EXTERNAL) {
-            diag_report(r->diags, DIAG_E0201, child->name_span, "`%s` is no input, target or label of the network", child->name);
+            diag_report(r->diags, DIAG_E0201, child->name_span, "`%s` is no input, target or label of the network",
+                        child->name);
             Vec(Atom) names = {0};
             Text list = {0};
             for (uint32_t k = 0; k < r->model->externals.count; k++) {
@@ -338,7 +385,7 @@ static bool feeds_samples(const Experiment *e) {
     return false;
 }
 
-// ---- Scores ----------------------------------------------------------------------------------------------------------
+// ---- Scores ---------------------------------------------------------------------------------------------------------
 
 static void refuse_score_function(Resolver *r, const Ast *function) {
     Vec(Atom) names = {0};
@@ -354,9 +401,12 @@ static void check_score(Resolver *r, const Scope *scope, const Ast *ast) {
     case AST_NUMBER: break;
     case AST_NAME: {
         const Value *value = scope_find(scope, ast->name);
-        bool good = value && (value->kind == VALUE_NUMBER || (value->kind == VALUE_OBJECT && value->object == OBJECT_EXTERNAL));
-        if (!good && value) diag_report(r->diags, DIAG_E0202, ast->span, "`%s` is %s", ast->name, value_describe(r, value));
-        if (!good && !value) report_unknown(r, scope, ast->name, ast->span, "an input, target, label or array of the network");
+        bool good =
+            value && (value->kind == VALUE_NUMBER || (value->kind == VALUE_OBJECT && value->object == OBJECT_EXTERNAL));
+        if (!good && value)
+            diag_report(r->diags, DIAG_E0202, ast->span, "`%s` is %s", ast->name, value_describe(r, value));
+        if (!good && !value)
+            report_unknown(r, scope, ast->name, ast->span, "an input, target, label or array of the network");
         break;
     }
     case AST_MEMBER: elaborate(r, scope, ast); break;
@@ -378,7 +428,8 @@ static void check_score(Resolver *r, const Scope *scope, const Ast *ast) {
 static void add_record(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
     int64_t every = 0;
     const Ast *interval = item->count > 1 ? item->child[1] : NULL;
-    if (interval && constant_steps(r, scope, interval, item->flags & AST_STEP, "the interval of a recording", &every) && !every) {
+    if (interval && constant_steps(r, scope, interval, item->flags & AST_STEP, "the interval of a recording", &every) &&
+        !every) {
         diag_report(r->diags, DIAG_E0216, interval->span, "a recording every 0 steps");
         diag_expected(r->diags, "at least one step");
     }
@@ -441,12 +492,13 @@ static void add_anneal(Resolver *r, const Scope *scope, Experiment *e, const Ast
     e->lower_is_better = length >= 4 && strcmp(e->anneal_score + length - 4, "loss") == 0;
 }
 
-// ---- The whole -------------------------------------------------------------------------------------------------------
+// ---- The whole ------------------------------------------------------------------------------------------------------
 
 static void add_evaluate(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
     e->test_data = find_data(e, item->name);
     if (e->test_data < 0) {
-        diag_report(r->diags, DIAG_E0201, item->name_span.source ? item->name_span : item->span, "there is no data `%s`", item->name);
+        diag_report(r->diags, DIAG_E0201, item->name_span.source ? item->name_span : item->span,
+                    "there is no data `%s`", item->name);
         diag_expected(r->diags, "the name of a set of samples declared by `data`");
         Vec(Atom) names = {0};
         for (uint32_t i = 0; i < e->data.count; i++) vec_push(&names, e->data.items[i].name);
@@ -456,9 +508,12 @@ static void add_evaluate(Resolver *r, const Scope *scope, Experiment *e, const A
     double number;
     if (item->child[0] && constant_number(r, scope, item->child[0], "the interval of evaluation", &number, NULL)) {
         e->evaluate_every = (int64_t)number;
-        if (number < 1 || number != floor(number)) diag_report(r->diags, DIAG_E0209, item->child[0]->span, "an evaluation every so many epochs: a whole number from 1 on");
+        if (number < 1 || number != floor(number))
+            diag_report(r->diags, DIAG_E0209, item->child[0]->span,
+                        "an evaluation every so many epochs: a whole number from 1 on");
     }
-    if (item->count > 1 && item->child[1]) constant_size(r, scope, item->child[1], "the batch of an evaluation", &e->evaluate_batch);
+    if (item->count > 1 && item->child[1])
+        constant_size(r, scope, item->child[1], "the batch of an evaluation", &e->evaluate_batch);
 }
 
 static void experiment_item(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
@@ -468,17 +523,23 @@ static void experiment_item(Resolver *r, const Scope *scope, Experiment *e, cons
     case AST_PRESENT: add_present(r, scope, e, item); break;
     case AST_BATCH:
         if (constant_size(r, scope, item->child[0], "the batch size", &e->batch) && !e->batch)
-            diag_report(r->diags, DIAG_E0209, item->child[0]->span, "a batch without samples"), diag_expected(r->diags, "a size of at least 1");
+            diag_report(r->diags, DIAG_E0209, item->child[0]->span, "a batch without samples"),
+                diag_expected(r->diags, "a size of at least 1");
         e->shuffle = item->flags & AST_SHUFFLE;
         break;
     case AST_EPOCHS:
         if (constant_number(r, scope, item->child[0], "the number of epochs", &number, NULL)) {
-            if (number < 0 || number != floor(number)) diag_report(r->diags, DIAG_E0209, item->child[0]->span, "epochs must be a whole number");
+            if (number < 0 || number != floor(number))
+                diag_report(r->diags, DIAG_E0209, item->child[0]->span, "epochs must be a whole number");
             e->epochs = (int64_t)number;
         }
         break;
-    case AST_DURATION: constant_steps(r, scope, item->child[0], item->flags & AST_STEP, "the duration", &e->duration); break;
-    case AST_SETTLE: constant_steps(r, scope, item->child[0], item->flags & AST_STEP, "the settling time", &e->settle_steps); break;
+    case AST_DURATION:
+        constant_steps(r, scope, item->child[0], item->flags & AST_STEP, "the duration", &e->duration);
+        break;
+    case AST_SETTLE:
+        constant_steps(r, scope, item->child[0], item->flags & AST_STEP, "the settling time", &e->settle_steps);
+        break;
     case AST_SCORE:
         check_score(r, scope, item->child[0]);
         vec_push(&e->scores, (Score){item->name, item->child[0], item->span});
@@ -513,20 +574,23 @@ static void check_experiment(Resolver *r, Experiment *e) {
         bool fed = false;
         for (uint32_t i = 0; i < e->feeds.count; i++) fed |= e->feeds.items[i].external == k;
         if (fed) continue;
-        diag_report(r->diags, DIAG_W0402, e->span, "`%s` is not presented: it stays 0", r->model->externals.items[k].name);
+        diag_report(r->diags, DIAG_W0402, e->span, "`%s` is not presented: it stays 0",
+                    r->model->externals.items[k].name);
     }
 }
 
 // Whether what may stand once in an experiment, or under one name, stood before.
 static bool is_repeated(Resolver *r, const Ast *experiment, uint32_t number) {
     const Ast *item = experiment->child[number];
-    bool once = item->kind == AST_BATCH || item->kind == AST_EPOCHS || item->kind == AST_DURATION || item->kind == AST_SETTLE ||
-                item->kind == AST_EVALUATE || item->kind == AST_ANNEAL;
+    bool once = item->kind == AST_BATCH || item->kind == AST_EPOCHS || item->kind == AST_DURATION ||
+                item->kind == AST_SETTLE || item->kind == AST_EVALUATE || item->kind == AST_ANNEAL;
     for (uint32_t i = 0; i < number; i++) {
         const Ast *other = experiment->child[i];
-        bool same = other && other->kind == item->kind && (once || (item->kind == AST_SCORE && other->name == item->name));
+        bool same =
+            other && other->kind == item->kind && (once || (item->kind == AST_SCORE && other->name == item->name));
         if (!same) continue;
-        diag_report(r->diags, DIAG_E0203, item->span, "a second `%s`%s%s", ast_kind_name(item->kind), once ? "" : " called ", once ? "" : item->name);
+        diag_report(r->diags, DIAG_E0203, item->span, "a second `%s`%s%s", ast_kind_name(item->kind),
+                    once ? "" : " called ", once ? "" : item->name);
         diag_note(r->diags, other->span, "the first one is here");
         return true;
     }
@@ -535,12 +599,19 @@ static bool is_repeated(Resolver *r, const Ast *experiment, uint32_t number) {
 
 void resolve_experiment(Resolver *r, Scope *scope, const Ast *experiment) {
     Experiment *e = arena_new_object(r->arena, Experiment);
-    *e = (Experiment){.name = experiment->name, .batch = 1, .train_data = -1, .test_data = -1, .evaluate_every = 1,
-                      .evaluate_batch = 0, .span = experiment->name_span};
+    *e = (Experiment){.name = experiment->name,
+                      .batch = 1,
+                      .train_data = -1,
+                      .test_data = -1,
+                      .evaluate_every = 1,
+                      .evaluate_batch = 0,
+                      .span = experiment->name_span};
     for (uint32_t i = 0; i < experiment->count; i++)
-        if (experiment->child[i] && experiment->child[i]->kind == AST_DATA) experiment_item(r, scope, e, experiment->child[i]);
+        if (experiment->child[i] && experiment->child[i]->kind == AST_DATA)
+            experiment_item(r, scope, e, experiment->child[i]);
     for (uint32_t i = 0; i < experiment->count; i++)
-        if (experiment->child[i] && experiment->child[i]->kind != AST_DATA && !is_repeated(r, experiment, i)) experiment_item(r, scope, e, experiment->child[i]);
+        if (experiment->child[i] && experiment->child[i]->kind != AST_DATA && !is_repeated(r, experiment, i))
+            experiment_item(r, scope, e, experiment->child[i]);
     check_experiment(r, e);
     r->model->experiment = e;
 }

@@ -28,7 +28,8 @@ static void add_array_targets(Resolver *r, LearnRule *rule, const Value *object,
     uint32_t count = object->object == OBJECT_POPULATION ? r->model->populations.count : r->model->connections.count;
     size_t base = strlen(object->array_base);
     for (uint32_t i = 0; i < count; i++) {
-        Atom name = object->object == OBJECT_POPULATION ? r->model->populations.items[i].name : r->model->connections.items[i].name;
+        Atom name = object->object == OBJECT_POPULATION ? r->model->populations.items[i].name
+                                                        : r->model->connections.items[i].name;
         if (strncmp(name, object->array_base, base) != 0 || name[base] != '[') continue;
         Symbol symbol = symbol_find(r->store, arena_format(r->arena, "%s.%s", name, member));
         if (symbol) add_target(r, rule, symbol, span);
@@ -60,8 +61,10 @@ static void learn_options(Resolver *r, const Scope *scope, LearnRule *rule, cons
     for (uint32_t i = 2; i < item->count; i++) {
         const Ast *option = item->child[i];
         bool in_steps = option->flags & AST_STEP;
-        if (option->kind == AST_FROM) constant_steps(r, scope, option->child[0], in_steps, "the start of learning", &rule->from);
-        if (option->kind == AST_UNTIL) constant_steps(r, scope, option->child[0], in_steps, "the end of learning", &rule->until);
+        if (option->kind == AST_FROM)
+            constant_steps(r, scope, option->child[0], in_steps, "the start of learning", &rule->from);
+        if (option->kind == AST_UNTIL)
+            constant_steps(r, scope, option->child[0], in_steps, "the end of learning", &rule->until);
         if (option->kind != AST_CLAMP) continue;
         double low, high;
         Unit unit_low, unit_high;
@@ -76,7 +79,8 @@ static void learn_options(Resolver *r, const Scope *scope, LearnRule *rule, cons
             for (uint32_t a = 0; a < r->model->arrays.count; a++) {
                 Array *array = &r->model->arrays.items[a];
                 if (array->symbol != rule->targets.items[k]) continue;
-                Value bound = value_expr(0, unit_low, option->child[0]->span), end = value_expr(0, unit_high, option->child[1]->span);
+                Value bound = value_expr(0, unit_low, option->child[0]->span),
+                      end = value_expr(0, unit_high, option->child[1]->span);
                 Value own = value_expr(0, symbol_info(r->store, array->symbol)->unit, rule->span);
                 bound.any_unit = low == 0;
                 end.any_unit = high == 0;
@@ -99,13 +103,16 @@ static Value plain_element(Resolver *r, Symbol symbol, ExprVersion version, Span
     return value_expr(model_element(r->store, symbol, version), UNIT_NONE, span);
 }
 
-static void optimiser_statement(Resolver *r, Scope *scope, LearnRule *rule, const Ast *item, Symbol parameter, Atom prefix) {
+static void optimiser_statement(Resolver *r, Scope *scope, LearnRule *rule, const Ast *item, Symbol parameter,
+                                Atom prefix) {
     const Ast *left = item->child[0];
     Value value = elaborate(r, scope, item->child[1]);
     if (!require_number(r, &value, "what is assigned")) return;
     Symbol symbol = 0;
-    if (left->kind == AST_NAME && strcmp(left->name, "parameter") == 0) symbol = parameter;
-    else if (left->kind == AST_NAME) symbol = symbol_find(r->store, arena_format(r->arena, "%s.%s", prefix, left->name));
+    if (left->kind == AST_NAME && strcmp(left->name, "parameter") == 0)
+        symbol = parameter;
+    else if (left->kind == AST_NAME)
+        symbol = symbol_find(r->store, arena_format(r->arena, "%s.%s", prefix, left->name));
     if (!symbol) {
         report(r, DIAG_E0202, left->span, "this can't be assigned in an optimiser");
         diag_expected(r->diags, "`parameter` or a state of the optimiser");
@@ -127,7 +134,8 @@ static void optimise_target(Resolver *r, Scope *call_scope, LearnRule *rule, con
     vec_push(&rule->gradients, gradient_symbol);
     Scope scope = {.parent = call_scope, .description = call_scope->description};
     scope_bind(&scope, arena_atom_z(r->arena, "parameter"), plain_element(r, parameter, VERSION_OLD, optimiser->span));
-    scope_bind(&scope, arena_atom_z(r->arena, "gradient"), plain_element(r, gradient_symbol, VERSION_NEW, optimiser->span));
+    scope_bind(&scope, arena_atom_z(r->arena, "gradient"),
+               plain_element(r, gradient_symbol, VERSION_NEW, optimiser->span));
     for (uint32_t i = 1; i < optimiser->count; i++) {
         const Ast *item = optimiser->child[i];
         if (item->kind == AST_STATE) {
@@ -162,15 +170,17 @@ static void optimise(Resolver *r, Scope *scope, LearnRule *rule, const Ast *call
     for (uint32_t i = 1; i < optimiser->count; i++) { // one counter for all parameters of the rule
         const Ast *item = optimiser->child[i];
         if (item->kind != AST_COUNT) continue;
-        Atom name = r->model->learn.count ? arena_format(r->arena, "%s%u.%s", optimiser->name, r->model->learn.count + 1, item->name)
-                                          : arena_format(r->arena, "%s.%s", optimiser->name, item->name);
+        Atom name = r->model->learn.count
+                        ? arena_format(r->arena, "%s%u.%s", optimiser->name, r->model->learn.count + 1, item->name)
+                        : arena_format(r->arena, "%s.%s", optimiser->name, item->name);
         rule->count = symbol_new(r->store, (SymbolInfo){.name = name, .role = ROLE_SCALAR, .span = item->name_span});
         vec_push(&r->model->scalars, (Scalar){rule->count, 0});
         scope_bind(&inner, item->name, plain_element(r, rule->count, VERSION_NEW, item->name_span));
         Expr next = expr_add(r->store, model_element(r->store, rule->count, VERSION_OLD), expr_const(r->store, 1));
         vec_push(&rule->assignments, (Assignment){rule->count, next, item->span});
     }
-    for (uint32_t i = 0; good && i < rule->targets.count; i++) optimise_target(r, &inner, rule, optimiser, rule->targets.items[i]);
+    for (uint32_t i = 0; good && i < rule->targets.count; i++)
+        optimise_target(r, &inner, rule, optimiser, rule->targets.items[i]);
     leave_use(r, before);
     scope_free(&inner);
 }

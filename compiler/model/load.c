@@ -81,7 +81,8 @@ static Atom beside(Resolver *r, Atom path, Atom import) {
 static bool imports_itself(Loading *l, Atom path, const Ast *import) {
     for (uint32_t i = 0; i <= l->depth; i++) {
         if (l->open[i] != path) continue;
-        diag_report(l->r->diags, DIAG_E0215, import->span, i == l->depth ? "`%s` imports itself" : "`%s` is imported by a file that it imports", path);
+        diag_report(l->r->diags, DIAG_E0215, import->span,
+                    i == l->depth ? "`%s` imports itself" : "`%s` is imported by a file that it imports", path);
         diag_help(l->r->diags, i == l->depth ? "remove this line" : "move what both files need into a third one");
         return true;
     }
@@ -108,7 +109,8 @@ static void check_redeclared(Resolver *r, const Ast *declaration) {
     for (uint32_t i = 0; i < r->declarations.count; i++) {
         const Ast *other = r->declarations.items[i];
         if (other->kind != declaration->kind || other->name != declaration->name || other->span.source == 1) continue;
-        diag_report(r->diags, DIAG_E0203, declaration->name_span, "%s `%s` is declared twice", ast_kind_name(declaration->kind), declaration->name);
+        diag_report(r->diags, DIAG_E0203, declaration->name_span, "%s `%s` is declared twice",
+                    ast_kind_name(declaration->kind), declaration->name);
         diag_note(r->diags, other->name_span, "it was introduced here");
         return;
     }
@@ -162,11 +164,14 @@ static const Ast *choose(Resolver *r, AstKind kind, const char *name, const Ast 
         for (uint32_t i = 0; i < r->declarations.count; i++)
             if (r->declarations.items[i]->kind == kind) vec_push(&names, r->declarations.items[i]->name);
         diag_report(r->diags, DIAG_E0002, (Span){0}, "there is no %s `%s` in this file", ast_kind_name(kind), name);
-        if (names.count) diag_expected(r->diags, "`%s`%s", names.items[names.count - 1], names.count > 1 ? " or another one that it declares" : "");
+        if (names.count)
+            diag_expected(r->diags, "`%s`%s", names.items[names.count - 1],
+                          names.count > 1 ? " or another one that it declares" : "");
         suggest(r, arena_atom_z(r->arena, name), names.items, names.count);
         vec_free(&names);
     } else {
-        diag_report(r->diags, DIAG_E0211, (Span){file->span.source, file->span.begin, file->span.begin}, "this file declares no network");
+        diag_report(r->diags, DIAG_E0211, (Span){file->span.source, file->span.begin, file->span.begin},
+                    "this file declares no network");
         diag_expected(r->diags, "`network NAME { … }`");
     }
     return NULL;
@@ -194,13 +199,15 @@ static void read_defines(Resolver *r, const ModelOptions *options) {
 // Network parameters that the experiment anneals must stay variable.
 static void find_annealed(Resolver *r) {
     for (uint32_t i = 0; r->experiment && i < r->experiment->count; i++)
-        if (r->experiment->child[i] && r->experiment->child[i]->kind == AST_ANNEAL) vec_push(&r->annealed, r->experiment->child[i]->name);
+        if (r->experiment->child[i] && r->experiment->child[i]->kind == AST_ANNEAL)
+            vec_push(&r->annealed, r->experiment->child[i]->name);
 }
 
 Model *model_load(Arena *arena, Diagnostics *diags, const ModelOptions *options, Ast **file) {
     Model *model = arena_new_object(arena, Model);
     *model = (Model){.arena = arena, .diags = diags, .store = expr_store_new(arena)};
-    Resolver r = {.arena = arena, .diags = diags, .store = model->store, .model = model, .global = {.description = "this file"}};
+    Resolver r = {
+        .arena = arena, .diags = diags, .store = model->store, .model = model, .global = {.description = "this file"}};
     Loading l = {.r = &r};
     load_prelude(&l);
     Ast *tree = load_file(&l, arena_atom_z(arena, options->path), (Span){0});

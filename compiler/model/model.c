@@ -82,7 +82,8 @@ static void dump_array(const Model *model, Symbol symbol, Text *out) {
             text_add_number(out, initial->values[i]);
         }
         if (initial->count > 8) text_add(out, " …");
-        if (initial->kind == INITIAL_FILE) text_addf(out, "(\"%s\")", initial->path);
+        if (initial->kind == INITIAL_FILE)
+            text_addf(out, "(\"%s\")", initial->path);
         else if (initial->kind != INITIAL_CONSTANT) {
             text_add(out, "(");
             text_add_number(out, initial->a);
@@ -138,6 +139,7 @@ void model_dump(const Model *model, Text *out) {
         const LearnRule *rule = &model->learn.items[i];
         text_addf(out, "learn by %s, %u parameters\n", rule->optimiser, rule->targets.count);
         for (uint32_t k = 0; k < rule->assignments.count; k++)
-            dump_expression(model, symbol_info(model->store, rule->assignments.items[k].symbol)->name, rule->assignments.items[k].value, out);
+            dump_expression(model, symbol_info(model->store, rule->assignments.items[k].symbol)->name,
+                            rule->assignments.items[k].value, out);
     }
 }

@@ -9,11 +9,11 @@
 
 // How an array gets its first values.
 typedef enum InitialKind {
-    INITIAL_CONSTANT, // `values`: one for all elements, or one per element
-    INITIAL_UNIFORM,  // in [a, b)
-    INITIAL_NORMAL,   // mean a, standard deviation b
+    INITIAL_CONSTANT,    // `values`: one for all elements, or one per element
+    INITIAL_UNIFORM,     // in [a, b)
+    INITIAL_NORMAL,      // mean a, standard deviation b
     INITIAL_UNIFORM_INT, // whole numbers a..b, both ends included, times `scale`
-    INITIAL_FILE,     // from a data file, `path`
+    INITIAL_FILE,        // from a data file, `path`
 } InitialKind;
 
 typedef struct Initial {
@@ -35,10 +35,10 @@ typedef struct Array { // everything with storage that the model declares
 typedef struct Population Population;
 
 typedef struct Output {
-    Atom member;   // r
-    Symbol symbol; // h.r
-    Expr value;    // of one neuron (index own), over states, ahead(…), parameters
-    bool gated;    // written as a function of a lookahead; false when it is the lookahead itself
+    Atom member;     // r
+    Symbol symbol;   // h.r
+    Expr value;      // of one neuron (index own), over states, ahead(…), parameters
+    bool gated;      // written as a function of a lookahead; false when it is the lookahead itself
     Initial initial; // of the register before the first step; 0 unless `initially` says otherwise
     bool has_initial;
     Span span;
@@ -61,10 +61,10 @@ struct Population {
     Atom name; // h[2]
     const Ast *neuron;
     uint32_t size;
-    Index own;     // the index of a neuron in all of its expressions
-    Expr energy;   // of one neuron; 0 when the neuron has none
+    Index own;   // the index of a neuron in all of its expressions
+    Expr energy; // of one neuron; 0 when the neuron has none
     Span energy_span;
-    double gamma;  // strength of the error on the membrane
+    double gamma; // strength of the error on the membrane
     bool has_gamma;
     Vec(State) states;
     Vec(Port) ports;
@@ -84,8 +84,8 @@ typedef struct External {
 } External;
 
 typedef struct Connection {
-    Atom name; // w[3]
-    uint32_t source;      // population number, or external number when from_external
+    Atom name;       // w[3]
+    uint32_t source; // population number, or external number when from_external
     bool from_external;
     uint32_t target, port; // population, and which of its ports
     Vec(Symbol) weights;
@@ -105,23 +105,31 @@ typedef struct Assignment { // array <- value, elementwise
 
 typedef struct LearnRule {
     Vec(Symbol) targets;
-    Atom optimiser;       // adam
-    int64_t from, until;  // acts in steps from <= n < until
+    Atom optimiser;              // adam
+    int64_t from, until;         // acts in steps from <= n < until
     Vec(Assignment) assignments; // of all targets in turn; read the gradient symbols and the optimiser's own states
-    Vec(Symbol) gradients; // one per target: w1.grad_W
-    Symbol count;          // the optimiser's step counter, or 0
+    Vec(Symbol) gradients;       // one per target: w1.grad_W
+    Symbol count;                // the optimiser's step counter, or 0
     Span span;
 } LearnRule;
 
-// ---- Experiments -----------------------------------------------------------------------------------------------------
+// ---- Experiments ----------------------------------------------------------------------------------------------------
 
 typedef enum DataKind {
-    DATA_MNIST1D, DATA_FILE, DATA_IDX,             // sets of samples
-    DATA_SINES, DATA_SQUARE, DATA_SMOOTH, DATA_OU, DATA_STEPS, DATA_SAWTOOTH, DATA_MACKEY_GLASS, // signals over time
+    DATA_MNIST1D,
+    DATA_FILE,
+    DATA_IDX, // sets of samples
+    DATA_SINES,
+    DATA_SQUARE,
+    DATA_SMOOTH,
+    DATA_OU,
+    DATA_STEPS,
+    DATA_SAWTOOTH,
+    DATA_MACKEY_GLASS, // signals over time
 } DataKind;
 
 typedef struct Argument { // a named, constant argument of a generator: a number, a word, a list or another generator
-    Atom name; // NULL for a positional one
+    Atom name;            // NULL for a positional one
     double number;
     Unit unit;
     Atom word; // also the text of a string
@@ -187,15 +195,15 @@ typedef struct Experiment {
     uint32_t evaluate_batch;
     Vec(Score) scores;
     Vec(Recording) recordings;
-    Symbol anneal;        // the scalar that is annealed, or 0
-    Atom anneal_score;    // "test.loss"
+    Symbol anneal;     // the scalar that is annealed, or 0
+    Atom anneal_score; // "test.loss"
     int64_t patience;
     double factor;
     bool lower_is_better;
     Span span;
 } Experiment;
 
-// ---- The model -------------------------------------------------------------------------------------------------------
+// ---- The model ------------------------------------------------------------------------------------------------------
 
 typedef struct Scalar { // a number that may change between steps
     Symbol symbol;
@@ -207,7 +215,7 @@ typedef struct Model {
     Diagnostics *diags;
     ExprStore *store;
     Atom name;
-    double dt; // in ms when time has a unit
+    double dt;      // in ms when time has a unit
     Unit time_unit; // of dt: UNIT_TIME or none
     PrincipleKind principle;
     Span principle_span;
@@ -219,7 +227,7 @@ typedef struct Model {
     Vec(Connection) connections;
     Vec(LearnRule) learn;
     Vec(Scalar) scalars;
-    Vec(Array) arrays; // initial values of all symbols with storage declared by the model
+    Vec(Array) arrays;      // initial values of all symbols with storage declared by the model
     Experiment *experiment; // NULL when the file has none
 } Model;
 

@@ -5,11 +5,12 @@
 
 typedef Vec(NeuronSource) NeuronSources;
 
-// ---- Names -----------------------------------------------------------------------------------------------------------
+// ---- Names ----------------------------------------------------------------------------------------------------------
 
 const Ast *find_declaration(const Resolver *r, AstKind kind, Atom name) {
     for (uint32_t i = r->declarations.count; i-- > 0;) // the user's file comes after the prelude and may redefine
-        if (r->declarations.items[i]->kind == kind && r->declarations.items[i]->name == name) return r->declarations.items[i];
+        if (r->declarations.items[i]->kind == kind && r->declarations.items[i]->name == name)
+            return r->declarations.items[i];
     return NULL;
 }
 
@@ -65,7 +66,8 @@ static Value population_member(Resolver *r, const Population *p, Atom member, Sp
         vec_push(&names, arena_atom_z(r->arena, full + strlen(p->name) + 1));
         if (names.items[names.count - 1] == member) symbol = p->parameters.items[i];
     }
-    if (!symbol && !(is_other_parameter(p, member) && diag_error_count(r->diags))) unknown_member(r, p->name, member, span, &names);
+    if (!symbol && !(is_other_parameter(p, member) && diag_error_count(r->diags)))
+        unknown_member(r, p->name, member, span, &names);
     vec_free(&names);
     return symbol ? value_symbol(r, symbol, span) : value_error();
 }
@@ -75,8 +77,10 @@ static bool synapse_declares(const Resolver *r, const Connection *c, Atom member
     size_t base = strcspn(c->name, "[");
     for (uint32_t i = 1; i < r->network->count; i++) {
         const Ast *item = r->network->child[i];
-        if (!item || item->kind != AST_CONNECT || strlen(item->name) != base || strncmp(item->name, c->name, base) != 0) continue;
-        const Ast *call = item->child[3], *synapse = find_declaration(r, AST_SYNAPSE, (call->kind == AST_CALL ? call->child[0] : call)->name);
+        if (!item || item->kind != AST_CONNECT || strlen(item->name) != base || strncmp(item->name, c->name, base) != 0)
+            continue;
+        const Ast *call = item->child[3],
+                  *synapse = find_declaration(r, AST_SYNAPSE, (call->kind == AST_CALL ? call->child[0] : call)->name);
         for (uint32_t k = 1; synapse && k < synapse->count; k++)
             if (synapse->child[k]->kind == AST_WEIGHT && synapse->child[k]->name == member) return true;
     }
@@ -91,7 +95,8 @@ static Value connection_member(Resolver *r, const Connection *c, Atom member, Sp
         vec_push(&names, arena_atom_z(r->arena, full + strlen(c->name) + 1));
         if (names.items[names.count - 1] == member) symbol = c->weights.items[i];
     }
-    if (!symbol && !(diag_error_count(r->diags) && synapse_declares(r, c, member))) unknown_member(r, c->name, member, span, &names);
+    if (!symbol && !(diag_error_count(r->diags) && synapse_declares(r, c, member)))
+        unknown_member(r, c->name, member, span, &names);
     vec_free(&names);
     return symbol ? value_symbol(r, symbol, span) : value_error();
 }
@@ -109,8 +114,10 @@ Value elaborate_member(Resolver *r, const Value *object, Atom member, Span span)
         diag_help(r->diags, "name one of them, as in `%s[0].%s`", object->array_base, member);
         return value_error();
     }
-    if (object->object == OBJECT_POPULATION) return population_member(r, &r->model->populations.items[object->number], member, span);
-    if (object->object == OBJECT_CONNECTION) return connection_member(r, &r->model->connections.items[object->number], member, span);
+    if (object->object == OBJECT_POPULATION)
+        return population_member(r, &r->model->populations.items[object->number], member, span);
+    if (object->object == OBJECT_CONNECTION)
+        return connection_member(r, &r->model->connections.items[object->number], member, span);
     // An external input has one value, whatever name a synapse uses for its source's output.
     return value_symbol(r, r->model->externals.items[object->number].symbol, span);
 }
@@ -124,8 +131,10 @@ static void add_path(Resolver *r, const Scope *scope, const Ast *ast, Text *text
     } else if (ast->kind == AST_INDEX && ast->count == 2) {
         add_path(r, scope, ast->child[0], text, good);
         double number;
-        if (constant_number(r, scope, ast->child[1], "a number in a name", &number, NULL)) text_addf(text, "[%.0f]", number);
-        else *good = false;
+        if (constant_number(r, scope, ast->child[1], "a number in a name", &number, NULL))
+            text_addf(text, "[%.0f]", number);
+        else
+            *good = false;
     } else {
         diag_report(r->diags, DIAG_E0202, ast->span, "this is no name");
         diag_expected(r->diags, "the name of an array, as in `h[2].u`");
@@ -142,7 +151,7 @@ Atom path_text(Resolver *r, const Scope *scope, const Ast *ast) {
     return atom;
 }
 
-// ---- Items -----------------------------------------------------------------------------------------------------------
+// ---- Items ----------------------------------------------------------------------------------------------------------
 
 static void setting(Resolver *r, Scope *scope, const Ast *item) {
     if (strcmp(item->name, "dt") != 0) {
@@ -184,7 +193,8 @@ static void external(Resolver *r, Scope *scope, const Ast *item) {
     uint32_t size = 1;
     const Value *have = scope_find(scope, item->name);
     if (have) {
-        diag_report(r->diags, DIAG_E0203, item->name_span, "`%s` is declared twice in %s", item->name, scope->description);
+        diag_report(r->diags, DIAG_E0203, item->name_span, "`%s` is declared twice in %s", item->name,
+                    scope->description);
         if (have->span.source) diag_note(r->diags, have->span, "it was introduced here");
         return;
     }
@@ -204,11 +214,18 @@ static void external(Resolver *r, Scope *scope, const Ast *item) {
         scope_bind(scope, item->name, value_error());
         return;
     }
-    ExternalKind kind = item->kind == AST_INPUT ? EXTERNAL_INPUT : item->kind == AST_TARGET ? EXTERNAL_TARGET : EXTERNAL_LABEL;
-    SymbolInfo info = {.name = item->name, .role = ROLE_INPUT, .batched = true, .rank = 1, .extent = {size}, .span = item->name_span};
+    ExternalKind kind = item->kind == AST_INPUT    ? EXTERNAL_INPUT
+                        : item->kind == AST_TARGET ? EXTERNAL_TARGET
+                                                   : EXTERNAL_LABEL;
+    SymbolInfo info = {
+        .name = item->name, .role = ROLE_INPUT, .batched = true, .rank = 1, .extent = {size}, .span = item->name_span};
     External e = {.name = item->name, .kind = kind, .size = size, .span = item->name_span};
     e.symbol = declare_array(r, info, initial_constant(r, 0));
-    scope_bind(scope, item->name, (Value){.kind = VALUE_OBJECT, .object = OBJECT_EXTERNAL, .number = r->model->externals.count, .span = item->name_span});
+    scope_bind(scope, item->name,
+               (Value){.kind = VALUE_OBJECT,
+                       .object = OBJECT_EXTERNAL,
+                       .number = r->model->externals.count,
+                       .span = item->name_span});
     vec_push(&r->model->externals, e);
 }
 
@@ -297,7 +314,8 @@ static void order(Resolver *r, const Ast *item) {
         }
     Atom names[ORDER_COUNT];
     for (int i = 0; i < ORDER_COUNT; i++) names[i] = arena_atom_z(r->arena, orders[i]);
-    diag_report(r->diags, DIAG_E0201, item->name_span.source ? item->name_span : item->span, "unknown order `%s`", item->name);
+    diag_report(r->diags, DIAG_E0201, item->name_span.source ? item->name_span : item->span, "unknown order `%s`",
+                item->name);
     diag_expected(r->diags, "`parallel`, `le` or `sequential`");
     suggest(r, item->name, names, ORDER_COUNT);
 }
@@ -305,7 +323,8 @@ static void order(Resolver *r, const Ast *item) {
 static void let(Resolver *r, Scope *scope, const Ast *item) {
     const Value *have = scope_find(scope, item->name);
     if (have) {
-        diag_report(r->diags, DIAG_E0203, item->name_span, "`%s` is declared twice in %s", item->name, scope->description);
+        diag_report(r->diags, DIAG_E0203, item->name_span, "`%s` is declared twice in %s", item->name,
+                    scope->description);
         if (have->span.source) diag_note(r->diags, have->span, "it was introduced here");
         return;
     }
@@ -316,7 +335,9 @@ static void let(Resolver *r, Scope *scope, const Ast *item) {
 
 static void network_item(Resolver *r, Scope *scope, const Ast *item, Dynamics *d) {
     switch (item->kind) {
-    case AST_SETTING: if (strcmp(item->name, "dt") != 0) setting(r, scope, item); break; // dt was read first
+    case AST_SETTING:
+        if (strcmp(item->name, "dt") != 0) setting(r, scope, item);
+        break; // dt was read first
     case AST_INPUT:
     case AST_TARGET:
     case AST_LABEL: external(r, scope, item); break;
@@ -333,7 +354,7 @@ static void network_item(Resolver *r, Scope *scope, const Ast *item, Dynamics *d
     }
 }
 
-// ---- Energies, after all connections are known -----------------------------------------------------------------------
+// ---- Energies, after all connections are known ----------------------------------------------------------------------
 
 static NeuronSources *deferred_energies(Resolver *r) { return (NeuronSources *)r->deferred; }
 
@@ -370,9 +391,11 @@ static void check_gamma(Resolver *r, const Ast *network, const Dynamics *d) {
         Population *p = &r->model->populations.items[i];
         if (!p->energy || p->has_gamma) continue;
         if (!d->has_gamma && d->item && !diag_error_count(r->diags)) {
-            diag_report(r->diags, DIAG_E0218, d->item->span, "nothing says how strongly the error acts on the membrane of `%s`", p->name);
+            diag_report(r->diags, DIAG_E0218, d->item->span,
+                        "nothing says how strongly the error acts on the membrane of `%s`", p->name);
             diag_expected(r->diags, "`gamma`: 1 as in the theory, 0 for errors that run beside the network");
-            diag_help(r->diags, "write `dynamics %s(gamma = 0)`, or `population %s = … with gamma = 0`", d->item->name, p->name);
+            diag_help(r->diags, "write `dynamics %s(gamma = 0)`, or `population %s = … with gamma = 0`", d->item->name,
+                      p->name);
         }
         p->gamma = d->gamma;
         p->has_gamma = true;
@@ -392,9 +415,12 @@ static bool fits_default(Resolver *r, const Definition *define, const Value *sta
     unit_print(define->unit, &have);
     unit_print(standard->unit, &want);
     bool plain = unit_is_none(define->unit);
-    diag_report(r->diags, DIAG_E0213, standard->span, "`-D` gives `%s` %s%s", define->name, plain ? "no unit" : "the unit ", plain ? "" : text_z(&have));
-    if (unit_is_none(standard->unit)) diag_expected(r->diags, "a number without a unit, like the default");
-    else diag_expected(r->diags, "a number in the unit of the default, as in `-D %s=5%s`", define->name, text_z(&want));
+    diag_report(r->diags, DIAG_E0213, standard->span, "`-D` gives `%s` %s%s", define->name,
+                plain ? "no unit" : "the unit ", plain ? "" : text_z(&have));
+    if (unit_is_none(standard->unit))
+        diag_expected(r->diags, "a number without a unit, like the default");
+    else
+        diag_expected(r->diags, "a number in the unit of the default, as in `-D %s=5%s`", define->name, text_z(&want));
     text_free(&have);
     text_free(&want);
     return false;
@@ -414,7 +440,9 @@ static void bind_parameters(Resolver *r, Scope *scope, const Ast *network) {
         double number;
         for (uint32_t k = 0; k < r->annealed.count; k++) {
             if (r->annealed.items[k] != b->name || !value_const(r, &b->value, &number)) continue;
-            Symbol symbol = symbol_new(r->store, (SymbolInfo){.name = b->name, .role = ROLE_SCALAR, .unit = b->value.unit, .span = b->value.span});
+            Symbol symbol = symbol_new(
+                r->store,
+                (SymbolInfo){.name = b->name, .role = ROLE_SCALAR, .unit = b->value.unit, .span = b->value.span});
             vec_push(&r->model->scalars, (Scalar){symbol, number});
             b->value = value_expr(expr_access(r->store, symbol, VERSION_OLD, NULL, 0), b->value.unit, b->value.span);
         }
@@ -431,7 +459,8 @@ static void report_unused_defines(Resolver *r, const Ast *network) {
             vec_push(&names, parameters->child[i]->name);
             text_addf(&list, "%s`%s`", i ? ", " : "", parameters->child[i]->name);
         }
-        diag_report(r->diags, DIAG_E0213, network->name_span, "network `%s` has no parameter `%s` to define", network->name, r->defines.items[k].name);
+        diag_report(r->diags, DIAG_E0213, network->name_span, "network `%s` has no parameter `%s` to define",
+                    network->name, r->defines.items[k].name);
         diag_expected(r->diags, "%s", names.count ? text_z(&list) : "no -D: this network has no parameters");
         Atom nearest = diag_nearest(r->defines.items[k].name, names.items, names.count);
         if (nearest) diag_help(r->diags, "did you mean `-D %s=…`?", nearest);

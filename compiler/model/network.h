@@ -15,6 +15,7 @@ typedef struct NeuronSource {
 void network_defer_energy(Resolver *r, NeuronSource source);
 // The declaration that a name stands for, or NULL with a report that names the nearest one.
 const Ast *network_declaration(Resolver *r, AstKind kind, const Ast *name, const char *what);
-Atom path_text(Resolver *r, const Scope *scope, const Ast *ast); // "h[2].tau_m" as written, indices evaluated; NULL if none
+Atom path_text(Resolver *r, const Scope *scope,
+               const Ast *ast); // "h[2].tau_m" as written, indices evaluated; NULL if none
 
 #endif

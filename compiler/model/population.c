@@ -1,6 +1,6 @@
 // Populations: a neuron declaration with arguments becomes states, inputs, outputs and an energy per neuron.
-#include "resolve.h"
 #include "network.h"
+#include "resolve.h"
 #include <string.h>
 
 // A number, list or draw given to a neuron's parameter becomes an array with one element per neuron.
@@ -9,7 +9,8 @@ static void parameter_array(Resolver *r, Population *p, Scope *scope, Binding *b
     if (value->kind != VALUE_NUMBER && value->kind != VALUE_LIST && value->kind != VALUE_INITIAL) return;
     Atom name = arena_format(r->arena, "%s.%s", p->name, binding->name);
     Initial initial = initial_from(r, value, p->size, arena_format(r->arena, "`%s`", name));
-    SymbolInfo info = {.name = name, .role = ROLE_PARAMETER, .rank = 1, .extent = {p->size}, .unit = value->unit, .span = declared};
+    SymbolInfo info = {
+        .name = name, .role = ROLE_PARAMETER, .rank = 1, .extent = {p->size}, .unit = value->unit, .span = declared};
     Symbol symbol = declare_array(r, info, initial);
     vec_push(&p->parameters, symbol);
     Expr own = expr_index(r->store, p->own);
@@ -36,8 +37,13 @@ static bool take_name(Resolver *r, Scope *scope, const Ast *neuron, const Ast *i
 }
 
 static Symbol member_symbol(Resolver *r, const Population *p, Atom member, SymbolRole role, Unit unit, Span span) {
-    SymbolInfo info = {.name = arena_format(r->arena, "%s.%s", p->name, member), .role = role, .batched = true, .rank = 1,
-                       .extent = {p->size}, .unit = unit, .span = span};
+    SymbolInfo info = {.name = arena_format(r->arena, "%s.%s", p->name, member),
+                       .role = role,
+                       .batched = true,
+                       .rank = 1,
+                       .extent = {p->size},
+                       .unit = unit,
+                       .span = span};
     return symbol_new(r->store, info);
 }
 
@@ -51,9 +57,12 @@ static void neuron_state(Resolver *r, Population *p, Scope *scope, const Ast *it
     // An initial value may be a parameter of the neuron: then it is that parameter's.
     Initial initial = initial_constant(r, 0);
     ExprNode node = start.kind == VALUE_NUMBER ? expr_node(r->store, start.expr) : (ExprNode){0};
-    const Array *parameter = start.kind == VALUE_NUMBER && node.kind == EXPR_ACCESS ? model_array(r->model, node.symbol) : NULL;
-    if (parameter) initial = parameter->initial;
-    else initial = initial_from(r, &start, p->size, arena_format(r->arena, "the start of `%s`", item->name));
+    const Array *parameter =
+        start.kind == VALUE_NUMBER && node.kind == EXPR_ACCESS ? model_array(r->model, node.symbol) : NULL;
+    if (parameter)
+        initial = parameter->initial;
+    else
+        initial = initial_from(r, &start, p->size, arena_format(r->arena, "the start of `%s`", item->name));
     Symbol symbol = member_symbol(r, p, item->name, ROLE_STATE, start.unit, item->name_span);
     vec_push(&r->model->arrays, (Array){.symbol = symbol, .initial = initial});
     vec_push(&p->states, (State){item->name, symbol, item->name_span});
@@ -64,8 +73,10 @@ static void neuron_output(Resolver *r, Population *p, Scope *scope, const Ast *i
     Value value = elaborate(r, scope, item->child[0]);
     if (!require_number(r, &value, arena_format(r->arena, "output `%s`", item->name))) value = value_error();
     const Ast *written = item->child[0];
-    bool is_lookahead = written->kind == AST_CALL && written->child[0]->kind == AST_NAME && strcmp(written->child[0]->name, "ahead") == 0;
-    Output output = {.member = item->name, .gated = !is_lookahead, .span = item->span, .initial = initial_constant(r, 0)};
+    bool is_lookahead = written->kind == AST_CALL && written->child[0]->kind == AST_NAME &&
+                        strcmp(written->child[0]->name, "ahead") == 0;
+    Output output = {
+        .member = item->name, .gated = !is_lookahead, .span = item->span, .initial = initial_constant(r, 0)};
     output.symbol = member_symbol(r, p, item->name, ROLE_REGISTER, value.unit, item->name_span);
     output.value = value.kind == VALUE_NUMBER ? value.expr : 0;
     if (item->count > 1 && item->child[1]) {
@@ -123,8 +134,10 @@ static void neuron_item(Resolver *r, Population *p, Scope *scope, const Ast *ite
     }
 }
 
-static void one_population(Resolver *r, Scope *scope, const Ast *item, const Ast *neuron, const Ast *call, Atom name, uint32_t size) {
-    Population p = {.name = name, .neuron = neuron, .size = size, .own = index_shared(r->store, 0, size), .span = item->name_span};
+static void one_population(Resolver *r, Scope *scope, const Ast *item, const Ast *neuron, const Ast *call, Atom name,
+                           uint32_t size) {
+    Population p = {
+        .name = name, .neuron = neuron, .size = size, .own = index_shared(r->store, 0, size), .span = item->name_span};
     Scope *inner = arena_new_object(r->arena, Scope);
     *inner = (Scope){.parent = &r->global, .description = arena_format(r->arena, "neuron `%s`", neuron->name)};
     Span before = enter_use(r, item->span);
@@ -184,7 +197,10 @@ void resolve_population(Resolver *r, Scope *scope, const Ast *item) {
         scope_bind(scope, item->name, value_error());
         return;
     }
-    Value object = {.kind = VALUE_OBJECT, .object = OBJECT_POPULATION, .number = r->model->populations.count, .span = item->name_span,
+    Value object = {.kind = VALUE_OBJECT,
+                    .object = OBJECT_POPULATION,
+                    .number = r->model->populations.count,
+                    .span = item->name_span,
                     .array_base = is_array ? item->name : NULL};
     for (uint32_t k = 0; k < count; k++) {
         Atom name = is_array ? arena_format(r->arena, "%s[%u]", item->name, k) : item->name;

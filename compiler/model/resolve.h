@@ -11,7 +11,7 @@ typedef enum ValueKind {
     VALUE_INITIAL,  // a random draw or a file: only good to initialise arrays
     VALUE_FUNCTION, // declared in the language, or a builtin
     VALUE_TEXT,
-    VALUE_OBJECT,   // a population, connection, external, or the pre/post end of a connection
+    VALUE_OBJECT, // a population, connection, external, or the pre/post end of a connection
 } ValueKind;
 
 typedef enum ObjectKind { OBJECT_POPULATION, OBJECT_CONNECTION, OBJECT_EXTERNAL } ObjectKind;
@@ -73,17 +73,17 @@ typedef struct Resolver {
     Diagnostics *diags;
     ExprStore *store;
     Model *model;
-    Scope global;          // functions, neurons, synapses, optimisers of all files
+    Scope global; // functions, neurons, synapses, optimisers of all files
     Vec(const Ast *) declarations;
     Vec(Definition) defines;
-    Vec(Atom) annealed;    // network parameters that must stay numbers at run time
-    const Frame *frames;   // functions that are being expanded, the innermost first
-    uint32_t expanded;     // how many were, in all
-    Span use;              // the call, population or connection of the user that is being worked out
-    uint32_t unique;       // for the names of fresh axes
+    Vec(Atom) annealed;  // network parameters that must stay numbers at run time
+    const Frame *frames; // functions that are being expanded, the innermost first
+    uint32_t expanded;   // how many were, in all
+    Span use;            // the call, population or connection of the user that is being worked out
+    uint32_t unique;     // for the names of fresh axes
     bool has_dt;
-    void *deferred;         // network.c: energies to elaborate after all connections
-    const Ast *network;     // the one that is resolved, and its scope
+    void *deferred;     // network.c: energies to elaborate after all connections
+    const Ast *network; // the one that is resolved, and its scope
     const struct Scope *network_scope;
     Atom dynamics_override; // NULL, or the principle from the command line
     const Ast *experiment;
@@ -100,7 +100,7 @@ Span value_place(const Value *value); // where the user wrote it: the argument, 
 Value value_symbol(Resolver *r, Symbol symbol, Span span); // the whole array, with fresh axes
 bool value_const(const Resolver *r, const Value *value, double *number);
 const char *value_describe(const Resolver *r, const Value *value); // "a list of 53 numbers", in the arena
-Atom shape_text(const Resolver *r, const Value *value);           // "[53]", "a single number"
+Atom shape_text(const Resolver *r, const Value *value);            // "[53]", "a single number"
 Expr value_at_axes(Resolver *r, const Value *value, const Index *axes);
 
 // report.c
@@ -141,7 +141,8 @@ const Builtin *builtin_find(Atom name);
 const char *const *builtin_names(void); // NULL-terminated
 
 // declarations.c: parameters and arguments of neurons, synapses, optimisers
-bool bind_arguments(Resolver *r, Scope *inner, const Scope *outer, const Ast *declaration, const Ast *call, uint32_t skip);
+bool bind_arguments(Resolver *r, Scope *inner, const Scope *outer, const Ast *declaration, const Ast *call,
+                    uint32_t skip);
 Initial initial_from(Resolver *r, const Value *value, uint64_t elements, const char *what);
 Symbol declare_array(Resolver *r, SymbolInfo info, Initial initial);
 Initial initial_constant(Resolver *r, double value);

@@ -84,6 +84,7 @@ const char *value_describe(const Resolver *r, const Value *value) {
 Expr value_at_axes(Resolver *r, const Value *value, const Index *axes) {
     Expr expr = value->expr;
     for (uint32_t i = 0; i < value->rank; i++)
-        expr = expr_substitute_index(r->store, expr, expr_index(r->store, value->axis[i]), expr_index(r->store, axes[i]));
+        expr =
+            expr_substitute_index(r->store, expr, expr_index(r->store, value->axis[i]), expr_index(r->store, axes[i]));
     return expr;
 }

@@ -1,5 +1,5 @@
-// From equations to one step: explicit Euler with the proper forms of lookahead and low-pass, registers and update order
-// from one table (semantics.md 1 to 5). Nothing here knows a principle or a model by name.
+// From equations to one step: explicit Euler with the proper forms of lookahead and low-pass, registers and update
+// order from one table (semantics.md 1 to 5). Nothing here knows a principle or a model by name.
 #include "step.h"
 #include <string.h>
 
@@ -32,7 +32,8 @@ static void assign(Discretise *d, Symbol symbol, Expr value, uint32_t guard, Spa
     vec_push(&d->step->assigns, (StepAssign){symbol, value, guard, span});
 }
 
-// ---- Placing: every access of an equation gets the version that the update order gives to its message ----------------
+// ---- Placing: every access of an equation gets the version that the update order gives to its message
+// ----------------
 
 static Expr place_rule(ExprStore *store, Expr node, void *context) {
     const Discretise *d = context;
@@ -76,11 +77,12 @@ static Expr place_with_held_errors(Discretise *d, Expr expr) {
     for (uint32_t i = 0; i < d->equations->neurons.count; i++)
         set_version(d, d->equations->neurons.items[i].error, d->order->error_held);
     Expr result = place(d, expr);
-    for (uint32_t i = 0; i < d->equations->neurons.count; i++) set_version(d, d->equations->neurons.items[i].error, false);
+    for (uint32_t i = 0; i < d->equations->neurons.count; i++)
+        set_version(d, d->equations->neurons.items[i].error, false);
     return result;
 }
 
-// ---- Forward: currents, membrane, outputs ----------------------------------------------------------------------------
+// ---- Forward: currents, membrane, outputs ---------------------------------------------------------------------------
 
 static void currents(Discretise *d, const NeuronEquations *n) {
     const Population *p = &d->model->populations.items[n->population];
@@ -130,10 +132,11 @@ static void outputs(Discretise *d, const NeuronEquations *n) {
         assign(d, p->outputs.items[o].symbol, place(d, n->value[o]), 0, p->outputs.items[o].span);
     for (uint32_t g = 0; g < n->gates.count; g++)
         if (n->gates.items[g].symbol && d->mode == STEP_TRAIN && n->has_error)
-            assign(d, n->gates.items[g].symbol, place(d, n->gates.items[g].value), 0, p->outputs.items[n->gates.items[g].output].span);
+            assign(d, n->gates.items[g].symbol, place(d, n->gates.items[g].value), 0,
+                   p->outputs.items[n->gates.items[g].output].span);
 }
 
-// ---- Backward: downward errors, gates, filters -----------------------------------------------------------------------
+// ---- Backward: downward errors, gates, filters ----------------------------------------------------------------------
 
 // Leaves inside gates and own forces are those that the registered rate was made with, where gates are held.
 static Expr place_with_gate_leaves(Discretise *d, const NeuronEquations *n, Expr expr) {
@@ -210,7 +213,7 @@ static void downward_errors(Discretise *d) {
     }
 }
 
-// ---- Learning --------------------------------------------------------------------------------------------------------
+// ---- Learning -------------------------------------------------------------------------------------------------------
 
 // previous(rate): the register, where rates are held.
 static Expr past_rule(ExprStore *store, Expr node, void *context) {
@@ -218,7 +221,8 @@ static Expr past_rule(ExprStore *store, Expr node, void *context) {
     ExprNode n = expr_node(store, node);
     if (n.kind != EXPR_PREVIOUS) return node;
     ExprNode inner = expr_node(store, n.argument[0]);
-    return expr_access(store, inner.symbol, d->order->rate_held ? VERSION_OLD : VERSION_NEW, inner.argument, inner.count);
+    return expr_access(store, inner.symbol, d->order->rate_held ? VERSION_OLD : VERSION_NEW, inner.argument,
+                       inner.count);
 }
 
 static Expr without_batch_mean(Discretise *d, Expr value) {
@@ -255,7 +259,7 @@ static void learning(Discretise *d) {
     }
 }
 
-// ---- The batch becomes an index like any other -----------------------------------------------------------------------
+// ---- The batch becomes an index like any other ----------------------------------------------------------------------
 
 static Expr batch_rule(ExprStore *store, Expr node, void *context) {
     (void)context;
@@ -277,12 +281,13 @@ static void add_batch(Discretise *d) {
         a->value = expr_rewrite(s, a->value, batch_rule, NULL);
         bool per_sample = expr_has_index(s, a->value, INDEX_BATCH);
         if (per_sample && !symbol_info(s, a->symbol)->batched) // the mean over the batch
-            a->value = expr_div(s, expr_sum(s, INDEX_BATCH, a->value), model_element(s, d->step->batch_size, VERSION_OLD));
+            a->value =
+                expr_div(s, expr_sum(s, INDEX_BATCH, a->value), model_element(s, d->step->batch_size, VERSION_OLD));
         expr_set_span(s, a->value, span);
     }
 }
 
-// ---- Order of execution ----------------------------------------------------------------------------------------------
+// ---- Order of execution ---------------------------------------------------------------------------------------------
 
 // The symbols of which an expression reads this step's value.
 static void new_reads(const ExprStore *store, Expr expr, uint8_t *reads) {
@@ -296,16 +301,17 @@ static void report_loop(Discretise *d, const StepAssign *a) {
     diag_report(d->model->diags, DIAG_E0305, at, "`%s` depends on itself within one step under `order %s`",
                 symbol_info(d->store, a->symbol)->name, order_name(d->order->kind));
     diag_expected(d->model->diags, "values that can be computed one after the other");
-    diag_note(d->model->diags, a->span, "the circle passes here");
     diag_help(d->model->diags, "use `order parallel`, in which a message waits one step in a register%s",
               d->order->kind == ORDER_SEQUENTIAL ? ", or set gamma to 0" : "");
+    diag_note(d->model->diags, a->span, "the circle passes here");
 }
 
 // Assignments so that what is read of this step comes first; otherwise in the order in which they were made.
 static bool sort_assigns(Discretise *d) {
     uint32_t count = d->step->assigns.count, symbols = symbol_count(d->store) + 1, placed = 0;
     StepAssign *items = d->step->assigns.items, *sorted = memory_resize(NULL, count + 1, sizeof *sorted);
-    uint8_t *reads = memory_resize(NULL, (size_t)count + 1, symbols), *waiting = memory_resize(NULL, symbols, 1), *done = memory_resize(NULL, count + 1, 1);
+    uint8_t *reads = memory_resize(NULL, (size_t)count + 1, symbols), *waiting = memory_resize(NULL, symbols, 1),
+            *done = memory_resize(NULL, count + 1, 1);
     memset(reads, 0, ((size_t)count + 1) * symbols);
     memset(waiting, 0, symbols);
     memset(done, 0, count + 1);
@@ -338,7 +344,7 @@ static bool sort_assigns(Discretise *d) {
     return placed == count;
 }
 
-// ---- The pass --------------------------------------------------------------------------------------------------------
+// ---- The pass -------------------------------------------------------------------------------------------------------
 
 static Symbol scalar_symbol(Discretise *d, const char *name) {
     Atom atom = arena_atom_z(d->model->arena, name);
@@ -356,7 +362,12 @@ Step *step_discretise(const Equations *equations, StepMode mode) {
     Model *model = equations->model;
     Step *step = arena_new_object(model->arena, Step);
     *step = (Step){.model = model};
-    Discretise d = {.equations = equations, .model = model, .store = model->store, .step = step, .order = &orders[model->order], .mode = mode};
+    Discretise d = {.equations = equations,
+                    .model = model,
+                    .store = model->store,
+                    .step = step,
+                    .order = &orders[model->order],
+                    .mode = mode};
     step->batch_size = scalar_symbol(&d, "batch.size");
     if (model->cost) step->cost = cost_symbol(&d);
     d.symbols = symbol_count(model->store) + 1;
@@ -404,12 +415,14 @@ void step_dump(const Step *step, Text *out) {
 
 char *step_verify(const Step *step) {
     const ExprStore *store = step->model->store;
-    static const ExprKind operators[] = {EXPR_AHEAD, EXPR_LOWPASS, EXPR_DELAY, EXPR_RATE, EXPR_PREVIOUS, EXPR_STOP, EXPR_DELTA};
+    static const ExprKind operators[] = {EXPR_AHEAD,    EXPR_LOWPASS, EXPR_DELAY, EXPR_RATE,
+                                         EXPR_PREVIOUS, EXPR_STOP,    EXPR_DELTA};
     for (uint32_t i = 0; i < step->assigns.count; i++)
         for (size_t k = 0; k < sizeof operators / sizeof *operators; k++)
             if (expr_has_kind(store, step->assigns.items[i].value, operators[k])) {
                 Text text = {0};
-                text_addf(&text, "an operator is left in the value of %s: ", symbol_info(store, step->assigns.items[i].symbol)->name);
+                text_addf(&text, "an operator is left in the value of %s: ",
+                          symbol_info(store, step->assigns.items[i].symbol)->name);
                 expr_print(store, step->assigns.items[i].value, EXPR_TEXT, &text);
                 return text.bytes;
             }

@@ -18,7 +18,7 @@ void *arena_alloc(Arena *arena, size_t size);
 #define arena_new_object(arena, type) ((type *)arena_alloc((arena), sizeof(type)))
 
 Atom arena_atom(Arena *arena, const char *text, size_t length);
-Atom arena_atom_z(Arena *arena, const char *text); // NUL-terminated
+Atom arena_atom_z(Arena *arena, const char *text);                                              // NUL-terminated
 Atom arena_format(Arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3))); // interned
 
 // Checked heap allocation for what outlives no compilation: ends the process with a message when memory is out.

@@ -21,9 +21,9 @@ RandomStream random_child(const RandomStream *parent, uint64_t number);
 
 // Draws at position `index` of a stream. All kinds of draw at one position read the same bits (a normal those of its
 // pair 2k, 2k+1 as well): use one stream for one kind, or different positions.
-uint64_t random_bits(const RandomStream *stream, uint64_t index);              // 64 random bits
-double random_uniform(const RandomStream *stream, uint64_t index);             // [0, 1), a multiple of 2^-53
-double random_normal(const RandomStream *stream, uint64_t index);              // mean 0, deviation 1, |x| < 8.6
+uint64_t random_bits(const RandomStream *stream, uint64_t index);  // 64 random bits
+double random_uniform(const RandomStream *stream, uint64_t index); // [0, 1), a multiple of 2^-53
+double random_normal(const RandomStream *stream, uint64_t index);  // mean 0, deviation 1, |x| < 8.6
 // Both numbers of a pair at once, those of the indices 2*pair and 2*pair + 1, for half the price.
 void random_normal_pair(const RandomStream *stream, uint64_t pair, double normal[2]);
 uint64_t random_below(const RandomStream *stream, uint64_t index, uint64_t n); // 0 .. n-1; 0 when n is 0

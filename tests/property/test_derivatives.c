@@ -32,8 +32,7 @@ typedef struct World {
     uint32_t scope_count;
 } World;
 
-// ---- Random expressions
-// ----------------------------------------------------------------------------------------------
+// ---- Random expressions ---------------------------------------------------------------------------------------------
 
 static uint64_t next(World *w) { // splitmix64
     uint64_t z = w->random += 0x9e3779b97f4a7c15u;
@@ -183,8 +182,7 @@ static Expr generate(World *w, int depth) {
     }
 }
 
-// ---- Values
-// ----------------------------------------------------------------------------------------------------------
+// ---- Values ---------------------------------------------------------------------------------------------------------
 
 static bool is_moved(const World *w, Symbol symbol, int64_t place) { return symbol == w->moved && place == w->place; }
 
@@ -246,8 +244,7 @@ static void print_failure(World *w, const char *what, Expr expr, Expr derivative
     text_free(&b);
 }
 
-// ---- The world
-// -------------------------------------------------------------------------------------------------------
+// ---- The world ------------------------------------------------------------------------------------------------------
 
 static void declare(World *w, const char *name, uint32_t rank, uint32_t rows, uint32_t columns) {
     SymbolInfo info = {.role = ROLE_STATE, .rank = rank, .extent = {rows, columns}};
@@ -304,8 +301,7 @@ static int64_t chosen_place(World *w, Symbol symbol, const Expr *at, uint32_t co
     return place_of(w, symbol, index, count);
 }
 
-// ---- Properties
-// ------------------------------------------------------------------------------------------------------
+// ---- Properties -----------------------------------------------------------------------------------------------------
 
 // Differences lose half of the digits, and a kink may lie within the step: one of three steps must agree.
 static bool differences_agree(World *w, Expr expr, int64_t *values, double slope) {

@@ -140,8 +140,7 @@ static void assert_same_at(Model *m, Expr have, Expr expected, const char *file,
 #define assert_same(have, expected) assert_same_at(m, (have), (expected), __FILE__, __LINE__)
 #define assert_number(expr, value) assert_same((expr), number(m, (value)))
 
-// ---- Symbols and indices
-// ---------------------------------------------------------------------------------------------
+// ---- Symbols and indices --------------------------------------------------------------------------------------------
 
 static void symbols_are_numbered_from_one_and_found_by_name(void **state) {
     Model *m = *state;
@@ -175,8 +174,7 @@ static void shared_indices_are_one_set_per_extent(void **state) {
                                     index_info(m->s, index_shared(m->s, k, 6))->name);
 }
 
-// ---- Handles
-// ---------------------------------------------------------------------------------------------------------
+// ---- Handles --------------------------------------------------------------------------------------------------------
 
 static void equal_expressions_have_equal_handles(void **state) {
     Model *m = *state;
@@ -227,8 +225,7 @@ static void nodes_tell_what_they_were_made_of(void **state) {
     assert_true(node.kind == EXPR_SUM && node.index == m->column);
 }
 
-// ---- Sums and products
-// -----------------------------------------------------------------------------------------------
+// ---- Sums and products ----------------------------------------------------------------------------------------------
 
 static void sums_are_flat_sorted_and_collected(void **state) {
     Model *m = *state;
@@ -329,8 +326,7 @@ static void functions_of_numbers_fold(void **state) {
     }
 }
 
-// ---- Reductions and deltas
-// -------------------------------------------------------------------------------------------
+// ---- Reductions and deltas ------------------------------------------------------------------------------------------
 
 static void sums_over_an_index_let_go_what_is_free_of_it(void **state) {
     Model *m = *state;
@@ -450,8 +446,7 @@ static void maxima_over_an_index(void **state) {
     assert_close(evaluate(m, top, 0, 0), expected, 0);
 }
 
-// ---- Selection, comparison, logic
-// ------------------------------------------------------------------------------------
+// ---- Selection, comparison, logic -----------------------------------------------------------------------------------
 
 static void selections_comparisons_and_logic_fold(void **state) {
     Model *m = *state;
@@ -478,8 +473,7 @@ static void selections_comparisons_and_logic_fold(void **state) {
     assert_same(expr_make(s, EXPR_SELECT, (Expr[]){one, m->x, m->y}, 3), m->x);
 }
 
-// ---- Operators on signals
-// --------------------------------------------------------------------------------------------
+// ---- Operators on signals -------------------------------------------------------------------------------------------
 
 static void lookahead_and_lowpass_cancel(void **state) {
     Model *m = *state;
@@ -514,8 +508,7 @@ static void the_time_derivative_is_linear(void **state) {
     assert_int_equal(expr_node(s, expr_make1(s, EXPR_RATE, expr_mul(s, m->x, m->y))).kind, EXPR_RATE);
 }
 
-// ---- Spans, questions, rewriting
-// -------------------------------------------------------------------------------------
+// ---- Spans, questions, rewriting ------------------------------------------------------------------------------------
 
 static void the_first_span_is_kept(void **state) {
     Model *m = *state;
@@ -611,8 +604,7 @@ static void substitution_leaves_bound_indices(void **state) {
     assert_number(expr_substitute_index(s, expr_delta(s, m->i, m->k), m->i, m->k), 1);
 }
 
-// ---- Derivatives that must come out in one form
-// ----------------------------------------------------------------------
+// ---- Derivatives that must come out in one form ---------------------------------------------------------------------
 
 static void the_gradient_of_a_matrix_product_is_an_outer_product(void **state) {
     Model *m = *state;
@@ -693,8 +685,7 @@ static void kinks_follow_the_header(void **state) {
     assert_number(expr_derivative(s, expr_call(s, FUNCTION_SIGN, m->x), m->x_symbol, NULL, 0), 0);
 }
 
-// ---- Evaluation
-// ------------------------------------------------------------------------------------------------------
+// ---- Evaluation -----------------------------------------------------------------------------------------------------
 
 static void evaluation_loops_over_sums(void **state) {
     Model *m = *state;
@@ -839,8 +830,7 @@ static void shared_nodes_are_not_evaluated_over_and_over(void **state) {
     assert_true(isfinite(evaluate(m, e, 0, 0)));
 }
 
-// ---- Units
-// -----------------------------------------------------------------------------------------------------------
+// ---- Units ----------------------------------------------------------------------------------------------------------
 
 static const Unit UNIT_MV = {.voltage = 2};
 
@@ -884,8 +874,7 @@ static void models_without_units_need_none_for_time(void **state) {
     assert_true(expr_unit(s, expr_add(s, m->x, expr_mul(s, m->tau, expr_make1(s, EXPR_RATE, m->x))), &unit));
 }
 
-// ---- Printing
-// --------------------------------------------------------------------------------------------------------
+// ---- Printing -------------------------------------------------------------------------------------------------------
 
 static void text_has_few_parentheses(void **state) {
     Model *m = *state;
