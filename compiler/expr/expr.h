@@ -78,7 +78,8 @@ typedef struct SymbolInfo {
     uint32_t rank; // without the batch
     uint32_t extent[EXPR_MAX_RANK];
     Unit unit;
-    Span span; // where the user declared it
+    Span span;    // where the user declared it
+    bool derived; // made by derive or discretise: deriving again finds it by name, a user's array of that name is refused
 } SymbolInfo;
 
 typedef struct IndexInfo {
