@@ -136,13 +136,28 @@ char *lequel_model_diagnostics(const LequelModel *model, LequelStyle style) {
     return hand_over(&out);
 }
 
+// Whether the equations become steps of both kinds, which gives all arrays their names. Reports what stands in the way.
+static bool discretises(const Equations *equations) {
+    static const StepMode modes[] = {STEP_TRAIN, STEP_EVALUATE};
+    bool good = true;
+    for (size_t i = 0; good && i < sizeof modes / sizeof *modes; i++) {
+        Step *step = step_discretise(equations, modes[i]);
+        char *problem = step ? step_verify(step) : NULL;
+        if (problem)
+            diag_report(equations->model->diags, DIAG_E0212, equations->model->principle_span,
+                        "compiler bug after discretise: %s", problem);
+        good = step && !problem;
+        free(problem);
+        step_free(step);
+    }
+    return good;
+}
+
 bool lequel_model_check(LequelModel *model) {
     if (!lequel_model_good(model)) return false;
     if (!model->equations) model->equations = equations_derive(model->model);
     if (!model->equations || diag_error_count(model->diags)) return false;
-    Step *step = step_discretise(model->equations, STEP_TRAIN); // gives all arrays their names
-    if (!step) return false;
-    step_free(step);
+    if (!discretises(model->equations)) return false;
     return experiment_check(model->model, false) && !diag_error_count(model->diags);
 }
 

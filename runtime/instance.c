@@ -110,10 +110,20 @@ static double draw(const Initial *initial, const RandomStream *stream, int64_t i
     case INITIAL_NORMAL: return initial->a + initial->b * random_normal(stream, (uint64_t)i);
     case INITIAL_UNIFORM_INT:
         return (initial->a + (double)random_below(stream, (uint64_t)i, (uint64_t)span + 1)) * initial->scale;
-    case INITIAL_CONSTANT:
-    case INITIAL_FILE: break;
+    case INITIAL_CONSTANT: return initial->values[initial->count > 1 ? i % (int64_t)initial->count : 0];
+    case INITIAL_FILE:
+    case INITIAL_COPY: break; // tables
     }
     return 0;
+}
+
+// Values of one sample that come from elsewhere: a file, or another array.
+static bool initial_table(const Instance *in, const Array *array, int64_t count, Table *table, Text *error) {
+    if (array->initial.kind == INITIAL_FILE) return initial_file(in->program, array, count, table, error);
+    if (array->initial.kind != INITIAL_COPY) return true;
+    *table = table_new(1, &count);
+    read_all(in, loop_array_of(in->program, array->initial.source), table->data);
+    return true;
 }
 
 static bool initialise(Instance *in, const Array *array, uint64_t seed, Text *error) {
@@ -122,17 +132,13 @@ static bool initialise(Instance *in, const Array *array, uint64_t seed, Text *er
     const LoopArray *layout = &p->fused->program.arrays.items[number];
     int64_t count = logical_count(layout, in->batch), per_sample = logical_count(layout, 1);
     Table table = {0};
-    if (array->initial.kind == INITIAL_FILE && !initial_file(p, array, per_sample, &table, error)) return false;
+    if (!initial_table(in, array, per_sample, &table, error)) return false;
     RandomStream stream = random_stream(seed, symbol_info(p->model->store, array->symbol)->name);
     double *values = memory_resize(NULL, (size_t)count, sizeof *values);
     for (int64_t i = 0; i < count; i++) {
-        if (array->initial.kind == INITIAL_FILE)
-            values[i] = table.data[i % per_sample];
-        else if (array->initial.kind == INITIAL_CONSTANT)
-            values[i] = array->initial.values[array->initial.count > 1 ? i % array->initial.count : 0];
-        else
-            values[i] = draw(&array->initial, &stream, i);
-        if (array->clamped) values[i] = fmin(fmax(values[i], array->low), array->high);
+        double value = table.data ? table.data[i % per_sample] : draw(&array->initial, &stream, i);
+        if (array->clamped) value = value < array->low ? array->low : value > array->high ? array->high : value;
+        values[i] = value; // NaN stays NaN, as in the step
     }
     write_all(in, number, values);
     free(values);

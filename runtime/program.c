@@ -23,19 +23,15 @@ static bool wants_dump(const ProgramOptions *options, const char *name) {
 
 // ---- Names ----------------------------------------------------------------------------------------------------------
 
-static bool is_internal(const char *name) {
-    return strstr(name, ".temporary.") || strstr(name, ".before.") || strncmp(name, "list.", 5) == 0;
-}
-
 static bool find_recorded(Program *p, const ProgramOptions *options, Symbol *kept, Text *error) {
     ExprStore *store = p->model->store;
     for (uint32_t i = 0; i < options->recorded_count; i++) {
         kept[i] = symbol_find(store, options->recorded[i]);
-        if (kept[i] && !is_internal(options->recorded[i])) continue;
+        if (kept[i] && !symbol_info(store, kept[i])->hidden) continue;
         text_addf(error, "there is no array `%s` to record", options->recorded[i]);
         Vec(Atom) names = {0};
         for (Symbol s = 1; s <= symbol_count(store); s++)
-            if (!is_internal(symbol_info(store, s)->name)) vec_push(&names, symbol_info(store, s)->name);
+            if (!symbol_info(store, s)->hidden) vec_push(&names, symbol_info(store, s)->name);
         Atom nearest = diag_nearest(options->recorded[i], names.items, names.count);
         if (nearest)
             text_addf(error, "; did you mean `%s`?", nearest);
@@ -51,7 +47,7 @@ static void list_arrays(Program *p) {
     const ExprStore *store = p->model->store;
     for (Symbol s = 1; s <= symbol_count(store); s++) {
         const SymbolInfo *info = symbol_info(store, s);
-        if (is_internal(info->name)) continue;
+        if (info->hidden) continue;
         bool stored = p->fused->array_of.count > s && p->fused->array_of.items[s];
         ProgramArray array = {.name = info->name,
                               .symbol = s,

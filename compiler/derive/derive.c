@@ -25,17 +25,24 @@ static Atom printed(Derive *d, Expr expr) {
     return atom;
 }
 
-// The symbol of this name: deriving a model twice makes no second one.
-static Symbol named_symbol(Derive *d, SymbolInfo info) {
+// The symbol of this name: deriving a model twice makes no second one. An array of the user's own would be taken for
+// the compiler's.
+static Symbol named_symbol(Derive *d, SymbolInfo info, const char *what) {
     Symbol known = symbol_find(d->store, info.name);
-    return known ? known : symbol_new(d->store, info);
+    info.derived = true;
+    if (!known) return symbol_new(d->store, info);
+    const SymbolInfo *have = symbol_info(d->store, known);
+    if (have->derived) return known;
+    diag_report(d->model->diags, DIAG_E0203, have->span.source ? have->span : info.span,
+                "`%s` is a name that the compiler gives to %s: rename this", info.name, what);
+    return symbol_new(d->store, info);
 }
 
 static Symbol signal_symbol(Derive *d, const Population *p, SymbolRole role, Unit unit, const char *base,
-                            const char *suffix) {
+                            const char *suffix, const char *what) {
     SymbolInfo info = {.role = role, .batched = true, .rank = 1, .extent = {p->size}, .unit = unit, .span = p->span};
     info.name = arena_format(d->model->arena, "%s.%s%s", p->name, base, suffix);
-    return named_symbol(d, info);
+    return named_symbol(d, info, what);
 }
 
 static Expr own_element(Derive *d, Symbol symbol) { return model_element(d->store, symbol, VERSION_OLD); }
@@ -51,19 +58,49 @@ static bool is_state_of(const Population *p, Symbol symbol, uint32_t *number) {
     return false;
 }
 
+static bool is_parameter_of(const Population *p, Symbol symbol) {
+    for (uint32_t i = 0; i < p->parameters.count; i++)
+        if (p->parameters.items[i] == symbol) return true;
+    return false;
+}
+
+// The name of an array without its owner.
+static const char *member_of(Derive *d, const Population *p, Symbol symbol) {
+    return symbol_info(d->store, symbol)->name + strlen(p->name) + 1;
+}
+
+// What a time constant is called: as the parameter, or by its value. NULL when it is composed.
 static Atom leaf_label(Derive *d, const Population *p, Expr tau, Symbol *tau_symbol) {
     ExprNode node = expr_node(d->store, tau);
     *tau_symbol = 0;
-    if (node.kind == EXPR_ACCESS) {
+    if (node.kind == EXPR_ACCESS && is_parameter_of(p, node.symbol)) {
         *tau_symbol = node.symbol;
-        return arena_atom_z(d->model->arena, symbol_info(d->store, node.symbol)->name + strlen(p->name) + 1);
+        return arena_atom_z(d->model->arena, member_of(d, p, node.symbol));
     }
     if (expr_is_const(d->store, tau, d->model->dt)) return arena_atom_z(d->model->arena, "dt");
     if (node.kind == EXPR_CONST) {
         char text[32];
         return arena_atom_z(d->model->arena, number_format(text, node.value));
     }
-    return NULL; // numbered by the caller
+    return NULL;
+}
+
+static bool label_taken(const NeuronEquations *n, Symbol state, Atom label) {
+    for (uint32_t i = 0; i < n->leaves.count; i++)
+        if (n->leaves.items[i].label == label && (!state || n->leaves.items[i].state == state)) return true;
+    return false;
+}
+
+// A name for a time constant without one: t2, t3, … A parameter of that name keeps it, even when its own lookahead
+// comes later.
+static Atom free_label(Derive *d, const NeuronEquations *n, const Population *p) {
+    for (uint32_t k = 2;; k++) {
+        Atom label = arena_format(d->model->arena, "t%u", k);
+        bool taken = label_taken(n, 0, label);
+        for (uint32_t i = 0; i < p->parameters.count; i++)
+            taken |= strcmp(member_of(d, p, p->parameters.items[i]), label) == 0;
+        if (!taken) return label;
+    }
 }
 
 static void add_leaf(Derive *d, NeuronEquations *n, const Population *p, Expr node, Symbol state, Expr tau) {
@@ -71,11 +108,10 @@ static void add_leaf(Derive *d, NeuronEquations *n, const Population *p, Expr no
         if (n->leaves.items[i].node == node) return;
     Leaf leaf = {.node = node, .state = state, .tau = tau};
     leaf.label = leaf_label(d, p, tau, &leaf.tau_symbol);
-    if (!leaf.label) leaf.label = arena_format(d->model->arena, "%u", n->leaves.count + 1);
-    const SymbolInfo *info = symbol_info(d->store, state);
-    const char *member = info->name + strlen(p->name) + 1;
-    Atom name = arena_format(d->model->arena, "%s_ahead.%s", member, leaf.label);
-    leaf.symbol = signal_symbol(d, p, ROLE_LEAF, info->unit, name, "");
+    if (!leaf.label || label_taken(n, state, leaf.label)) leaf.label = free_label(d, n, p);
+    Unit unit = symbol_info(d->store, state)->unit;
+    Atom name = arena_format(d->model->arena, "%s_ahead.%s", member_of(d, p, state), leaf.label);
+    leaf.symbol = signal_symbol(d, p, ROLE_LEAF, unit, name, "", "a lookahead");
     vec_push(&n->leaves, leaf);
 }
 
@@ -103,35 +139,55 @@ static Atom in_neuron_terms(Derive *d, const NeuronEquations *n, const Populatio
     return plain;
 }
 
-// Finds the lookaheads of states in `expr`; anything else that acts on a signal in time has no causal local adjoint
-// yet.
-static bool find_leaves(Derive *d, NeuronEquations *n, const Population *p, Expr expr, Span span, bool inside_ahead) {
-    ExprNode node = expr_node(d->store, expr);
+typedef struct LeafSearch {
+    Derive *derive;
+    NeuronEquations *neuron;
+    const Population *population;
+    Span span; // of the statement
+    bool good;
+} LeafSearch;
+
+static void report_operator(const LeafSearch *search, Expr expr) {
+    Derive *d = search->derive;
+    Span where = expr_span(d->store, expr);
+    diag_report(d->model->diags, DIAG_E0307, where.source ? where : search->span,
+                "`%s` has no causal local adjoint under `%s`",
+                in_neuron_terms(d, search->neuron, search->population, expr), d->principle->name);
+    diag_expected(d->model->diags, "lookaheads of states, `ahead(u, tau)`, or plain states");
+}
+
+static bool find_leaf(const ExprStore *store, Expr expr, void *context) {
+    LeafSearch *search = context;
+    Derive *d = search->derive;
+    const Population *p = search->population;
+    ExprNode node = expr_node(store, expr);
     uint32_t number;
     if (node.kind == EXPR_ACCESS && is_state_of(p, node.symbol, &number)) {
         // A plain state is its value after the step: a lookahead by dt.
         Expr dt = expr_const(d->store, d->model->dt);
-        if (!inside_ahead) add_leaf(d, n, p, expr_make2(d->store, EXPR_AHEAD, expr, dt), node.symbol, dt);
-        return true;
-    }
-    if (node.kind == EXPR_AHEAD) {
-        ExprNode inner = expr_node(d->store, node.argument[0]);
-        if (inner.kind == EXPR_ACCESS && is_state_of(p, inner.symbol, &number)) {
-            add_leaf(d, n, p, expr, inner.symbol, node.argument[1]);
-            return true;
-        }
-    }
-    if (node.kind == EXPR_AHEAD || node.kind == EXPR_LOWPASS || node.kind == EXPR_DELAY || node.kind == EXPR_RATE ||
-        node.kind == EXPR_PREVIOUS) {
-        Span where = expr_span(d->store, expr);
-        diag_report(d->model->diags, DIAG_E0307, where.source ? where : span,
-                    "`%s` has no causal local adjoint under `%s`", in_neuron_terms(d, n, p, expr), d->principle->name);
-        diag_expected(d->model->diags, "lookaheads of states, `ahead(u, tau)`, or plain states");
+        add_leaf(d, search->neuron, p, expr_make2(d->store, EXPR_AHEAD, expr, dt), node.symbol, dt);
         return false;
     }
-    bool good = true;
-    for (uint32_t i = 0; i < node.count; i++) good &= find_leaves(d, n, p, node.argument[i], span, false);
-    return good;
+    ExprNode inner = node.kind == EXPR_AHEAD ? expr_node(store, node.argument[0]) : (ExprNode){0};
+    if (inner.kind == EXPR_ACCESS && is_state_of(p, inner.symbol, &number)) {
+        add_leaf(d, search->neuron, p, expr, inner.symbol, node.argument[1]);
+        return false;
+    }
+    bool acts_in_time = node.kind == EXPR_AHEAD || node.kind == EXPR_LOWPASS || node.kind == EXPR_DELAY ||
+                        node.kind == EXPR_RATE || node.kind == EXPR_PREVIOUS;
+    if (acts_in_time) {
+        report_operator(search, expr);
+        search->good = false;
+    }
+    return !acts_in_time;
+}
+
+// Finds the lookaheads of states in `expr`; anything else that acts on a signal in time has no causal local adjoint
+// yet.
+static bool find_leaves(Derive *d, NeuronEquations *n, const Population *p, Expr expr, Span span) {
+    LeafSearch search = {d, n, p, span, true};
+    expr_visit(d->store, expr, find_leaf, &search);
+    return search.good;
 }
 
 typedef struct LeafRule {
@@ -185,7 +241,8 @@ static Atom leaf_text(Derive *d, const NeuronEquations *n, const Population *p, 
     return in_neuron_terms(d, n, p, own_element(d, n->leaves.items[leaf].symbol));
 }
 
-// The leaf whose derivative knows the input: d2E/dX dI is not zero.
+// The leaf whose derivative knows the input: d2E/dX dI is not zero. A second one, as X_r in (X_m - I - c*X_r)^2, would
+// follow from the solution within the same step, and the error from itself.
 static bool find_solved(Derive *d, NeuronEquations *n, const Population *p, Expr driven) {
     uint32_t found = 0;
     for (uint32_t k = 0; k < n->leaves.count; k++) {
@@ -194,13 +251,7 @@ static bool find_solved(Derive *d, NeuronEquations *n, const Population *p, Expr
         for (uint32_t i = 0; i < p->ports.count; i++)
             carries |= !is_zero(d, expr_partial(d->store, by_leaf, own_element(d, p->ports.items[i].symbol)));
         if (!carries) continue;
-        // In (X_m - I - c*X_r)^2 the leaf X_r meets the input too; the one that the input is subtracted from is the
-        // first written. Two leaves in separate terms are ambiguous.
-        if (found++ &&
-            !expr_is_const(d->store, expr_partial(d->store, by_leaf, own_element(d, n->leaves.items[n->solved].symbol)),
-                           0))
-            continue;
-        if (found > 1) {
+        if (found++) {
             diag_report(d->model->diags, DIAG_E0303, p->energy_span,
                         "in `%s`, both `%s` and `%s` stand together with the input", p->neuron->name,
                         leaf_text(d, n, p, n->solved), leaf_text(d, n, p, k));
@@ -238,6 +289,43 @@ static void report_unsolvable(Derive *d, const NeuronEquations *n, const Populat
               in_neuron_terms(d, n, p, n->mismatch), independent ? "does not depend on it" : "is not linear in it");
 }
 
+typedef struct StopSearch {
+    Expr leaf;
+    bool found;
+} StopSearch;
+
+static bool stops_leaf(const ExprStore *store, Expr expr, void *context) {
+    StopSearch *search = context;
+    ExprNode node = expr_node(store, expr);
+    search->found |= node.kind == EXPR_STOP && expr_contains(store, node.argument[0], search->leaf);
+    return !search->found && expr_has_kind(store, expr, EXPR_STOP);
+}
+
+// What stands in the way of a solution although the derivative is linear in the leaf: the leaf itself inside
+// constant(…), which no derivative sees, or another lookahead, which follows from the solution.
+static bool is_entangled(Derive *d, const NeuronEquations *n, const Population *p) {
+    Diagnostics *diags = d->model->diags;
+    Atom text = leaf_text(d, n, p, n->solved);
+    StopSearch search = {.leaf = own_element(d, n->leaves.items[n->solved].symbol)};
+    expr_visit(d->store, n->mismatch, stops_leaf, &search);
+    if (search.found) {
+        diag_report(diags, DIAG_E0302, p->energy_span, "the membrane equation of `%s` has no closed solution for `%s`",
+                    p->neuron->name, text);
+        diag_expected(diags, "no `constant(…)` of `%s` beside the input", text);
+        diag_note(diags, (Span){0}, "the derivative of the energy by `%s` is `%s`", text,
+                  in_neuron_terms(d, n, p, n->mismatch));
+        return true;
+    }
+    for (uint32_t k = 0; k < n->leaves.count; k++) {
+        if (k == n->solved || !expr_reads(d->store, n->mismatch, n->leaves.items[k].symbol)) continue;
+        diag_report(diags, DIAG_E0303, p->energy_span, "in `%s`, both `%s` and `%s` stand together with the input",
+                    p->neuron->name, text, leaf_text(d, n, p, k));
+        diag_expected(diags, "one lookahead that carries the input");
+        return true;
+    }
+    return false;
+}
+
 static bool solve_membrane(Derive *d, NeuronEquations *n, const Population *p, Expr driven) {
     ExprStore *s = d->store;
     Expr leaf = own_element(d, n->leaves.items[n->solved].symbol);
@@ -247,6 +335,7 @@ static bool solve_membrane(Derive *d, NeuronEquations *n, const Population *p, E
         report_unsolvable(d, n, p, is_zero(d, alpha));
         return false;
     }
+    if (is_entangled(d, n, p)) return false;
     Expr beta = expr_replace(s, n->mismatch, leaf, expr_const(s, 0));
     Expr error = own_element(d, n->error);
     n->judged = solve(d, alpha, beta, error);
@@ -270,7 +359,7 @@ static void make_gates(Derive *d, NeuronEquations *n, const Population *p) {
             Atom name = live > 1 ? arena_format(d->model->arena, "%s_gate.%s", p->outputs.items[o].member,
                                                 n->leaves.items[k].label)
                                  : arena_format(d->model->arena, "%s_gate", p->outputs.items[o].member);
-            if (!gate.trivial) gate.symbol = signal_symbol(d, p, ROLE_REGISTER, UNIT_NONE, name, "");
+            if (!gate.trivial) gate.symbol = signal_symbol(d, p, ROLE_REGISTER, UNIT_NONE, name, "", "a gate");
             vec_push(&n->gates, gate);
         }
     }
@@ -303,14 +392,18 @@ static bool derive_neuron(Derive *d, uint32_t number) {
         }
         return false;
     }
-    good = find_leaves(d, &n, p, p->energy, p->energy_span, false);
+    good = find_leaves(d, &n, p, p->energy, p->energy_span);
     for (uint32_t o = 0; o < p->outputs.count; o++) {
         if (!p->outputs.items[o].value) return false;
-        good &= find_leaves(d, &n, p, p->outputs.items[o].value, p->outputs.items[o].span, false);
+        good &= find_leaves(d, &n, p, p->outputs.items[o].value, p->outputs.items[o].span);
         if (!reads_drive(d, p, p->outputs.items[o].value)) continue;
         diag_report(d->model->diags, DIAG_E0307, p->outputs.items[o].span, "output `%s` reads an input directly",
                     p->outputs.items[o].member);
         diag_expected(d->model->diags, "a function of lookaheads of states");
+        good = false;
+    }
+    if (n.leaves.count > EXPR_MAX_LEAVES) {
+        diag_report(d->model->diags, DIAG_E0212, p->span, "more than %d lookaheads of one neuron", EXPR_MAX_LEAVES);
         good = false;
     }
     if (good) {
@@ -323,9 +416,9 @@ static bool derive_neuron(Derive *d, uint32_t number) {
             n.state = n.leaves.items[n.solved].state;
             good = is_state_of(p, n.state, &n.state_number);
             Unit unit = symbol_info(d->store, n.state)->unit, per_time = unit_power(d->model->time_unit, -1);
-            n.error = signal_symbol(d, p, ROLE_REGISTER, unit, "error", "");
+            n.error = signal_symbol(d, p, ROLE_REGISTER, unit, "error", "", "the error");
             n.rate = signal_symbol(d, p, ROLE_REGISTER, unit_multiply(unit, per_time),
-                                   p->states.items[n.state_number].member, "_rate");
+                                   p->states.items[n.state_number].member, "_rate", "the rate of change of a state");
             good = good && solve_membrane(d, &n, p, driven);
         }
         if (good) make_gates(d, &n, p);
@@ -343,13 +436,19 @@ static Expr cost_derivative(Derive *d, const Population *p, Symbol output) {
     return expr_derivative(d->store, d->model->cost, output, &at, 1);
 }
 
+// An expression with the solved lookahead replaced so that the mismatch is the error. Only for what contains the
+// mismatch: the terms of the energy that carry the input.
+static Expr at_judged(Derive *d, const NeuronEquations *n, Expr expr) {
+    return expr_replace(d->store, expr, own_element(d, n->leaves.items[n->solved].symbol), n->judged);
+}
+
 // dE/dX of a leaf from the neuron's own energy, apart from the solved mismatch; evaluated where gradients are.
 static Expr own_force(Derive *d, const NeuronEquations *n, const Population *p, uint32_t k) {
     Expr leaf = own_element(d, n->leaves.items[k].symbol), driven, rest;
     split_energy(d, p, n->energy, &driven, &rest);
-    if (k == n->solved) return expr_partial(d->store, rest, leaf);
-    Expr force = expr_partial(d->store, n->energy, leaf);
-    return expr_replace(d->store, force, own_element(d, n->leaves.items[n->solved].symbol), n->judged);
+    Expr force = expr_partial(d->store, rest, leaf);
+    if (k == n->solved) return force;
+    return expr_add(d->store, force, at_judged(d, n, expr_partial(d->store, driven, leaf)));
 }
 
 static bool wants_error(Derive *d, NeuronEquations *n) {
@@ -379,21 +478,40 @@ static void spread_errors(Derive *d) {
 
 // ---- Errors down the connections ------------------------------------------------------------------------------------
 
+// Differentiates at fresh indices first, since an index of the expression, or the one that it is summed over, may be
+// the very one of the axes.
+typedef struct FreshAxes {
+    uint32_t rank;
+    Expr own[EXPR_MAX_RANK], fresh[EXPR_MAX_RANK];
+} FreshAxes;
+
+static FreshAxes fresh_axes(Derive *d, Symbol symbol) {
+    SymbolInfo info = *symbol_info(d->store, symbol);
+    FreshAxes axes = {.rank = info.rank};
+    Index index[EXPR_MAX_RANK];
+    model_axes(d->store, symbol, index);
+    for (uint32_t i = 0; i < info.rank; i++) {
+        axes.own[i] = expr_index(d->store, index[i]);
+        axes.fresh[i] = expr_index(d->store, index_new(d->store, index_info(d->store, index[i])->name, info.extent[i]));
+    }
+    return axes;
+}
+
+static Expr at_own_axes(Derive *d, const FreshAxes *axes, Expr expr) {
+    for (uint32_t i = 0; i < axes->rank; i++)
+        expr = expr_substitute_index(d->store, expr, axes->fresh[i], axes->own[i]);
+    return expr;
+}
+
 // sum over the target's neurons of (what the current sees of the error) * d current / d symbol[at canonical axes].
-// Differentiates at fresh indices first, since the target's own index may be the very one of the axes.
 static Expr pull_back(Derive *d, const Connection *c, Symbol symbol) {
     ExprStore *s = d->store;
     const Population *target = &d->model->populations.items[c->target];
     const NeuronEquations *n = neuron_of(d->equations, c->target);
-    SymbolInfo info = *symbol_info(s, symbol);
-    Expr at[EXPR_MAX_RANK];
-    Index axes[EXPR_MAX_RANK];
-    model_axes(s, symbol, axes);
-    for (uint32_t i = 0; i < info.rank; i++)
-        at[i] = expr_index(s, index_new(s, index_info(s, axes[i])->name, info.extent[i]));
-    Expr by = expr_derivative(s, c->current, symbol, at, info.rank);
+    FreshAxes axes = fresh_axes(d, symbol);
+    Expr by = expr_derivative(s, c->current, symbol, axes.fresh, axes.rank);
     Expr result = expr_sum(s, target->own, expr_mul(s, n->drive_errors.items[c->port], by));
-    for (uint32_t i = 0; i < info.rank; i++) result = expr_substitute_index(s, result, at[i], expr_index(s, axes[i]));
+    result = at_own_axes(d, &axes, result);
     expr_set_span(s, result, c->span);
     return result;
 }
@@ -426,7 +544,7 @@ static void derive_connection(Derive *d, uint32_t number) {
                                           : arena_format(d->model->arena, "%s.error_down", c->name);
         info.role = ROLE_REGISTER;
         info.span = c->span;
-        vec_push(&ce.downward, named_symbol(d, info));
+        vec_push(&ce.downward, named_symbol(d, info, "a downward error"));
         vec_push(&ce.downward_value, pull_back(d, c, c->messages.items[m]));
     }
     vec_push(&d->equations->connections, ce);
@@ -460,12 +578,13 @@ static void derive_errors(Derive *d, NeuronEquations *n) {
     for (uint32_t o = 0; o < p->outputs.count; o++) {
         Expr cost = cost_derivative(d, p, p->outputs.items[o].symbol);
         if (is_zero(d, cost) && !output_is_read(d, n, o)) continue;
-        Symbol symbol = signal_symbol(d, p, ROLE_SIGNAL, UNIT_NONE, p->outputs.items[o].member, "_error");
+        Symbol symbol =
+            signal_symbol(d, p, ROLE_SIGNAL, UNIT_NONE, p->outputs.items[o].member, "_error", "the error of an output");
         vec_push(&n->output_errors, (OutputError){.output = o, .symbol = symbol, .cost = is_zero(d, cost) ? 0 : cost});
     }
     uint32_t live = 0;
-    bool wanted[64] = {0};
-    for (uint32_t k = 0; k < n->leaves.count && k < 64; k++) {
+    bool wanted[EXPR_MAX_LEAVES] = {0};
+    for (uint32_t k = 0; k < n->leaves.count; k++) {
         wanted[k] = !is_zero(d, own_force(d, n, p, k));
         for (uint32_t g = 0; g < n->gates.count; g++)
             for (uint32_t e = 0; e < n->output_errors.count; e++)
@@ -473,60 +592,97 @@ static void derive_errors(Derive *d, NeuronEquations *n) {
                     n->gates.items[g].leaf == k && n->gates.items[g].output == n->output_errors.items[e].output;
         live += wanted[k];
     }
-    for (uint32_t k = 0; k < n->leaves.count && k < 64; k++) {
+    for (uint32_t k = 0; k < n->leaves.count; k++) {
         if (!wanted[k]) continue;
         const char *label = live > 1 ? arena_format(d->model->arena, ".%s", n->leaves.items[k].label) : "";
         ErrorInput in = {.leaf = k, .own = own_force(d, n, p, k)};
         if (is_zero(d, in.own)) in.own = 0;
-        in.symbol = signal_symbol(d, p, ROLE_SIGNAL, unit, "error_in", label);
+        in.symbol = signal_symbol(d, p, ROLE_SIGNAL, unit, "error_in", label, "an unfiltered error");
         Expr g = own_element(d, in.symbol);
         in.filtered = through_filters(d, n, k, g);
-        if (in.filtered != g) in.state = signal_symbol(d, p, ROLE_STATE, unit, "error_state", label);
+        if (in.filtered != g)
+            in.state = signal_symbol(d, p, ROLE_STATE, unit, "error_state", label, "the state of an error");
         vec_push(&n->errors, in);
     }
 }
 
 // ---- Gradients ------------------------------------------------------------------------------------------------------
 
-static Expr weight_gradient(Derive *d, Symbol weight) {
+// Where a weight or parameter stands outside of neurons: in currents, each of which pulls an error back, and in costs.
+static Expr outer_gradient(Derive *d, Symbol symbol) {
     Expr result = expr_const(d->store, 0);
     for (uint32_t c = 0; c < d->model->connections.count; c++) {
         const Connection *connection = &d->model->connections.items[c];
         const NeuronEquations *target = neuron_of(d->equations, connection->target);
-        if (!connection->current || !expr_reads(d->store, connection->current, weight) || !target || !target->has_error)
+        if (!connection->current || !expr_reads(d->store, connection->current, symbol) || !target || !target->has_error)
             continue;
-        result = expr_sub(d->store, result, pull_back(d, connection, weight));
+        result = expr_sub(d->store, result, pull_back(d, connection, symbol));
     }
-    return result;
+    if (!d->model->cost || !expr_reads(d->store, d->model->cost, symbol)) return result;
+    FreshAxes axes = fresh_axes(d, symbol);
+    Expr by = at_own_axes(d, &axes, expr_derivative(d->store, d->model->cost, symbol, axes.fresh, axes.rank));
+    expr_set_span(d->store, by, d->model->cost_span);
+    return expr_add(d->store, result, by);
 }
 
-// dE/d(parameter) of a neuron's parameter: through its lookaheads (G * du/dt * d tau), its outputs and its own energy.
-static Expr parameter_gradient(Derive *d, const NeuronEquations *n, Symbol parameter) {
+static Expr previous_rule(ExprStore *store, Expr node, void *context) {
+    const NeuronEquations *n = context;
+    ExprNode access = expr_node(store, node);
+    for (uint32_t k = 0; access.kind == EXPR_ACCESS && k < n->leaves.count; k++)
+        if (n->leaves.items[k].symbol == access.symbol) return expr_make1(store, EXPR_PREVIOUS, node);
+    return node;
+}
+
+// With the lookaheads that the rate under judgement was made with: marked by `previous`.
+static Expr under_judgement(Derive *d, NeuronEquations *n, Expr expr) {
+    return expr_rewrite(d->store, expr, previous_rule, n);
+}
+
+// Through the lookaheads whose time constant it is: G * du/dt * d tau, for the solved one both of the mismatch and of
+// what else reads it.
+static Expr time_gradient(Derive *d, const NeuronEquations *n, Expr variable) {
     ExprStore *s = d->store;
-    const Population *p = &d->model->populations.items[n->population];
-    Expr variable = own_element(d, parameter), rate = own_element(d, n->rate), result = expr_const(s, 0);
-    if (!n->has_error) return result;
+    Expr rate = own_element(d, n->rate), then = expr_make1(s, EXPR_PREVIOUS, rate), result = expr_const(s, 0);
     for (uint32_t k = 0; k < n->leaves.count; k++) {
         Expr by_tau = expr_partial(s, n->leaves.items[k].tau, variable);
         if (is_zero(d, by_tau)) continue;
         if (k == n->solved)
             result = expr_add(s, result, expr_mul_n(s, (Expr[]){by_tau, own_element(d, n->error), rate}, 3));
         for (uint32_t e = 0; e < n->errors.count; e++)
-            if (n->errors.items[e].leaf == k && k != n->solved) {
-                // The rate under judgement was made with the du/dt of its own step: marked by `previous`.
-                Expr then = expr_make1(s, EXPR_PREVIOUS, rate);
+            if (n->errors.items[e].leaf == k)
                 result = expr_sub(s, result,
                                   expr_mul_n(s, (Expr[]){by_tau, own_element(d, n->errors.items[e].symbol), then}, 3));
-            }
     }
+    return result;
+}
+
+// Through the neuron's own energy: where it carries the input, the mismatch is the error, or nothing where no error
+// arrives; the other terms are judged as the outputs are.
+static Expr energy_gradient(Derive *d, NeuronEquations *n, const Population *p, Expr variable) {
+    ExprStore *s = d->store;
+    Expr driven, rest;
+    split_energy(d, p, n->energy, &driven, &rest);
+    Expr by_driven = at_judged(d, n, expr_partial(s, driven, variable));
+    if (!n->has_error) by_driven = expr_replace(s, by_driven, own_element(d, n->error), expr_const(s, 0));
+    Expr own = expr_add(s, by_driven, under_judgement(d, n, expr_partial(s, rest, variable)));
+    expr_set_span(s, own, p->energy_span);
+    return own;
+}
+
+// dE/d(parameter) of a neuron's parameter.
+static Expr parameter_gradient(Derive *d, NeuronEquations *n, Symbol parameter) {
+    ExprStore *s = d->store;
+    const Population *p = &d->model->populations.items[n->population];
+    Expr variable = own_element(d, parameter);
+    Expr result = expr_add(s, outer_gradient(d, parameter), energy_gradient(d, n, p, variable));
+    if (!n->has_error) return result;
+    result = expr_add(s, result, time_gradient(d, n, variable));
     for (uint32_t e = 0; e < n->output_errors.count; e++) {
         Expr by = expr_partial(s, n->value[n->output_errors.items[e].output], variable);
-        result = expr_sub(s, result, expr_mul(s, own_element(d, n->output_errors.items[e].symbol), by));
+        Expr error = own_element(d, n->output_errors.items[e].symbol);
+        result = expr_sub(s, result, expr_mul(s, error, under_judgement(d, n, by)));
     }
-    Expr own = expr_partial(s, n->energy, variable);
-    own = expr_replace(s, own, own_element(d, n->leaves.items[n->solved].symbol), n->judged);
-    expr_set_span(s, own, p->energy_span);
-    return expr_add(s, result, own);
+    return result;
 }
 
 static void derive_gradients(Derive *d) {
@@ -535,7 +691,7 @@ static void derive_gradients(Derive *d) {
         for (uint32_t t = 0; t < m->learn.items[r].targets.count; t++) {
             Symbol target = m->learn.items[r].targets.items[t];
             Expr value = expr_const(d->store, 0);
-            if (symbol_info(d->store, target)->role == ROLE_WEIGHT) value = weight_gradient(d, target);
+            if (symbol_info(d->store, target)->role == ROLE_WEIGHT) value = outer_gradient(d, target);
             for (uint32_t i = 0; i < d->equations->neurons.count; i++) {
                 const Population *p = &m->populations.items[d->equations->neurons.items[i].population];
                 for (uint32_t k = 0; k < p->parameters.count; k++)
@@ -555,18 +711,28 @@ static void derive_gradients(Derive *d) {
 
 // ---- Time constants -------------------------------------------------------------------------------------------------
 
-static double initial_value(const Array *array, uint32_t i) {
-    return array->initial.values[array->initial.count == 1 ? 0 : i];
+// The known values of a time constant: one for all neurons, or one per neuron. `count` is 0 when it is drawn, loaded or
+// composed.
+typedef struct TauValues {
+    const Array *array; // NULL: `value`
+    double value;
+    uint32_t count;
+} TauValues;
+
+static TauValues tau_values(Derive *d, const Leaf *leaf) {
+    TauValues known = {.count = 1};
+    if (expr_get_const(d->store, leaf->tau, &known.value)) return known;
+    known.array = leaf->tau_symbol ? model_array(d->model, leaf->tau_symbol) : NULL;
+    bool constant = known.array && known.array->initial.kind == INITIAL_CONSTANT;
+    known.count = constant ? known.array->initial.count : 0;
+    return known;
 }
 
-// The known values of a time constant: per neuron, or one for all. False when it is drawn, loaded or composed.
-static bool tau_values(Derive *d, const Leaf *leaf, uint32_t i, double *value) {
-    if (expr_get_const(d->store, leaf->tau, value)) return true;
-    const Array *array = leaf->tau_symbol ? model_array(d->model, leaf->tau_symbol) : NULL;
-    if (!array || array->initial.kind != INITIAL_CONSTANT) return false;
-    *value = initial_value(array, i);
-    if (array->clamped) *value = *value < array->low ? array->low : *value > array->high ? array->high : *value;
-    return true;
+static double tau_value(const TauValues *known, uint32_t i) {
+    const Array *array = known->array;
+    double value = array ? array->initial.values[known->count == 1 ? 0 : i] : known->value;
+    if (!array || !array->clamped) return value;
+    return value < array->low ? array->low : value > array->high ? array->high : value;
 }
 
 static const Array *drawn(Derive *d, const Leaf *leaf) {
@@ -619,30 +785,35 @@ static bool check_drawn(Derive *d, const Population *p, const Leaf *solved, cons
     return false;
 }
 
+// One time constant, and whether it equals the solved one where it must.
+static bool check_time(Derive *d, const Population *p, const Leaf *solved, const Leaf *leaf) {
+    TauValues own = tau_values(d, leaf), other = tau_values(d, solved);
+    bool compared = d->principle->equal_times && leaf->tau != solved->tau && other.count;
+    uint32_t count = compared && own.count && other.count > own.count ? other.count : own.count;
+    char first[32], second[32];
+    for (uint32_t i = 0; i < count && i < p->size; i++) {
+        double tau = tau_value(&own, i);
+        if (tau < d->model->dt * (1 - 1e-12)) {
+            report_short(d, p, leaf, leaf == solved, tau);
+            return false;
+        }
+        double tau_m = compared ? tau_value(&other, i) : tau;
+        if (tau == tau_m) continue;
+        report_unequal(d, p,
+                       arena_format(d->model->arena, "neuron %u of `%s` has %s = %s and %s = %s", i, p->name,
+                                    solved->label, number_format(first, tau_m), leaf->label,
+                                    number_format(second, tau)));
+        return false;
+    }
+    return true;
+}
+
 static void check_times(Derive *d, const NeuronEquations *n) {
     const Population *p = &d->model->populations.items[n->population];
     const Leaf *solved = &n->leaves.items[n->solved];
-    char first[32], second[32];
-    for (uint32_t k = 0; k < n->leaves.count; k++) {
-        if (!check_drawn(d, p, solved, &n->leaves.items[k])) return;
-        for (uint32_t i = 0; i < p->size; i++) {
-            double tau, tau_m;
-            const Leaf *leaf = &n->leaves.items[k];
-            if (!tau_values(d, leaf, i, &tau)) break;
-            if (tau < d->model->dt * (1 - 1e-12)) {
-                report_short(d, p, leaf, leaf == solved, tau);
-                return;
-            }
-            if (d->principle->equal_times && leaf->tau != solved->tau && tau_values(d, solved, i, &tau_m) &&
-                tau != tau_m) {
-                report_unequal(d, p,
-                               arena_format(d->model->arena, "neuron %u of `%s` has %s = %s and %s = %s", i, p->name,
-                                            solved->label, number_format(first, tau_m), leaf->label,
-                                            number_format(second, tau)));
-                return;
-            }
-        }
-    }
+    bool good = true;
+    for (uint32_t k = 0; good && k < n->leaves.count; k++)
+        good = check_drawn(d, p, solved, &n->leaves.items[k]) && check_time(d, p, solved, &n->leaves.items[k]);
 }
 
 // ---- Operators on signals -------------------------------------------------------------------------------------------
@@ -659,9 +830,27 @@ static bool is_instantaneous(Derive *d, Expr expr, Span span, const char *what) 
     return true;
 }
 
+// Errors enter through outputs only.
+static bool cost_reads_no_state(Derive *d) {
+    const Model *m = d->model;
+    for (uint32_t i = 0; m->cost && i < m->populations.count; i++) {
+        const Population *p = &m->populations.items[i];
+        for (uint32_t k = 0; k < p->states.count; k++) {
+            const State *state = &p->states.items[k];
+            if (!expr_reads(d->store, m->cost, state->symbol)) continue;
+            diag_report(m->diags, DIAG_E0307, m->cost_span,
+                        "a cost reads the state `%s.%s`, through which no error can enter", p->name, state->member);
+            diag_expected(m->diags, "an output of the neuron: add `output %s_now = %s` and read that", state->member,
+                          state->member);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool check_signals(Derive *d) {
     const Model *m = d->model;
-    bool good = is_instantaneous(d, m->cost, m->cost_span, "a cost");
+    bool good = is_instantaneous(d, m->cost, m->cost_span, "a cost") && cost_reads_no_state(d);
     for (uint32_t c = 0; c < m->connections.count; c++)
         good &= is_instantaneous(d, m->connections.items[c].current, m->connections.items[c].span, "a current");
     return good;

@@ -16,7 +16,7 @@ typedef struct Leaf {
     Atom label;        // tau_r; distinguishes leaves in names
 } Leaf;
 
-enum { EXPR_MAX_OUTPUTS = 8 }; // of one neuron
+enum { EXPR_MAX_OUTPUTS = 8, EXPR_MAX_LEAVES = 64 }; // of one neuron
 
 // How one output answers to one lookahead: its gate is d output / d leaf.
 typedef struct Gate {

@@ -6,21 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Node {
-    ExprNode node;
-    bool has_delta;        // somewhere inside
-    uint64_t free_indices; // bit (index % 64) set when that index may occur free: a quick "no"
+typedef struct Facts {
+    uint32_t kinds;    // bit by kind: those that occur inside
+    uint32_t shape;    // equal for expressions that differ only in which index variables stand in them
+    const Index *free; // the index variables that occur free, in order
+    uint32_t free_count;
     Span span;
-} Node;
+} Facts;
+_Static_assert(EXPR_KIND_COUNT <= 32, "a bit per kind");
+
+typedef struct NodeTable { // each different node once
+    Vec(ExprNode) nodes;   // nodes.items[0] is unused
+    uint32_t *table;       // hash table of their numbers
+    uint32_t slots;
+} NodeTable;
 
 struct ExprStore {
     Arena *arena;
-    Vec(Node) nodes; // nodes.items[0] is unused
+    NodeTable expressions; // numbers are handles
+    NodeTable shapes;      // arguments are shapes too, and all index variables are 0
+    Vec(Facts) facts;      // by handle
     Vec(SymbolInfo) symbols;
     Vec(IndexInfo) indices;
     Vec(Index) shared; // index_shared: keyed by (n, extent), found by a linear scan of few
-    uint32_t *table;   // hash table of handles
-    uint32_t slots;
 };
 
 typedef Vec(Expr) ExprList;
@@ -28,7 +36,9 @@ typedef Vec(Expr) ExprList;
 ExprStore *expr_store_new(Arena *arena) {
     ExprStore *store = memory_resize(NULL, 1, sizeof *store);
     *store = (ExprStore){.arena = arena};
-    vec_push(&store->nodes, (Node){0});
+    vec_push(&store->expressions.nodes, (ExprNode){0});
+    vec_push(&store->shapes.nodes, (ExprNode){0});
+    vec_push(&store->facts, (Facts){0});
     vec_push(&store->symbols, (SymbolInfo){0});
     vec_push(&store->indices, (IndexInfo){0});
     Index batch = index_new(store, arena_atom_z(arena, "b"), 0);
@@ -37,13 +47,19 @@ ExprStore *expr_store_new(Arena *arena) {
     return store;
 }
 
+static void node_table_free(NodeTable *table) {
+    vec_free(&table->nodes);
+    free(table->table);
+}
+
 void expr_store_free(ExprStore *store) {
     if (!store) return;
-    vec_free(&store->nodes);
+    node_table_free(&store->expressions);
+    node_table_free(&store->shapes);
+    vec_free(&store->facts);
     vec_free(&store->symbols);
     vec_free(&store->indices);
     vec_free(&store->shared);
-    free(store->table);
     free(store);
 }
 
@@ -88,15 +104,14 @@ const IndexInfo *index_info(const ExprStore *store, Index index) { return &store
 
 void index_set_extent(ExprStore *store, Index index, uint32_t extent) { store->indices.items[index].extent = extent; }
 
-// ---- Hash-consing
-// ----------------------------------------------------------------------------------------------------
+// ---- Hash-consing ---------------------------------------------------------------------------------------------------
 
 ExprNode expr_node(const ExprStore *store, Expr expr) {
-    assert(expr && expr < store->nodes.count);
-    return store->nodes.items[expr].node;
+    assert(expr && expr < store->expressions.nodes.count);
+    return store->expressions.nodes.items[expr];
 }
 
-uint32_t expr_count(const ExprStore *store) { return store->nodes.count - 1; }
+uint32_t expr_count(const ExprStore *store) { return store->expressions.nodes.count - 1; }
 
 static uint64_t payload_bits(const ExprNode *node) {
     uint64_t bits = 0;
@@ -123,42 +138,98 @@ static bool node_equal(const ExprNode *a, const ExprNode *b) {
            (!a->count || memcmp(a->argument, b->argument, a->count * sizeof(Expr)) == 0);
 }
 
-static void grow_table(ExprStore *store) {
-    uint32_t slots = store->slots ? 2 * store->slots : 1024;
+static void grow_table(NodeTable *t) {
+    uint32_t slots = t->slots ? 2 * t->slots : 1024;
     uint32_t *table = memory_resize(NULL, slots, sizeof *table);
     memset(table, 0, slots * sizeof *table);
-    for (Expr e = 1; e < store->nodes.count; e++) {
-        uint64_t slot = node_hash(&store->nodes.items[e].node) & (slots - 1);
+    for (uint32_t n = 1; n < t->nodes.count; n++) {
+        uint64_t slot = node_hash(&t->nodes.items[n]) & (slots - 1);
         while (table[slot]) slot = (slot + 1) & (slots - 1);
-        table[slot] = e;
+        table[slot] = n;
     }
-    free(store->table);
-    store->table = table;
-    store->slots = slots;
+    free(t->table);
+    t->table = table;
+    t->slots = slots;
 }
 
-static uint64_t free_indices(const ExprStore *store, const ExprNode *node) {
-    uint64_t bits = node->kind == EXPR_INDEX ? (uint64_t)1 << node->index % 64 : 0;
-    for (uint32_t i = 0; i < node->count; i++) bits |= store->nodes.items[node->argument[i]].free_indices;
-    return bits; // a bound index may leave its bit set: only "no" is exact
+static uint32_t table_intern(NodeTable *t, Arena *arena, ExprNode node) {
+    if (2 * t->nodes.count >= t->slots) grow_table(t);
+    uint64_t slot = node_hash(&node) & (t->slots - 1);
+    for (; t->table[slot]; slot = (slot + 1) & (t->slots - 1))
+        if (node_equal(&t->nodes.items[t->table[slot]], &node)) return t->table[slot];
+    Expr *arguments = node.count ? arena_new_array(arena, Expr, node.count) : NULL;
+    if (node.count) memcpy(arguments, node.argument, node.count * sizeof(Expr));
+    node.argument = arguments;
+    vec_push(&t->nodes, node);
+    return t->table[slot] = t->nodes.count - 1;
+}
+
+static bool names_index(ExprKind kind) { return kind == EXPR_INDEX || kind == EXPR_SUM || kind == EXPR_MAXIMUM; }
+
+static uint32_t shape_of(ExprStore *store, ExprNode node) {
+    Expr small[8], *arguments = node.count <= 8 ? small : memory_resize(NULL, node.count, sizeof(Expr));
+    for (uint32_t i = 0; i < node.count; i++) arguments[i] = store->facts.items[node.argument[i]].shape;
+    node.argument = arguments;
+    if (names_index(node.kind)) node.index = 0;
+    uint32_t shape = table_intern(&store->shapes, store->arena, node);
+    if (arguments != small) free(arguments);
+    return shape;
+}
+
+typedef struct IndexSet {
+    const Index *items; // in order
+    uint32_t count;
+} IndexSet;
+
+static IndexSet index_set_union(Arena *arena, IndexSet a, IndexSet b) {
+    if (!b.count || (a.count == b.count && a.items == b.items)) return a;
+    if (!a.count) return b;
+    Index *all = arena_new_array(arena, Index, (size_t)a.count + b.count);
+    uint32_t count = 0;
+    for (uint32_t i = 0, k = 0; i < a.count || k < b.count;) {
+        bool from_a = k == b.count || (i < a.count && a.items[i] <= b.items[k]);
+        Index index = from_a ? a.items[i++] : b.items[k++];
+        if (!count || all[count - 1] != index) all[count++] = index;
+    }
+    // One set, one array, as far as that is cheap: then equal sets are mostly seen to be equal.
+    if (count == a.count) return a;
+    return count == b.count ? b : (IndexSet){all, count};
+}
+
+static IndexSet index_set_without(Arena *arena, IndexSet set, Index index) {
+    uint32_t at = 0;
+    while (at < set.count && set.items[at] != index) at++;
+    if (at == set.count) return set;
+    Index *rest = arena_new_array(arena, Index, set.count);
+    memcpy(rest, set.items, at * sizeof(Index));
+    memcpy(rest + at, set.items + at + 1, (set.count - at - 1) * sizeof(Index));
+    return (IndexSet){rest, set.count - 1};
+}
+
+static IndexSet free_indices(ExprStore *store, const ExprNode *node) {
+    IndexSet set = {0};
+    if (node->kind == EXPR_INDEX) {
+        Index *own = arena_new_object(store->arena, Index);
+        *own = node->index;
+        return (IndexSet){own, 1};
+    }
+    for (uint32_t i = 0; i < node->count; i++) {
+        const Facts *f = &store->facts.items[node->argument[i]];
+        set = index_set_union(store->arena, set, (IndexSet){f->free, f->free_count});
+    }
+    return names_index(node->kind) ? index_set_without(store->arena, set, node->index) : set;
 }
 
 static Expr intern(ExprStore *store, ExprNode node) {
-    if (2 * store->nodes.count >= store->slots) grow_table(store);
-    uint64_t slot = node_hash(&node) & (store->slots - 1);
-    for (; store->table[slot]; slot = (slot + 1) & (store->slots - 1))
-        if (node_equal(&store->nodes.items[store->table[slot]].node, &node)) return store->table[slot];
-    if (node.count) {
-        Expr *arguments = arena_new_array(store->arena, Expr, node.count);
-        memcpy(arguments, node.argument, node.count * sizeof(Expr));
-        node.argument = arguments;
-    } else {
-        node.argument = NULL;
-    }
-    bool has_delta = node.kind == EXPR_DELTA;
-    for (uint32_t i = 0; i < node.count; i++) has_delta |= store->nodes.items[node.argument[i]].has_delta;
-    vec_push(&store->nodes, (Node){.node = node, .has_delta = has_delta, .free_indices = free_indices(store, &node)});
-    return store->table[slot] = store->nodes.count - 1;
+    Expr expr = table_intern(&store->expressions, store->arena, node);
+    if (expr < store->facts.count) return expr;
+    Facts facts = {.kinds = 1u << node.kind, .shape = shape_of(store, node)};
+    for (uint32_t i = 0; i < node.count; i++) facts.kinds |= store->facts.items[node.argument[i]].kinds;
+    IndexSet set = free_indices(store, &node);
+    facts.free = set.items;
+    facts.free_count = set.count;
+    vec_push(&store->facts, facts);
+    return expr;
 }
 
 static Expr intern_kind(ExprStore *store, ExprKind kind, const Expr *arguments, uint32_t count) {
@@ -166,13 +237,13 @@ static Expr intern_kind(ExprStore *store, ExprKind kind, const Expr *arguments, 
 }
 
 void expr_set_span(ExprStore *store, Expr expr, Span span) {
-    if (expr && !store->nodes.items[expr].span.source) store->nodes.items[expr].span = span;
+    if (expr && !store->facts.items[expr].span.source) store->facts.items[expr].span = span;
 }
 
-Span expr_span(const ExprStore *store, Expr expr) { return store->nodes.items[expr].span; }
+Span expr_span(const ExprStore *store, Expr expr) { return store->facts.items[expr].span; }
 
 bool expr_get_const(const ExprStore *store, Expr expr, double *value) {
-    const ExprNode *node = &store->nodes.items[expr].node;
+    const ExprNode *node = &store->expressions.nodes.items[expr];
     if (node->kind != EXPR_CONST) return false;
     *value = node->value;
     return true;
@@ -208,14 +279,15 @@ typedef Vec(Part) PartList;
 // A total order of expressions by content: kind, payload, then arguments. Serial numbers would not do, since C leaves
 // open in which order nested calls create nodes, and the order of terms would then depend on the compiler of Lequel.
 // Index variables count last, so that renaming one does not reorder terms and change their rounding.
+// Arguments known to be equal are passed over, so the way leads straight to the first difference.
 static int compare_content(const ExprStore *store, Expr a, Expr b, bool indices) {
-    if (a == b) return 0;
-    const ExprNode *x = &store->nodes.items[a].node, *y = &store->nodes.items[b].node;
+    const Facts *facts = store->facts.items;
+    if (a == b || (!indices && facts[a].shape == facts[b].shape)) return 0;
+    const ExprNode *x = &store->expressions.nodes.items[a], *y = &store->expressions.nodes.items[b];
     if (x->kind != y->kind) return x->kind < y->kind ? -1 : 1;
-    bool is_index = x->kind == EXPR_INDEX || x->kind == EXPR_SUM || x->kind == EXPR_MAXIMUM;
     if (x->kind == EXPR_CONST) return x->value < y->value ? -1 : 1;
     uint64_t p = payload_bits(x), q = payload_bits(y);
-    if (p != q && (!is_index || indices)) return p < q ? -1 : 1;
+    if (p != q && (!names_index(x->kind) || indices)) return p < q ? -1 : 1;
     if (x->count != y->count) return x->count < y->count ? -1 : 1;
     for (uint32_t i = 0; i < x->count; i++) {
         int order = compare_content(store, x->argument[i], y->argument[i], indices);
@@ -471,16 +543,26 @@ static bool has_fixing_delta(const ExprStore *store, Expr term, Index index) {
     return delta_fixes(store, term, index) != 0;
 }
 
-// True when multiplying out would bring a delta that fixes `index` to the front: (u - s)*(delta(i, k) - a).
-static bool hides_delta(const ExprStore *store, Expr expr, Index index) {
-    if (!store->nodes.items[expr].has_delta || !expr_has_index(store, expr, index)) return false;
-    if (has_fixing_delta(store, expr, index)) return true;
-    ExprNode node = expr_node(store, expr);
-    if (node.kind != EXPR_ADD && node.kind != EXPR_MUL && node.kind != EXPR_SELECT && node.kind != EXPR_SUM)
+typedef struct DeltaSearch {
+    Index index;
+    bool found;
+} DeltaSearch;
+
+static bool search_delta(const ExprStore *store, Expr expr, void *context) {
+    DeltaSearch *search = context;
+    if (search->found || !expr_has_kind(store, expr, EXPR_DELTA) || !expr_has_index(store, expr, search->index))
         return false;
-    for (uint32_t i = node.kind == EXPR_SELECT; i < node.count; i++) // a condition stays where it is
-        if (hides_delta(store, node.argument[i], index)) return true;
-    return false;
+    search->found = has_fixing_delta(store, expr, search->index);
+    ExprKind kind = expr_node(store, expr).kind;
+    return kind == EXPR_ADD || kind == EXPR_MUL || kind == EXPR_SELECT || kind == EXPR_SUM;
+}
+
+// True when multiplying out would bring a delta that fixes `index` to the front: (u - s)*(delta(i, k) - a). The
+// condition of a selection stays where it is, but is no sum or product, so that nothing in it is found.
+static bool hides_delta(const ExprStore *store, Expr expr, Index index) {
+    DeltaSearch search = {.index = index};
+    expr_visit(store, expr, search_delta, &search);
+    return search.found;
 }
 
 static void multiply_out(ExprStore *store, Expr expr, Index index, ExprList *terms, ExprList *rest);
@@ -760,39 +842,76 @@ Expr expr_make(ExprStore *store, ExprKind kind, const Expr *arguments, uint32_t 
 
 // ---- Questions ------------------------------------------------------------------------------------------------------
 
+typedef struct Visit {
+    const ExprStore *store;
+    ExprVisitor *visitor;
+    void *context;
+    uint64_t *seen; // a bit per handle
+} Visit;
+
+static void visit(const Visit *v, Expr expr) {
+    uint64_t *word = &v->seen[expr / 64], bit = (uint64_t)1 << expr % 64;
+    if (*word & bit) return;
+    *word |= bit;
+    if (!v->visitor(v->store, expr, v->context)) return;
+    ExprNode node = expr_node(v->store, expr);
+    for (uint32_t i = 0; i < node.count; i++) visit(v, node.argument[i]);
+}
+
+void expr_visit(const ExprStore *store, Expr expr, ExprVisitor *visitor, void *context) {
+    uint64_t small[64], *seen = small;
+    size_t words = (size_t)expr / 64 + 1; // arguments have smaller handles
+    if (words > sizeof small / sizeof *small) seen = memory_resize(NULL, words, sizeof *seen);
+    memset(seen, 0, words * sizeof *seen);
+    visit(&(Visit){store, visitor, context, seen}, expr);
+    if (seen != small) free(seen);
+}
+
+typedef struct Search {
+    uint32_t wanted; // an expression or a symbol
+    bool found;
+} Search;
+
+static bool search_part(const ExprStore *store, Expr expr, void *context) {
+    (void)store;
+    Search *search = context;
+    search->found |= expr == search->wanted;
+    return !search->found && expr > search->wanted; // arguments have smaller handles
+}
+
 bool expr_contains(const ExprStore *store, Expr expr, Expr part) {
-    if (expr == part) return true;
-    if (part > expr) return false; // arguments have smaller handles
-    ExprNode node = expr_node(store, expr);
-    for (uint32_t i = 0; i < node.count; i++)
-        if (expr_contains(store, node.argument[i], part)) return true;
-    return false;
+    Search search = {.wanted = part};
+    if (part <= expr) expr_visit(store, expr, search_part, &search);
+    return search.found;
+}
+
+const Index *expr_free_indices(const ExprStore *store, Expr expr, uint32_t *count) {
+    *count = store->facts.items[expr].free_count;
+    return store->facts.items[expr].free;
 }
 
 bool expr_has_index(const ExprStore *store, Expr expr, Index index) {
-    if (!(store->nodes.items[expr].free_indices >> index % 64 & 1)) return false;
-    ExprNode node = expr_node(store, expr);
-    if (node.kind == EXPR_INDEX) return node.index == index;
-    if ((node.kind == EXPR_SUM || node.kind == EXPR_MAXIMUM) && node.index == index) return false;
-    for (uint32_t i = 0; i < node.count; i++)
-        if (expr_has_index(store, node.argument[i], index)) return true;
+    const Facts *facts = &store->facts.items[expr];
+    for (uint32_t i = 0; i < facts->free_count; i++)
+        if (facts->free[i] == index) return true;
     return false;
 }
 
 bool expr_has_kind(const ExprStore *store, Expr expr, ExprKind kind) {
+    return store->facts.items[expr].kinds >> kind & 1;
+}
+
+static bool search_access(const ExprStore *store, Expr expr, void *context) {
+    Search *search = context;
     ExprNode node = expr_node(store, expr);
-    if (node.kind == kind) return true;
-    for (uint32_t i = 0; i < node.count; i++)
-        if (expr_has_kind(store, node.argument[i], kind)) return true;
-    return false;
+    search->found |= node.kind == EXPR_ACCESS && node.symbol == search->wanted;
+    return !search->found && expr_has_kind(store, expr, EXPR_ACCESS);
 }
 
 bool expr_reads(const ExprStore *store, Expr expr, Symbol symbol) {
-    ExprNode node = expr_node(store, expr);
-    if (node.kind == EXPR_ACCESS && node.symbol == symbol) return true;
-    for (uint32_t i = 0; i < node.count; i++)
-        if (expr_reads(store, node.argument[i], symbol)) return true;
-    return false;
+    Search search = {.wanted = symbol};
+    expr_visit(store, expr, search_access, &search);
+    return search.found;
 }
 
 // ---- Rewriting ------------------------------------------------------------------------------------------------------
@@ -866,34 +985,55 @@ static Index fresh_index(ExprStore *store, uint32_t extent, Expr a, Expr b) {
     }
 }
 
-static Expr substitute(ExprStore *store, Expr expr, Index from, Expr to);
+typedef struct Substitution {
+    ExprStore *store;
+    Index from;
+    Expr to;
+    Expr *memo; // by handle: the result, since what is shared stays shared
+} Substitution;
 
-static Expr substitute_bound(ExprStore *store, ExprNode node, Index from, Expr to) {
+static Expr substitute(const Substitution *sub, Expr expr);
+
+static Expr substitute_bound(const Substitution *sub, ExprNode node) {
+    ExprStore *store = sub->store;
     Index index = node.index;
     Expr body = node.argument[0];
-    if (expr_has_index(store, to, index)) { // it would be captured: rename the bound index first
-        index = fresh_index(store, index_info(store, index)->extent, body, to);
-        body = substitute(store, body, node.index, expr_index(store, index));
+    if (expr_has_index(store, sub->to, index)) { // it would be captured: rename the bound index first
+        index = fresh_index(store, index_info(store, index)->extent, body, sub->to);
+        body = expr_substitute_index(store, body, expr_index(store, node.index), expr_index(store, index));
+        body = expr_substitute_index(store, body, expr_index(store, sub->from), sub->to);
+    } else {
+        body = substitute(sub, body);
     }
-    body = substitute(store, body, from, to);
     return node.kind == EXPR_SUM ? expr_sum(store, index, body) : expr_maximum(store, index, body);
 }
 
-static Expr substitute(ExprStore *store, Expr expr, Index from, Expr to) {
-    if (!expr_has_index(store, expr, from)) return expr;
-    ExprNode node = expr_node(store, expr);
-    if (node.kind == EXPR_INDEX) return to;
-    if (node.kind == EXPR_SUM || node.kind == EXPR_MAXIMUM) return substitute_bound(store, node, from, to);
+static Expr substitute_arguments(const Substitution *sub, Expr expr, ExprNode node) {
     ExprList list = {0};
-    for (uint32_t i = 0; i < node.count; i++) vec_push(&list, substitute(store, node.argument[i], from, to));
-    Expr result = rebuild(store, node, list.items);
+    for (uint32_t i = 0; i < node.count; i++) vec_push(&list, substitute(sub, node.argument[i]));
+    Expr result = rebuild(sub->store, node, list.items);
     vec_free(&list);
-    expr_set_span(store, result, expr_span(store, expr));
+    expr_set_span(sub->store, result, expr_span(sub->store, expr));
     return result;
 }
 
+static Expr substitute(const Substitution *sub, Expr expr) {
+    if (!expr_has_index(sub->store, expr, sub->from)) return expr;
+    ExprNode node = expr_node(sub->store, expr);
+    if (node.kind == EXPR_INDEX) return sub->to;
+    if (sub->memo[expr]) return sub->memo[expr];
+    bool binds = node.kind == EXPR_SUM || node.kind == EXPR_MAXIMUM;
+    return sub->memo[expr] = binds ? substitute_bound(sub, node) : substitute_arguments(sub, expr, node);
+}
+
 Expr expr_substitute_index(ExprStore *store, Expr expr, Expr from, Expr to) {
-    return from == to ? expr : substitute(store, expr, expr_node(store, from).index, to);
+    Substitution sub = {store, expr_node(store, from).index, to, NULL};
+    if (from == to || !expr_has_index(store, expr, sub.from)) return expr;
+    sub.memo = memory_resize(NULL, (size_t)expr + 1, sizeof(Expr));
+    memset(sub.memo, 0, ((size_t)expr + 1) * sizeof(Expr));
+    Expr result = substitute(&sub, expr);
+    free(sub.memo);
+    return result;
 }
 
 typedef struct Renaming {

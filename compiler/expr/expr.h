@@ -79,7 +79,9 @@ typedef struct SymbolInfo {
     uint32_t extent[EXPR_MAX_RANK];
     Unit unit;
     Span span;    // where the user declared it
-    bool derived; // made by derive or discretise: deriving again finds it by name, a user's array of that name is refused
+    bool hidden;  // made for the compiler's own use: not listed, recorded or saved
+    bool derived; // made by derive or discretise: deriving again finds it by name, a user's array of that name is
+                  // refused
 } SymbolInfo;
 
 typedef struct IndexInfo {
@@ -154,9 +156,15 @@ static inline Expr expr_make2(ExprStore *s, ExprKind kind, Expr a, Expr b) {
 void expr_set_span(ExprStore *store, Expr expr, Span span);
 Span expr_span(const ExprStore *store, Expr expr);
 
+// Shows the visitor each node of `expr` once, however often it is shared, and before its arguments; the visitor returns
+// whether to go on to these. Walks that don't use this take a time exponential in the depth of `let a = f(b) + g(b)`.
+typedef bool ExprVisitor(const ExprStore *store, Expr expr, void *context);
+void expr_visit(const ExprStore *store, Expr expr, ExprVisitor *visitor, void *context);
+
 // True when `part` (an expression, compared by handle) occurs in `expr`.
 bool expr_contains(const ExprStore *store, Expr expr, Expr part);
-bool expr_has_index(const ExprStore *store, Expr expr, Index index); // free in expr
+bool expr_has_index(const ExprStore *store, Expr expr, Index index);                // free in expr
+const Index *expr_free_indices(const ExprStore *store, Expr expr, uint32_t *count); // in order of their numbers
 bool expr_has_kind(const ExprStore *store, Expr expr, ExprKind kind);
 bool expr_reads(const ExprStore *store, Expr expr, Symbol symbol); // any version
 

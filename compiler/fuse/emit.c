@@ -127,29 +127,50 @@ static uint32_t emit_power(Emission *e, ExprNode node) {
     return loop_op(&e->body, LOOP_DIV, loop_const(&e->body, 1), emit_constant_power(e, node.argument[0], -n), 0);
 }
 
-// A product as one fraction: numerators multiplied, denominators multiplied, one division.
-static uint32_t emit_product(Emission *e, const Expr *factors, uint32_t count) {
+typedef struct Fraction {
+    uint32_t top, bottom;
+    bool has_top, has_bottom;
+} Fraction;
+
+static void multiply(Emission *e, uint32_t *product, bool *any, uint32_t value) {
+    *product = *any ? loop_op(&e->body, LOOP_MUL, *product, value, 0) : value;
+    *any = true;
+}
+
+// The factors of a product that depend on the sample, or those that don't: numerators and denominators multiplied.
+static void gather_fraction(Emission *e, const Expr *factors, uint32_t count, bool per_sample, Fraction *fraction) {
     ExprStore *s = e->plan->store;
-    uint32_t top = 0, bottom = 0;
-    bool has_top = false, has_bottom = false, negative = false;
     for (uint32_t i = 0; i < count; i++) {
         ExprNode node = expr_node(s, factors[i]);
         double n;
-        if (expr_is_const(s, factors[i], -1) && count > 1) {
-            negative = true;
-        } else if (node.kind == EXPR_POWER && expr_get_const(s, node.argument[1], &n) && n < 0) {
-            uint32_t value = emit_constant_power(e, node.argument[0], -n);
-            bottom = has_bottom ? loop_op(&e->body, LOOP_MUL, bottom, value, 0) : value;
-            has_bottom = true;
-        } else {
-            uint32_t value = emit(e, factors[i]);
-            top = has_top ? loop_op(&e->body, LOOP_MUL, top, value, 0) : value;
-            has_top = true;
-        }
+        if (expr_is_const(s, factors[i], -1) || expr_has_index(s, factors[i], INDEX_BATCH) != per_sample) continue;
+        if (node.kind == EXPR_POWER && expr_get_const(s, node.argument[1], &n) && n < 0)
+            multiply(e, &fraction->bottom, &fraction->has_bottom, emit_constant_power(e, node.argument[0], -n));
+        else
+            multiply(e, &fraction->top, &fraction->has_top, emit(e, factors[i]));
     }
-    if (!has_top) top = loop_const(&e->body, 1);
-    if (has_bottom) top = loop_op(&e->body, LOOP_DIV, top, bottom, 0);
-    return negative ? loop_op(&e->body, LOOP_NEG, top, 0, 0) : top;
+}
+
+static void divide(Emission *e, Fraction *fraction) {
+    if (!fraction->has_bottom) return;
+    if (!fraction->has_top) fraction->top = loop_const(&e->body, 1);
+    fraction->top = loop_op(&e->body, LOOP_DIV, fraction->top, fraction->bottom, 0);
+    fraction->has_top = true;
+    fraction->has_bottom = false;
+}
+
+// A product as one fraction. What all samples share is divided first: it is computed once a row, and tau_r/tau_m of
+// equal time constants is exactly 1, so that a matched neuron passes on its input to the bit.
+static uint32_t emit_product(Emission *e, const Expr *factors, uint32_t count) {
+    Fraction fraction = {0};
+    bool negative = false;
+    gather_fraction(e, factors, count, false, &fraction);
+    if (fraction.has_top) divide(e, &fraction);
+    gather_fraction(e, factors, count, true, &fraction);
+    divide(e, &fraction);
+    for (uint32_t i = 0; i < count; i++) negative |= expr_is_const(e->plan->store, factors[i], -1);
+    if (!fraction.has_top) return loop_const(&e->body, negative ? -1 : 1);
+    return negative ? loop_op(&e->body, LOOP_NEG, fraction.top, 0, 0) : fraction.top;
 }
 
 static bool is_fraction(const Emission *e, ExprNode product) {

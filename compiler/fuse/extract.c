@@ -10,35 +10,19 @@ static Atom owner_of(Plan *plan, Symbol symbol) {
 
 // The free index variables of an expression, the batch last.
 static uint32_t free_axes(const ExprStore *store, Expr expr, Index *axes, uint32_t most) {
-    uint32_t count = 0;
-    bool batch = expr_has_index(store, expr, INDEX_BATCH);
-    Vec(Expr) stack = {0};
-    vec_push(&stack, expr);
-    while (stack.count) { // candidates: every index variable below; free ones are kept in order of their numbers
-        ExprNode node = expr_node(store, stack.items[--stack.count]);
-        if (node.kind == EXPR_INDEX && node.index != INDEX_BATCH) {
-            bool known = false;
-            for (uint32_t i = 0; i < count; i++) known |= axes[i] == node.index;
-            if (!known && count < most && expr_has_index(store, expr, node.index)) axes[count++] = node.index;
-        }
-        for (uint32_t i = 0; i < node.count; i++) vec_push(&stack, node.argument[i]);
-    }
-    vec_free(&stack);
-    for (uint32_t i = 1; i < count; i++)
-        for (uint32_t k = i; k > 0 && axes[k] < axes[k - 1]; k--) {
-            Index swap = axes[k];
-            axes[k] = axes[k - 1];
-            axes[k - 1] = swap;
-        }
-    if (batch && count < most) axes[count++] = INDEX_BATCH;
+    uint32_t all, count = 0;
+    const Index *free = expr_free_indices(store, expr, &all);
+    for (uint32_t i = 0; i < all && count < most; i++)
+        if (free[i] != INDEX_BATCH) axes[count++] = free[i];
+    if (count < most && expr_has_index(store, expr, INDEX_BATCH)) axes[count++] = INDEX_BATCH;
     return count;
 }
 
 // A new array for the value of an expression over `axes`; returns the access at these axes.
 static Expr make_temporary(Plan *plan, Atom owner, const Index *axes, uint32_t rank, Symbol *symbol) {
-    SymbolInfo info = {.role = ROLE_SIGNAL};
+    SymbolInfo info = {.role = ROLE_SIGNAL, .hidden = true};
     Expr at[EXPR_MAX_RANK + 1];
-    info.name = arena_format(plan->arena, "%s.temporary.%u", owner, ++plan->unique);
+    info.name = arena_format(plan->arena, "%s#%u", owner, ++plan->unique);
     for (uint32_t i = 0; i < rank; i++) {
         at[i] = expr_index(plan->store, axes[i]);
         if (axes[i] == INDEX_BATCH)
@@ -56,6 +40,15 @@ static Expr find_temporary(const Plan *plan, Expr expr, uint32_t guard) {
         if (plan->temporaries.items[i].expr == expr && plan->temporaries.items[i].guard == guard)
             return plan->temporaries.items[i].access;
     return 0;
+}
+
+// What an expression became within one assignment. Without it, shared expressions would be gone through again and
+// again, in a time exponential in their depth.
+static Expr *remembered(const Plan *plan, ExtractionList *list, Expr expr) {
+    while (list->count <= expr) vec_push(list, (Extracted){0});
+    Extracted *extracted = &list->items[expr];
+    if (extracted->assignment != plan->assignment) *extracted = (Extracted){.assignment = plan->assignment};
+    return &extracted->result;
 }
 
 typedef struct Extraction {
@@ -98,6 +91,15 @@ static bool is_plain(const Plan *plan, Expr expr) {
     return kind == EXPR_CONST || kind == EXPR_ACCESS;
 }
 
+// W[0, 1]: an element of an array has the program's precision; single numbers are double and computed apart.
+static bool reads_element(const Plan *plan, Expr expr) {
+    ExprNode node = expr_node(plan->store, expr);
+    if (node.kind == EXPR_ACCESS) return node.count > 0;
+    for (uint32_t i = 0; i < node.count; i++)
+        if (reads_element(plan, node.argument[i])) return true;
+    return false;
+}
+
 static Expr hoist(Extraction *x, Expr expr);
 
 // Of a sum or product, the part without any index becomes one scalar.
@@ -111,7 +113,8 @@ static Expr hoist_group(Extraction *x, ExprNode node) {
     }
     if (scalars.count) {
         Expr scalar = expr_make(x->plan->store, node.kind, scalars.items, scalars.count);
-        vec_push(&rest, is_plain(x->plan, scalar) ? scalar : materialise(x, scalar));
+        bool stays = is_plain(x->plan, scalar) || reads_element(x->plan, scalar);
+        vec_push(&rest, stays ? scalar : materialise(x, scalar));
     }
     Expr result = expr_make(x->plan->store, node.kind, rest.items, rest.count);
     vec_free(&scalars);
@@ -119,18 +122,25 @@ static Expr hoist_group(Extraction *x, ExprNode node) {
     return result;
 }
 
-// Whatever doesn't depend on an index is computed once per step, in double.
-static Expr hoist(Extraction *x, Expr expr) {
+static Expr hoist_arguments(Extraction *x, Expr expr) {
     ExprStore *s = x->plan->store;
     ExprNode node = expr_node(s, expr);
-    if (is_plain(x->plan, expr) || node.kind == EXPR_INDEX) return expr;
-    if (!has_free_index(x->plan, expr)) return materialise(x, expr);
     if (node.kind == EXPR_ADD || node.kind == EXPR_MUL) return hoist_group(x, node);
     if (node.kind == EXPR_CALL) return expr_call(s, node.function, hoist(x, node.argument[0]));
     Expr arguments[3];
     if (node.count > 3 || node.kind == EXPR_DELTA) return expr;
     for (uint32_t i = 0; i < node.count; i++) arguments[i] = hoist(x, node.argument[i]);
     return expr_make(s, node.kind, arguments, node.count);
+}
+
+// Whatever doesn't depend on an index is computed once per step, in double.
+static Expr hoist(Extraction *x, Expr expr) {
+    if (is_plain(x->plan, expr) || expr_node(x->plan->store, expr).kind == EXPR_INDEX) return expr;
+    if (!has_free_index(x->plan, expr)) return reads_element(x->plan, expr) ? expr : materialise(x, expr);
+    Expr have = *remembered(x->plan, &x->plan->hoisted, expr);
+    if (have) return have;
+    Expr result = hoist_arguments(x, expr);
+    return *remembered(x->plan, &x->plan->hoisted, expr) = result;
 }
 
 // ---- Contractions ---------------------------------------------------------------------------------------------------
@@ -231,15 +241,18 @@ static Expr extract(Extraction *x, Expr expr) {
     if (!expr_has_kind(s, expr, EXPR_SUM) && !expr_has_kind(s, expr, EXPR_MAXIMUM)) return expr;
     ExprNode node = expr_node(s, expr);
     if (node.kind == EXPR_SUM || node.kind == EXPR_MAXIMUM) return extract_reduction(x, expr);
+    Expr have = *remembered(x->plan, &x->plan->extracted, expr);
+    if (have) return have;
     Vec(Expr) arguments = {0};
     for (uint32_t i = 0; i < node.count; i++) vec_push(&arguments, extract(x, node.argument[i]));
     Expr result = node.kind == EXPR_CALL ? expr_call(s, node.function, arguments.items[0])
                                          : expr_make(s, node.kind, arguments.items, arguments.count);
     vec_free(&arguments);
-    return result;
+    return *remembered(x->plan, &x->plan->extracted, expr) = result;
 }
 
 void plan_add(Plan *plan, const StepAssign *assign) {
+    plan->assignment++;
     Extraction x = {plan, assign->guard, assign->span, owner_of(plan, assign->symbol)};
     const SymbolInfo *info = symbol_info(plan->store, assign->symbol);
     Item item = {.kind = ITEM_MAP, .symbol = assign->symbol, .rank = info->rank};

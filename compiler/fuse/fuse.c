@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { READ_OWN = 1, READ_ELSEWHERE = 2 };
-
 // ---- Who reads what -------------------------------------------------------------------------------------------------
 
 static bool at_own_axes(const ExprStore *store, const Item *item, ExprNode access) {
@@ -19,81 +17,134 @@ static bool at_own_axes(const ExprStore *store, const Item *item, ExprNode acces
     return true;
 }
 
-static void note_reads(const Plan *plan, Item *item, Expr expr) {
-    ExprNode node = expr_node(plan->store, expr);
-    if (node.kind == EXPR_ACCESS) {
-        uint8_t *reads = node.version == VERSION_NEW ? item->reads_new : item->reads_old;
-        reads[node.symbol] |= at_own_axes(plan->store, item, node) ? READ_OWN : READ_ELSEWHERE;
+static SymbolUse *use_of(Plan *plan, Symbol symbol) {
+    while (plan->uses.count <= symbol) vec_push(&plan->uses, (SymbolUse){0});
+    return &plan->uses.items[symbol];
+}
+
+typedef struct ReadSearch {
+    Item *item;
+    uint32_t number;
+} ReadSearch;
+
+static bool note_read(const ExprStore *store, Expr expr, void *context) {
+    const ReadSearch *search = context;
+    ExprNode node = expr_node(store, expr);
+    if (node.kind != EXPR_ACCESS) return true;
+    ReadList *reads = &search->item->reads;
+    uint32_t i = 0;
+    while (i < reads->count && (reads->items[i].symbol != node.symbol || reads->items[i].version != node.version)) i++;
+    if (i == reads->count)
+        vec_push(reads, (Read){.item = search->number, .symbol = node.symbol, .version = node.version});
+    reads->items[i].where |= at_own_axes(store, search->item, node) ? READ_OWN : READ_ELSEWHERE;
+    return true;
+}
+
+static void find_reads_of(Plan *plan, uint32_t number) {
+    Item *item = &plan->items.items[number];
+    ReadSearch search = {item, number};
+    bool two = item->kind == ITEM_PRODUCT || item->kind == ITEM_OUTER;
+    expr_visit(plan->store, two ? item->left : item->value, note_read, &search);
+    if (two) expr_visit(plan->store, item->right, note_read, &search);
+    for (uint32_t i = 0; i < item->reads.count; i++)
+        vec_push(&use_of(plan, item->reads.items[i].symbol)->readers, item->reads.items[i]);
+}
+
+static void forget_reads_of(Plan *plan, uint32_t number) {
+    Item *item = &plan->items.items[number];
+    for (uint32_t i = 0; i < item->reads.count; i++) {
+        ReadList *readers = &use_of(plan, item->reads.items[i].symbol)->readers;
+        uint32_t kept = 0;
+        for (uint32_t k = 0; k < readers->count; k++)
+            if (readers->items[k].item != number) readers->items[kept++] = readers->items[k];
+        readers->count = kept;
     }
-    for (uint32_t i = 0; i < node.count; i++) note_reads(plan, item, node.argument[i]);
+    item->reads.count = 0;
 }
 
 static void find_reads(Plan *plan) {
-    plan->symbols = symbol_count(plan->store) + 1;
     for (uint32_t i = 0; i < plan->items.count; i++) {
-        Item *item = &plan->items.items[i];
-        item->reads_new = memory_resize(NULL, plan->symbols, 2);
-        memset(item->reads_new, 0, (size_t)plan->symbols * 2);
-        item->reads_old = item->reads_new + plan->symbols;
-        if (item->kind == ITEM_PRODUCT || item->kind == ITEM_OUTER) {
-            note_reads(plan, item, item->left);
-            note_reads(plan, item, item->right);
-        } else {
-            note_reads(plan, item, item->value);
-        }
+        vec_push(&use_of(plan, plan->items.items[i].symbol)->writers, i);
+        find_reads_of(plan, i);
     }
+}
+
+static void forget_reads(Plan *plan) {
+    for (uint32_t i = 0; i < plan->items.count; i++) vec_free(&plan->items.items[i].reads);
+    for (uint32_t i = 0; i < plan->uses.count; i++) {
+        vec_free(&plan->uses.items[i].writers);
+        vec_free(&plan->uses.items[i].readers);
+    }
+    plan->uses.count = 0;
 }
 
 // ---- What is needed -------------------------------------------------------------------------------------------------
 
-// Persistent symbols: somebody reads their old value in the next step, or the caller wants to see them.
-static uint8_t *find_persistent(Plan *plan, Step *const *steps, uint32_t count) {
-    uint8_t *reads = memory_resize(NULL, plan->symbols, 2);
-    memset(reads, 0, (size_t)plan->symbols * 2);
-    Item all = {.kind = ITEM_REDUCE, .reads_new = reads + plan->symbols, .reads_old = reads};
-    for (uint32_t s = 0; s < count; s++) {
-        for (uint32_t i = 0; i < steps[s]->assigns.count; i++) note_reads(plan, &all, steps[s]->assigns.items[i].value);
-        if (steps[s]->cost) reads[steps[s]->cost] = 1;
-    }
-    for (uint32_t i = 0; i < plan->options->kept_count; i++) reads[plan->options->kept[i]] = 1;
-    return reads; // the first half; whoever frees it frees both
+static bool note_old(const ExprStore *store, Expr expr, void *context) {
+    bool *old = context;
+    ExprNode node = expr_node(store, expr);
+    if (node.kind == EXPR_ACCESS && node.version == VERSION_OLD) old[node.symbol] = true;
+    return true;
 }
 
-static void mark_live(Plan *plan, const uint8_t *persistent) {
-    for (uint32_t i = 0; i < plan->items.count; i++)
-        plan->items.items[i].live = persistent[plan->items.items[i].symbol];
-    for (bool changed = true; changed;) {
-        changed = false;
-        for (uint32_t i = 0; i < plan->items.count; i++) {
-            Item *item = &plan->items.items[i];
-            if (!item->live) continue;
-            for (uint32_t k = 0; k < plan->items.count; k++)
-                if (!plan->items.items[k].live && item->reads_new[plan->items.items[k].symbol])
-                    plan->items.items[k].live = changed = true;
+// Persistent symbols: somebody reads their old value in the next step, or the caller wants to see them.
+static bool *find_persistent(const Plan *plan, Step *const *steps, uint32_t count) {
+    uint32_t symbols = symbol_count(plan->store) + 1;
+    bool *persistent = memory_resize(NULL, symbols, sizeof *persistent);
+    memset(persistent, 0, symbols * sizeof *persistent);
+    for (uint32_t s = 0; s < count; s++) {
+        for (uint32_t i = 0; i < steps[s]->assigns.count; i++)
+            expr_visit(plan->store, steps[s]->assigns.items[i].value, note_old, persistent);
+        if (steps[s]->cost) persistent[steps[s]->cost] = true;
+    }
+    for (uint32_t i = 0; i < plan->options->kept_count; i++) persistent[plan->options->kept[i]] = true;
+    return persistent;
+}
+
+static void mark_live(Plan *plan, const bool *persistent) {
+    ItemNumbers waiting = {0};
+    for (uint32_t i = 0; i < plan->items.count; i++) {
+        Item *item = &plan->items.items[i];
+        item->live = persistent[item->symbol];
+        if (item->live) vec_push(&waiting, i);
+    }
+    while (waiting.count) {
+        const Item *item = &plan->items.items[waiting.items[--waiting.count]];
+        for (uint32_t i = 0; i < item->reads.count; i++) {
+            if (item->reads.items[i].version != VERSION_NEW) continue;
+            const ItemNumbers *writers = &use_of(plan, item->reads.items[i].symbol)->writers;
+            for (uint32_t k = 0; k < writers->count; k++) {
+                Item *writer = &plan->items.items[writers->items[k]];
+                if (!writer->live) vec_push(&waiting, writers->items[k]);
+                writer->live = true;
+            }
         }
     }
+    vec_free(&waiting);
+}
+
+// The guard that all readers of the new value share, else 0.
+static uint32_t readers_guard(Plan *plan, Symbol symbol) {
+    const ReadList *readers = &use_of(plan, symbol)->readers;
+    uint32_t guard = 0;
+    for (uint32_t i = 0; i < readers->count; i++) {
+        const Item *reader = &plan->items.items[readers->items[i].item];
+        if (readers->items[i].version != VERSION_NEW || !reader->live) continue;
+        if (!reader->guard || (guard && reader->guard != guard)) return 0;
+        guard = reader->guard;
+    }
+    return guard;
 }
 
 // What only one learn rule reads is computed only when that rule acts.
-static void spread_guards(Plan *plan, const uint8_t *persistent) {
+static void spread_guards(Plan *plan, const bool *persistent) {
     for (bool changed = true; changed;) {
         changed = false;
-        for (uint32_t i = 0; i < plan->items.count; i++) {
+        for (uint32_t i = plan->items.count; i-- > 0;) { // readers mostly come last
             Item *item = &plan->items.items[i];
             if (!item->live || item->guard || persistent[item->symbol]) continue;
-            uint32_t guard = 0;
-            bool single = true;
-            for (uint32_t k = 0; k < plan->items.count; k++) {
-                const Item *reader = &plan->items.items[k];
-                if (!reader->live || !reader->reads_new[item->symbol]) continue;
-                if (guard && reader->guard != guard) single = false;
-                if (!reader->guard) single = false;
-                guard = reader->guard;
-            }
-            if (single && guard) {
-                item->guard = guard;
-                changed = true;
-            }
+            item->guard = readers_guard(plan, item->symbol);
+            changed |= item->guard != 0;
         }
     }
 }
@@ -101,11 +152,12 @@ static void spread_guards(Plan *plan, const uint8_t *persistent) {
 bool plan_needs_store(const Plan *plan, const Item *item, Item *const *group, uint32_t count) {
     if (item->live && plan->fused->array_of.count > item->symbol && plan->fused->array_of.items[item->symbol])
         return true;
-    for (uint32_t i = 0; i < plan->items.count; i++) {
-        const Item *reader = &plan->items.items[i];
+    const ReadList *readers = &plan->uses.items[item->symbol].readers;
+    for (uint32_t i = 0; i < readers->count; i++) {
+        const Item *reader = &plan->items.items[readers->items[i].item];
         bool inside = false;
         for (uint32_t k = 0; k < count; k++) inside |= group[k] == reader;
-        if (reader->live && !inside && reader->reads_new[item->symbol]) return true;
+        if (reader->live && !inside && readers->items[i].version == VERSION_NEW) return true;
     }
     return false;
 }
@@ -117,119 +169,175 @@ static bool same_nest(const Item *a, const Item *b) {
            a->rank == b->rank && memcmp(a->axis, b->axis, a->rank * sizeof *a->axis) == 0;
 }
 
-// Whether `item` may run when all done and all chosen items run before or with it.
-static bool may_run(const Plan *plan, const Item *item) {
-    for (uint32_t k = 0; k < plan->items.count; k++) {
-        const Item *other = &plan->items.items[k];
-        if (!other->live || other->done || other == item) continue;
-        uint8_t needs = item->reads_new[other->symbol]; // its value of this step
-        if (needs && (!other->chosen || needs & READ_ELSEWHERE)) return false;
-        uint8_t overwritten = other->reads_old[item->symbol]; // others still want the old one
-        if (overwritten && (!other->chosen || overwritten & READ_ELSEWHERE)) return false;
-    }
-    // Reading elsewhere in what it overwrites itself: only a value that no other element depends on.
-    return !(item->reads_old[item->symbol] & READ_ELSEWHERE) || item->kind != ITEM_MAP;
-}
-
-// The largest set of items that can share one nest with `seed`: all candidates, less those that must wait, until
-// stable.
-static uint32_t choose(Plan *plan, Item *seed, Item **group) {
+// The items that may share a nest, in lists; every other item is a list of its own.
+static void find_nests(Plan *plan) {
+    for (uint32_t i = 0; i < plan->nests.count; i++) vec_free(&plan->nests.items[i]);
+    plan->nests.count = 0;
     for (uint32_t i = 0; i < plan->items.count; i++) {
         Item *item = &plan->items.items[i];
-        item->chosen = item->live && !item->done && (item == seed || same_nest(seed, item));
+        if (!item->live) continue;
+        uint32_t nest = 0;
+        while (nest < plan->nests.count && !same_nest(&plan->items.items[plan->nests.items[nest].items[0]], item))
+            nest++;
+        if (nest == plan->nests.count) vec_push(&plan->nests, (ItemNumbers){0});
+        vec_push(&plan->nests.items[nest], i);
+        item->nest = nest;
+    }
+}
+
+// Whether another item is in the way of one that has to do with it as `where` says: it has yet to run, elsewhere.
+static bool is_before(const Item *item, const Item *other, uint8_t where) {
+    return other != item && other->live && !other->done && (!other->chosen || where & READ_ELSEWHERE);
+}
+
+// Whether `item` may run when all done and all chosen items run before or with it.
+static bool may_run(const Plan *plan, const Item *item) {
+    for (uint32_t i = 0; i < item->reads.count; i++) { // values of this step that it needs
+        const Read *read = &item->reads.items[i];
+        const ItemNumbers *writers = &plan->uses.items[read->symbol].writers;
+        for (uint32_t k = 0; read->version == VERSION_NEW && k < writers->count; k++)
+            if (is_before(item, &plan->items.items[writers->items[k]], read->where)) return false;
+    }
+    const ReadList *readers = &plan->uses.items[item->symbol].readers;
+    for (uint32_t i = 0; i < readers->count; i++) { // others still want the old value
+        const Read *read = &readers->items[i];
+        const Item *reader = &plan->items.items[read->item];
+        if (read->version != VERSION_OLD) continue;
+        if (is_before(item, reader, read->where)) return false;
+        // Reading elsewhere in what it overwrites itself: only a value that no other element depends on.
+        if (reader == item && read->where & READ_ELSEWHERE && item->kind == ITEM_MAP) return false;
+    }
+    return true;
+}
+
+// Whether all values that it needs of this nest are computed before.
+static bool is_ready(const Plan *plan, const Item *item) {
+    for (uint32_t i = 0; i < item->reads.count; i++) {
+        if (item->reads.items[i].version != VERSION_NEW) continue;
+        const ItemNumbers *writers = &plan->uses.items[item->reads.items[i].symbol].writers;
+        for (uint32_t k = 0; k < writers->count; k++) {
+            const Item *other = &plan->items.items[writers->items[k]];
+            if (other != item && other->chosen && !other->placed) return false;
+        }
+    }
+    return true;
+}
+
+// The largest set of items that can share one nest: all candidates, less those that must wait, until stable.
+static void choose(Plan *plan, const ItemNumbers *candidates) {
+    for (uint32_t i = 0; i < candidates->count; i++) {
+        Item *item = &plan->items.items[candidates->items[i]];
+        item->chosen = !item->done;
+        item->placed = false;
     }
     for (bool changed = true; changed;) {
         changed = false;
-        for (uint32_t i = 0; i < plan->items.count; i++) {
-            Item *item = &plan->items.items[i];
-            if (item->chosen && !may_run(plan, item)) {
-                item->chosen = false;
-                changed = true;
-            }
+        for (uint32_t i = 0; i < candidates->count; i++) {
+            Item *item = &plan->items.items[candidates->items[i]];
+            if (!item->chosen || may_run(plan, item)) continue;
+            item->chosen = false;
+            changed = true;
         }
     }
+}
+
+// Puts the chosen items into an order in which values come before their use.
+static uint32_t arrange(Plan *plan, const ItemNumbers *candidates, Item **group) {
     uint32_t count = 0;
-    for (bool progress = true; progress;) { // in an order in which values come before their use
+    for (bool progress = true; progress;) {
         progress = false;
-        for (uint32_t i = 0; i < plan->items.count; i++) {
-            Item *item = &plan->items.items[i];
-            bool placed = false, ready = item->chosen;
-            for (uint32_t k = 0; k < count; k++) placed |= group[k] == item;
-            if (!ready || placed) continue;
-            for (uint32_t k = 0; ready && k < plan->items.count; k++) {
-                const Item *other = &plan->items.items[k];
-                if (!other->chosen || other == item || !item->reads_new[other->symbol]) continue;
-                bool before = false;
-                for (uint32_t g = 0; g < count; g++) before |= group[g] == other;
-                ready = before;
-            }
-            if (!ready) continue;
+        for (uint32_t i = 0; i < candidates->count; i++) {
+            Item *item = &plan->items.items[candidates->items[i]];
+            if (!item->chosen || item->placed || !is_ready(plan, item)) continue;
             group[count++] = item;
-            progress = true;
+            item->placed = progress = true;
         }
     }
+    for (uint32_t i = 0; i < candidates->count; i++) plan->items.items[candidates->items[i]].chosen = false;
     return count;
+}
+
+// An item that keeps the old value of `overwritten` in a new array.
+static Item save_before(Plan *plan, const Item *overwritten) {
+    SymbolInfo info = *symbol_info(plan->store, overwritten->symbol);
+    info.name = arena_format(plan->arena, "%s#before%u", info.name, ++plan->unique);
+    info.role = ROLE_SIGNAL;
+    info.hidden = true;
+    Item save = {.kind = ITEM_MAP,
+                 .symbol = symbol_new(plan->store, info),
+                 .span = overwritten->span,
+                 .owner = overwritten->owner,
+                 .live = true,
+                 .rank = info.rank};
+    model_axes(plan->store, overwritten->symbol, save.axis);
+    if (info.batched) save.axis[save.rank++] = INDEX_BATCH;
+    Expr at[EXPR_MAX_RANK + 1];
+    for (uint32_t k = 0; k < save.rank; k++) at[k] = expr_index(plan->store, save.axis[k]);
+    save.value = expr_access(plan->store, overwritten->symbol, VERSION_OLD, at, save.rank);
+    return save;
+}
+
+static void read_instead(Plan *plan, uint32_t number, Symbol symbol, Symbol copy) {
+    Item *reader = &plan->items.items[number];
+    forget_reads_of(plan, number);
+    Expr *places[] = {&reader->value, &reader->left, &reader->right};
+    for (int p = 0; p < 3; p++)
+        if (*places[p]) *places[p] = expr_rename(plan->store, *places[p], symbol, VERSION_OLD, copy, VERSION_NEW);
+    find_reads_of(plan, number);
+}
+
+static bool is_wanted(const Plan *plan, const Item *item) { // its old value
+    const ReadList *readers = &plan->uses.items[item->symbol].readers;
+    for (uint32_t i = 0; i < readers->count; i++) {
+        const Item *reader = &plan->items.items[readers->items[i].item];
+        if (readers->items[i].version == VERSION_OLD && reader->live && !reader->done) return true;
+    }
+    return false;
 }
 
 // A circle of overwriting: the first waiting item's old value is kept in a copy, and everybody reads that instead.
 static bool break_circle(Plan *plan) {
     for (uint32_t i = 0; i < plan->items.count; i++) {
-        Item *item = &plan->items.items[i];
-        if (!item->live || item->done) continue;
-        bool wanted = false;
-        for (uint32_t k = 0; k < plan->items.count; k++)
-            wanted |=
-                plan->items.items[k].live && !plan->items.items[k].done && plan->items.items[k].reads_old[item->symbol];
-        if (!wanted) continue;
-        SymbolInfo info = *symbol_info(plan->store, item->symbol);
-        info.name = arena_format(plan->arena, "%s.before.%u", info.name, ++plan->unique);
-        info.role = ROLE_SIGNAL;
-        Symbol symbol = item->symbol, copy = symbol_new(plan->store, info);
-        Item save = {.kind = ITEM_MAP,
-                     .symbol = copy,
-                     .span = item->span,
-                     .owner = item->owner,
-                     .live = true,
-                     .rank = info.rank};
-        model_axes(plan->store, symbol, save.axis);
-        if (info.batched) save.axis[save.rank++] = INDEX_BATCH;
-        Expr at[EXPR_MAX_RANK + 1];
-        for (uint32_t k = 0; k < save.rank; k++) at[k] = expr_index(plan->store, save.axis[k]);
-        for (uint32_t k = 0; k < plan->items.count; k++) {
-            Item *reader = &plan->items.items[k];
-            if (reader->done) continue;
-            Expr *places[] = {&reader->value, &reader->left, &reader->right};
-            for (int p = 0; p < 3; p++)
-                if (*places[p])
-                    *places[p] = expr_rename(plan->store, *places[p], symbol, VERSION_OLD, copy, VERSION_NEW);
+        const Item *item = &plan->items.items[i];
+        if (!item->live || item->done || !is_wanted(plan, item)) continue;
+        Symbol symbol = item->symbol;
+        Item save = save_before(plan, item);
+        ItemNumbers readers = {0};
+        for (uint32_t k = 0; k < plan->uses.items[symbol].readers.count; k++) {
+            const Read *read = &plan->uses.items[symbol].readers.items[k];
+            if (read->version == VERSION_OLD && !plan->items.items[read->item].done) vec_push(&readers, read->item);
         }
-        save.value = expr_access(plan->store, symbol, VERSION_OLD, at, save.rank);
+        for (uint32_t k = 0; k < readers.count; k++) read_instead(plan, readers.items[k], symbol, save.symbol);
+        vec_free(&readers);
+        vec_push(&use_of(plan, save.symbol)->writers, plan->items.count);
         vec_push(&plan->items, save);
-        for (uint32_t k = 0; k < plan->items.count; k++) {
-            free(plan->items.items[k].reads_new);
-            plan->items.items[k].reads_new = NULL;
-        }
-        find_reads(plan);
+        find_reads_of(plan, plan->items.count - 1);
+        find_nests(plan);
         return true;
     }
     return false;
 }
 
+// Emits what can run together with the seed; false when that is nothing yet.
+static bool run_seed(Plan *plan, LoopEntry *entry, const Item *seed, Item **group) {
+    const ItemNumbers *candidates = &plan->nests.items[seed->nest];
+    choose(plan, candidates);
+    uint32_t count = arrange(plan, candidates, group);
+    if (!count) return false;
+    plan_emit(plan, entry, group, count);
+    for (uint32_t k = 0; k < count; k++) group[k]->done = true;
+    return true;
+}
+
 static void order_items(Plan *plan, LoopEntry *entry) {
     Item **group = NULL;
+    find_nests(plan);
     for (bool progress = true; progress;) {
         progress = false;
         group = memory_resize(group, plan->items.count + 1, sizeof(Item *));
         for (uint32_t i = 0; i < plan->items.count; i++) {
-            Item *seed = &plan->items.items[i];
-            if (!seed->live || seed->done) continue;
-            uint32_t count = choose(plan, seed, group);
-            bool has_seed = false;
-            for (uint32_t k = 0; k < count; k++) has_seed |= group[k] == seed;
-            if (!count || (seed->kind != ITEM_MAP && !has_seed)) continue;
-            plan_emit(plan, entry, group, count);
-            for (uint32_t k = 0; k < count; k++) group[k]->done = true;
-            progress = true;
+            const Item *seed = &plan->items.items[i];
+            if (seed->live && !seed->done && run_seed(plan, entry, seed, group)) progress = true;
         }
         if (!progress) progress = break_circle(plan);
     }
@@ -242,14 +350,14 @@ static void fuse_step(Plan *plan, Step *const *steps, uint32_t count, uint32_t w
     plan->items.count = plan->temporaries.count = 0;
     for (uint32_t i = 0; i < steps[which]->assigns.count; i++) plan_add(plan, &steps[which]->assigns.items[i]);
     find_reads(plan);
-    uint8_t *persistent = find_persistent(plan, steps, count);
+    bool *persistent = find_persistent(plan, steps, count);
     mark_live(plan, persistent);
     spread_guards(plan, persistent);
     for (uint32_t i = 0; i < plan->items.count; i++)
         if (persistent[plan->items.items[i].symbol]) plan_array(plan, plan->items.items[i].symbol);
     free(persistent);
     order_items(plan, entry);
-    for (uint32_t i = 0; i < plan->items.count; i++) free(plan->items.items[i].reads_new);
+    forget_reads(plan);
 }
 
 // Whatever the model declares with a value of its own has storage, even when nothing reads it.
@@ -272,6 +380,11 @@ Fused *fuse_steps(Step *const *steps, const char *const *names, uint32_t count, 
     }
     vec_free(&plan.items);
     vec_free(&plan.temporaries);
+    vec_free(&plan.extracted);
+    vec_free(&plan.hoisted);
+    vec_free(&plan.uses);
+    for (uint32_t i = 0; i < plan.nests.count; i++) vec_free(&plan.nests.items[i]);
+    vec_free(&plan.nests);
     return fused;
 }
 

@@ -5,6 +5,16 @@
 #include "../loops/maths.h"
 #include "fuse.h"
 
+enum { READ_OWN = 1, READ_ELSEWHERE = 2 }; // at the reading item's own axes, or elsewhere; a set
+
+typedef struct Read { // by an item, of a symbol
+    uint32_t item;
+    Symbol symbol;
+    ExprVersion version;
+    uint8_t where;
+} Read;
+typedef Vec(Read) ReadList;
+
 typedef enum ItemKind { ITEM_MAP, ITEM_REDUCE, ITEM_PRODUCT, ITEM_OUTER } ItemKind;
 
 // One assignment to one array, elementwise or a reduction.
@@ -21,16 +31,29 @@ typedef struct Item {
     Index over[EXPR_MAX_RANK + 1]; // REDUCE: indices summed over
     bool maximum;
     Expr left, right; // PRODUCT: A, X. OUTER: E, R; accesses
-    bool live, done, chosen;
-    uint8_t *reads_new, *reads_old; // per symbol: 0 not, 1 at the item's own axes only, 2 elsewhere too
+    bool live, done, chosen, placed;
+    ReadList reads; // one per symbol and version
+    uint32_t nest;  // MAP: a number that items of one nest share
 } Item;
 typedef Vec(Item) ItemList;
+typedef Vec(uint32_t) ItemNumbers;
+
+typedef struct SymbolUse {
+    ItemNumbers writers;
+    ReadList readers;
+} SymbolUse;
 
 typedef struct Temporary { // of a hoisted or reduced expression, one per guard
     Expr expr;
     uint32_t guard;
     Expr access;
 } Temporary;
+
+typedef struct Extracted { // see extract.c
+    uint32_t assignment;
+    Expr result;
+} Extracted;
+typedef Vec(Extracted) ExtractionList;
 
 typedef struct Plan {
     ExprStore *store;
@@ -39,8 +62,11 @@ typedef struct Plan {
     const FuseOptions *options;
     ItemList items; // of the step at work
     Vec(Temporary) temporaries;
+    ExtractionList extracted, hoisted; // by expression, for the assignment at work
+    uint32_t assignment;
+    Vec(SymbolUse) uses;    // by symbol
+    Vec(ItemNumbers) nests; // items by the nest they may share
     uint32_t unique;
-    uint32_t symbols; // size of the reads arrays
 } Plan;
 
 // extract.c: an assignment becomes items; sums and scalar subexpressions become temporaries of their own.

@@ -118,6 +118,13 @@ static void optimiser_statement(Resolver *r, Scope *scope, LearnRule *rule, cons
         diag_expected(r->diags, "`parameter` or a state of the optimiser");
         return;
     }
+    for (uint32_t i = 0; i < rule->assignments.count; i++) {
+        if (rule->assignments.items[i].symbol != symbol) continue;
+        report(r, DIAG_E0203, left->span, "`%s` is assigned twice in one step", left->name);
+        diag_note(r->diags, rule->assignments.items[i].span, "the first assignment is here");
+        diag_help(r->diags, "give the intermediate value a name with `let`");
+        return;
+    }
     vec_push(&rule->assignments, (Assignment){symbol, value.expr, item->span});
     scope_bind(scope, left->name, plain_element(r, symbol, VERSION_NEW, left->span));
 }
@@ -186,7 +193,13 @@ static void optimise(Resolver *r, Scope *scope, LearnRule *rule, const Ast *call
 }
 
 void resolve_learn(Resolver *r, Scope *scope, const Ast *item) {
+    enum { MOST_RULES = 64 }; // one bit each in what a step is told
     LearnRule rule = {.from = 0, .until = INT64_MAX, .span = item->span};
+    if (r->model->learn.count == MOST_RULES) {
+        report(r, DIAG_E0212, item->span, "more than %d `learn` statements", MOST_RULES);
+        diag_help(r->diags, "name several parameters in one statement, as in `learn w0.W, w1.W by …`");
+        return;
+    }
     if (item->flags & AST_ALL) {
         for (uint32_t c = 0; c < r->model->connections.count; c++)
             for (uint32_t w = 0; w < r->model->connections.items[c].weights.count; w++)

@@ -26,6 +26,42 @@ Expr model_element(ExprStore *store, Symbol symbol, ExprVersion version) {
     return expr_access(store, symbol, version, at, rank);
 }
 
+// A hidden array of the given shape with ones where its index equals `at` (a vector) or both are equal (a matrix).
+static Symbol indicator(Model *model, uint32_t rank, uint32_t extent, uint32_t at) {
+    Atom name = rank == 1 ? arena_format(model->arena, "unit#%u.%u", extent, at)
+                          : arena_format(model->arena, "identity#%u", extent);
+    Symbol known = symbol_find(model->store, name);
+    if (known) return known;
+    size_t count = rank == 1 ? extent : (size_t)extent * extent;
+    double *values = arena_new_array(model->arena, double, count);
+    for (uint32_t i = 0; i < extent; i++) values[rank == 1 ? i : (size_t)i * extent + i] = rank == 1 ? i == at : 1;
+    SymbolInfo info = {.name = name, .role = ROLE_PARAMETER, .hidden = true, .rank = rank, .extent = {extent, extent}};
+    Symbol symbol = symbol_new(model->store, info);
+    Initial initial = {.kind = INITIAL_CONSTANT, .values = values, .count = (uint32_t)count, .scale = 1};
+    vec_push(&model->arrays, (Array){.symbol = symbol, .initial = initial});
+    return symbol;
+}
+
+static Expr lower_delta(ExprStore *store, Expr node, void *context) {
+    ExprNode delta = expr_node(store, node);
+    if (delta.kind != EXPR_DELTA) return node;
+    double constant;
+    for (int side = 0; side < 2; side++) {
+        ExprNode index = expr_node(store, delta.argument[side]);
+        if (index.kind != EXPR_INDEX || !expr_get_const(store, delta.argument[1 - side], &constant)) continue;
+        uint32_t extent = index_info(store, index.index)->extent;
+        return expr_access(store, indicator(context, 1, extent, (uint32_t)constant), VERSION_OLD, &delta.argument[side],
+                           1);
+    }
+    ExprNode a = expr_node(store, delta.argument[0]), b = expr_node(store, delta.argument[1]);
+    if (a.kind != EXPR_INDEX || b.kind != EXPR_INDEX) return node;
+    uint32_t extent = index_info(store, a.index)->extent;
+    if (extent != index_info(store, b.index)->extent || extent > 4096) return node;
+    return expr_access(store, indicator(context, 2, extent, 0), VERSION_OLD, delta.argument, 2);
+}
+
+Expr model_lower_deltas(Model *model, Expr expr) { return expr_rewrite(model->store, expr, lower_delta, model); }
+
 static void free_experiment(Experiment *e) {
     if (!e) return;
     for (uint32_t i = 0; i < e->sources.count; i++) vec_free(&e->sources.items[i]->arguments);
@@ -75,7 +111,7 @@ static void dump_array(const Model *model, Symbol symbol, Text *out) {
     unit_print(info->unit, out);
     if (array) {
         const Initial *initial = &array->initial;
-        static const char *const kinds[] = {"=", "~ uniform", "~ normal", "~ uniform_int", "= load"};
+        static const char *const kinds[] = {"=", "~ uniform", "~ normal", "~ uniform_int", "= load", "= that of"};
         text_addf(out, " %s", kinds[initial->kind]);
         for (uint32_t i = 0; i < initial->count && i < 8; i++) {
             text_add(out, " ");
@@ -84,6 +120,8 @@ static void dump_array(const Model *model, Symbol symbol, Text *out) {
         if (initial->count > 8) text_add(out, " …");
         if (initial->kind == INITIAL_FILE)
             text_addf(out, "(\"%s\")", initial->path);
+        else if (initial->kind == INITIAL_COPY)
+            text_addf(out, " %s", symbol_info(model->store, initial->source)->name);
         else if (initial->kind != INITIAL_CONSTANT) {
             text_add(out, "(");
             text_add_number(out, initial->a);

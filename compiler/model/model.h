@@ -14,6 +14,7 @@ typedef enum InitialKind {
     INITIAL_NORMAL,      // mean a, standard deviation b
     INITIAL_UNIFORM_INT, // whole numbers a..b, both ends included, times `scale`
     INITIAL_FILE,        // from a data file, `path`
+    INITIAL_COPY,        // those of the array `source`, which is declared before; one sample's serve all
 } InitialKind;
 
 typedef struct Initial {
@@ -22,6 +23,7 @@ typedef struct Initial {
     const double *values;
     uint32_t count;
     Atom path;
+    Symbol source;
     Span span;
 } Initial;
 
@@ -250,6 +252,8 @@ const char *order_name(OrderKind kind);
 const Array *model_array(const Model *model, Symbol symbol); // NULL for signals
 // The index variables of an array's own axes: i, j, … (those of equal extent are numbered).
 void model_axes(ExprStore *store, Symbol symbol, Index *axes);
+// Kronecker deltas that no sum could eliminate become elements of hidden constant arrays: unit vectors and identities.
+Expr model_lower_deltas(Model *model, Expr expr);
 // The access of an array at its own axes (and nothing for the batch, which is added when discretising).
 Expr model_element(ExprStore *store, Symbol symbol, ExprVersion version);
 

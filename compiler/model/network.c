@@ -1,6 +1,7 @@
 // A network declaration becomes a model: settings, externals, populations, connections, cost, principle, learning.
 #include "network.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef Vec(NeuronSource) NeuronSources;
@@ -469,6 +470,26 @@ static void report_unused_defines(Resolver *r, const Ast *network) {
     }
 }
 
+static int by_name(const void *a, const void *b) {
+    const SymbolInfo *const *x = a, *const *y = b;
+    int order = strcmp((*x)->name, (*y)->name);
+    return order ? order : (*x > *y) - (*x < *y); // declared earlier first
+}
+
+// Two arrays of one name can come from a population `adam` and an optimiser of that name, or from `w.W` of two kinds.
+static void check_names(Resolver *r) {
+    uint32_t count = symbol_count(r->store);
+    const SymbolInfo **symbols = memory_resize(NULL, count + 1, sizeof(SymbolInfo *));
+    for (Symbol s = 1; s <= count; s++) symbols[s - 1] = symbol_info(r->store, s);
+    qsort(symbols, count, sizeof *symbols, by_name);
+    for (uint32_t i = 0; i + 1 < count && !diag_error_count(r->diags); i++) {
+        if (strcmp(symbols[i]->name, symbols[i + 1]->name) != 0) continue;
+        diag_report(r->diags, DIAG_E0203, symbols[i + 1]->span, "two arrays are called `%s`", symbols[i]->name);
+        diag_note(r->diags, symbols[i]->span, "the other one is declared here");
+    }
+    free(symbols);
+}
+
 void resolve_network(Resolver *r, const Ast *network) {
     NeuronSources sources = {0};
     r->deferred = &sources;
@@ -492,8 +513,12 @@ void resolve_network(Resolver *r, const Ast *network) {
         scope_bind(&scope, arena_atom_z(r->arena, "dt"), one);
         r->model->dt = 1;
     }
-    for (uint32_t i = 1; i < network->count; i++) network_item(r, &scope, network->child[i], &d);
+    for (uint32_t i = 1; i < network->count; i++)
+        if (network->child[i]->kind != AST_LEARN) network_item(r, &scope, network->child[i], &d);
+    for (uint32_t i = 1; i < network->count; i++) // last, so that `learn all` means all
+        if (network->child[i]->kind == AST_LEARN) network_item(r, &scope, network->child[i], &d);
     elaborate_energies(r);
+    check_names(r);
     check_gamma(r, network, &d);
     if (r->dynamics_override) set_principle(r, r->dynamics_override, network->name_span);
     if (r->experiment) resolve_experiment(r, &scope, r->experiment);

@@ -60,7 +60,7 @@ static void neuron_state(Resolver *r, Population *p, Scope *scope, const Ast *it
     const Array *parameter =
         start.kind == VALUE_NUMBER && node.kind == EXPR_ACCESS ? model_array(r->model, node.symbol) : NULL;
     if (parameter)
-        initial = parameter->initial;
+        initial = (Initial){.kind = INITIAL_COPY, .source = node.symbol, .span = start.span};
     else
         initial = initial_from(r, &start, p->size, arena_format(r->arena, "the start of `%s`", item->name));
     Symbol symbol = member_symbol(r, p, item->name, ROLE_STATE, start.unit, item->name_span);
@@ -73,8 +73,11 @@ static void neuron_output(Resolver *r, Population *p, Scope *scope, const Ast *i
     Value value = elaborate(r, scope, item->child[0]);
     if (!require_number(r, &value, arena_format(r->arena, "output `%s`", item->name))) value = value_error();
     const Ast *written = item->child[0];
-    bool is_lookahead = written->kind == AST_CALL && written->child[0]->kind == AST_NAME &&
-                        strcmp(written->child[0]->name, "ahead") == 0;
+    // `phi(ahead(u, tau))` is a function of the lookahead even when phi is linear; `ahead(u, tau)`, or a `let` of it,
+    // is not.
+    bool bare = written->kind == AST_NAME || (written->kind == AST_CALL && written->child[0]->kind == AST_NAME &&
+                                              strcmp(written->child[0]->name, "ahead") == 0);
+    bool is_lookahead = bare && value.kind == VALUE_NUMBER && expr_node(r->store, value.expr).kind == EXPR_AHEAD;
     Output output = {
         .member = item->name, .gated = !is_lookahead, .span = item->span, .initial = initial_constant(r, 0)};
     output.symbol = member_symbol(r, p, item->name, ROLE_REGISTER, value.unit, item->name_span);
@@ -147,7 +150,8 @@ static void one_population(Resolver *r, Scope *scope, const Ast *item, const Ast
         Binding binding = inner->bindings.items[i];
         parameter_array(r, &p, inner, &binding, binding.value.span);
     }
-    scope_bind(inner, arena_atom_z(r->arena, "dt"), *scope_find(scope, arena_atom_z(r->arena, "dt")));
+    Atom dt = arena_atom_z(r->arena, "dt");
+    if (!scope_find(inner, dt)) scope_bind(inner, dt, *scope_find(scope, dt)); // a parameter of that name wins
     NeuronSource source = {.scope = inner, .use = item->span};
     for (uint32_t i = 1; i < neuron->count; i++) neuron_item(r, &p, inner, neuron->child[i], &source);
     if (item->count > 2 && item->child[2]) {
@@ -202,6 +206,11 @@ void resolve_population(Resolver *r, Scope *scope, const Ast *item) {
                     .number = r->model->populations.count,
                     .span = item->name_span,
                     .array_base = is_array ? item->name : NULL};
+    if (count > 10000) {
+        report(r, DIAG_E0209, item->child[0]->span, "an array of %u populations", count);
+        diag_expected(r->diags, "at most 10000: neurons that share their equations belong in one population");
+        count = 0;
+    }
     for (uint32_t k = 0; k < count; k++) {
         Atom name = is_array ? arena_format(r->arena, "%s[%u]", item->name, k) : item->name;
         one_population(r, scope, item, neuron, call, name, size);

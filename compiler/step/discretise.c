@@ -215,7 +215,7 @@ static void downward_errors(Discretise *d) {
 
 // ---- Learning -------------------------------------------------------------------------------------------------------
 
-// previous(rate): the register, where rates are held.
+// previous(x), of what a rate is made with: the value of the step before, where rates are held.
 static Expr past_rule(ExprStore *store, Expr node, void *context) {
     const Discretise *d = context;
     ExprNode n = expr_node(store, node);
@@ -225,7 +225,7 @@ static Expr past_rule(ExprStore *store, Expr node, void *context) {
                        inner.count);
 }
 
-static Expr without_batch_mean(Discretise *d, Expr value) {
+static Expr place_learning(Discretise *d, Expr value) {
     Expr placed = place(d, value);
     return expr_rewrite(d->store, placed, past_rule, d);
 }
@@ -247,7 +247,7 @@ static bool is_target(const LearnRule *rule, Symbol symbol) {
 static void learning(Discretise *d) {
     for (uint32_t i = 0; i < d->equations->gradients.count; i++) {
         const Gradient *g = &d->equations->gradients.items[i];
-        if (g->symbol) assign(d, g->symbol, without_batch_mean(d, g->value), 0, g->span);
+        if (g->symbol) assign(d, g->symbol, place_learning(d, g->value), 0, g->span);
     }
     for (uint32_t r = 0; r < d->model->learn.count; r++) {
         const LearnRule *rule = &d->model->learn.items[r];
@@ -278,7 +278,7 @@ static void add_batch(Discretise *d) {
     for (uint32_t i = 0; i < d->step->assigns.count; i++) {
         StepAssign *a = &d->step->assigns.items[i];
         Span span = expr_span(s, a->value);
-        a->value = expr_rewrite(s, a->value, batch_rule, NULL);
+        a->value = expr_rewrite(s, model_lower_deltas(d->model, a->value), batch_rule, NULL);
         bool per_sample = expr_has_index(s, a->value, INDEX_BATCH);
         if (per_sample && !symbol_info(s, a->symbol)->batched) // the mean over the batch
             a->value =
@@ -289,11 +289,40 @@ static void add_batch(Discretise *d) {
 
 // ---- Order of execution ---------------------------------------------------------------------------------------------
 
-// The symbols of which an expression reads this step's value.
-static void new_reads(const ExprStore *store, Expr expr, uint8_t *reads) {
+// What an assignment waits for: the symbols of which its value reads this step's, from `first` to `end` in one list.
+typedef struct Reads {
+    Vec(Symbol) symbols;
+    uint8_t *listed; // per symbol: already in the list of this assignment
+    uint32_t *first; // per assignment, and one more
+} Reads;
+
+static bool new_read(const ExprStore *store, Expr expr, void *context) {
+    Reads *reads = context;
     ExprNode node = expr_node(store, expr);
-    if (node.kind == EXPR_ACCESS && node.version == VERSION_NEW) reads[node.symbol] = 1;
-    for (uint32_t i = 0; i < node.count; i++) new_reads(store, node.argument[i], reads);
+    if (node.kind != EXPR_ACCESS || node.version != VERSION_NEW || reads->listed[node.symbol]) return true;
+    reads->listed[node.symbol] = 1;
+    vec_push(&reads->symbols, node.symbol);
+    return true;
+}
+
+static Reads find_reads(Discretise *d) {
+    uint32_t count = d->step->assigns.count, symbols = symbol_count(d->store) + 1;
+    Reads reads = {.listed = memory_resize(NULL, symbols, 1),
+                   .first = memory_resize(NULL, count + 1, sizeof(uint32_t))};
+    memset(reads.listed, 0, symbols);
+    for (uint32_t i = 0; i < count; i++) {
+        reads.first[i] = reads.symbols.count;
+        expr_visit(d->store, d->step->assigns.items[i].value, new_read, &reads);
+        for (uint32_t k = reads.first[i]; k < reads.symbols.count; k++) reads.listed[reads.symbols.items[k]] = 0;
+    }
+    reads.first[count] = reads.symbols.count;
+    return reads;
+}
+
+static bool is_ready(const Reads *reads, uint32_t assign, const uint8_t *waiting) {
+    for (uint32_t k = reads->first[assign]; k < reads->first[assign + 1]; k++)
+        if (waiting[reads->symbols.items[k]]) return false;
+    return true;
 }
 
 static void report_loop(Discretise *d, const StepAssign *a) {
@@ -308,37 +337,30 @@ static void report_loop(Discretise *d, const StepAssign *a) {
 
 // Assignments so that what is read of this step comes first; otherwise in the order in which they were made.
 static bool sort_assigns(Discretise *d) {
-    uint32_t count = d->step->assigns.count, symbols = symbol_count(d->store) + 1, placed = 0;
+    uint32_t count = d->step->assigns.count, symbols = symbol_count(d->store) + 1, placed = 0, stuck = count;
     StepAssign *items = d->step->assigns.items, *sorted = memory_resize(NULL, count + 1, sizeof *sorted);
-    uint8_t *reads = memory_resize(NULL, (size_t)count + 1, symbols), *waiting = memory_resize(NULL, symbols, 1),
-            *done = memory_resize(NULL, count + 1, 1);
-    memset(reads, 0, ((size_t)count + 1) * symbols);
+    uint8_t *waiting = memory_resize(NULL, symbols, 1), *done = memory_resize(NULL, count + 1, 1);
+    Reads reads = find_reads(d);
     memset(waiting, 0, symbols);
     memset(done, 0, count + 1);
-    for (uint32_t i = 0; i < count; i++) {
-        new_reads(d->store, items[i].value, reads + (size_t)i * symbols);
-        waiting[items[i].symbol] = 1;
-    }
+    for (uint32_t i = 0; i < count; i++) waiting[items[i].symbol] = 1;
     for (bool progress = true; progress && placed < count;) {
         progress = false;
         for (uint32_t i = 0; i < count; i++) {
-            bool ready = !done[i];
-            for (uint32_t s = 1; ready && s < symbols; s++) ready = !(reads[(size_t)i * symbols + s] && waiting[s]);
-            if (!ready) continue;
+            if (done[i] || !is_ready(&reads, i, waiting)) continue;
             sorted[placed++] = items[i];
             waiting[items[i].symbol] = 0;
-            done[i] = 1;
-            progress = true;
+            done[i] = progress = true;
         }
     }
-    for (uint32_t i = 0; i < count && placed < count; i++)
-        if (!done[i]) {
-            report_loop(d, &items[i]);
-            break;
-        }
+    for (uint32_t i = count; i-- > 0;)
+        if (!done[i]) stuck = i;
+    if (stuck < count) report_loop(d, &items[stuck]);
     if (placed == count && count) memcpy(items, sorted, count * sizeof *items);
     free(sorted);
-    free(reads);
+    vec_free(&reads.symbols);
+    free(reads.listed);
+    free(reads.first);
     free(waiting);
     free(done);
     return placed == count;
@@ -346,16 +368,17 @@ static bool sort_assigns(Discretise *d) {
 
 // ---- The pass -------------------------------------------------------------------------------------------------------
 
-static Symbol scalar_symbol(Discretise *d, const char *name) {
-    Atom atom = arena_atom_z(d->model->arena, name);
-    Symbol symbol = symbol_find(d->store, atom);
-    return symbol ? symbol : symbol_new(d->store, (SymbolInfo){.name = atom, .role = ROLE_SCALAR});
-}
-
-static Symbol cost_symbol(Discretise *d) {
-    Atom atom = arena_atom_z(d->model->arena, "cost");
-    Symbol symbol = symbol_find(d->store, atom);
-    return symbol ? symbol : symbol_new(d->store, (SymbolInfo){.name = atom, .role = ROLE_SIGNAL, .batched = true});
+// The symbol of this name, the same one in both modes. An array of the user's own would be taken for it.
+static Symbol own_symbol(Discretise *d, SymbolInfo info, const char *what) {
+    info.name = arena_atom_z(d->model->arena, info.name);
+    info.derived = true;
+    Symbol known = symbol_find(d->store, info.name);
+    if (!known) return symbol_new(d->store, info);
+    SymbolInfo have = *symbol_info(d->store, known);
+    if (have.derived) return known;
+    diag_report(d->model->diags, DIAG_E0203, have.span, "`%s` is a name that the compiler gives to %s: rename this",
+                info.name, what);
+    return 0;
 }
 
 Step *step_discretise(const Equations *equations, StepMode mode) {
@@ -368,8 +391,11 @@ Step *step_discretise(const Equations *equations, StepMode mode) {
                     .step = step,
                     .order = &orders[model->order],
                     .mode = mode};
-    step->batch_size = scalar_symbol(&d, "batch.size");
-    if (model->cost) step->cost = cost_symbol(&d);
+    step->batch_size =
+        own_symbol(&d, (SymbolInfo){.name = "batch.size", .role = ROLE_SCALAR}, "the number of samples of a batch");
+    SymbolInfo cost = {.name = "cost", .role = ROLE_SIGNAL, .batched = true, .span = model->cost_span};
+    if (model->cost) step->cost = own_symbol(&d, cost, "the cost");
+    if (!step->batch_size || (model->cost && !step->cost)) return NULL;
     d.symbols = symbol_count(model->store) + 1;
     d.version = memory_resize(NULL, d.symbols, 1);
     memset(d.version, VERSION_OLD, d.symbols);
@@ -395,22 +421,25 @@ void step_free(Step *step) {
     if (step) vec_free(&step->assigns);
 }
 
+// Printed as one comparison, so that both sides have the same names of indices.
+static void dump_assign(ExprStore *store, const StepAssign *a, Text *out) {
+    Expr at[EXPR_MAX_RANK + 1];
+    Index axes[EXPR_MAX_RANK];
+    const SymbolInfo info = *symbol_info(store, a->symbol);
+    model_axes(store, a->symbol, axes);
+    for (uint32_t k = 0; k < info.rank; k++) at[k] = expr_index(store, axes[k]);
+    if (info.batched) at[info.rank] = expr_index(store, INDEX_BATCH);
+    Expr left = expr_access(store, a->symbol, VERSION_NEW, at, info.rank + info.batched);
+    if (a->guard) text_addf(out, "if learn %u: ", a->guard);
+    Text text = {0};
+    expr_print(store, expr_make2(store, EXPR_EQUAL, left, a->value), EXPR_TEXT, &text);
+    const char *equal = strstr(text_z(&text), " == ");
+    if (equal) text_addf(out, "%.*s = %s\n", (int)(equal - text_z(&text)), text_z(&text), equal + 4);
+    text_free(&text);
+}
+
 void step_dump(const Step *step, Text *out) {
-    const ExprStore *store = step->model->store;
-    for (uint32_t i = 0; i < step->assigns.count; i++) {
-        const StepAssign *a = &step->assigns.items[i];
-        if (a->guard) text_addf(out, "if learn %u: ", a->guard);
-        text_addf(out, "%s'", symbol_info(store, a->symbol)->name);
-        Index axes[EXPR_MAX_RANK];
-        model_axes(step->model->store, a->symbol, axes);
-        uint32_t rank = symbol_info(store, a->symbol)->rank;
-        bool batched = symbol_info(store, a->symbol)->batched;
-        for (uint32_t k = 0; k < rank; k++) text_addf(out, "%s%s", k ? ", " : "[", index_info(store, axes[k])->name);
-        if (batched) text_add(out, rank ? ", b" : "[b");
-        text_add(out, rank || batched ? "] = " : " = ");
-        expr_print(store, a->value, EXPR_TEXT, out);
-        text_add(out, "\n");
-    }
+    for (uint32_t i = 0; i < step->assigns.count; i++) dump_assign(step->model->store, &step->assigns.items[i], out);
 }
 
 char *step_verify(const Step *step) {
