@@ -107,6 +107,11 @@ static bool open_train(Run *run, Text *error) {
     run->steps = continuous ? experiment->duration : experiment->present_steps;
     if (continuous && run->options->steps >= 0) run->steps = run->options->steps;
     run->epochs = run->options->epochs >= 0 ? run->options->epochs : experiment->epochs;
+    if (continuous && run->steps > 0 && run->steps <= experiment->settle_steps) {
+        text_addf(error, "a run of %lld steps is over before it has settled, after %lld", (long long)run->steps,
+                  (long long)experiment->settle_steps);
+        return false;
+    }
     if (!continuous && experiment->train_data < 0) {
         text_add(error, "the experiment has samples to present but no data to take them from");
         return false;
@@ -244,12 +249,16 @@ static PresentResult run_continuous(Run *run, Text *error) {
     return result;
 }
 
+static int64_t bounded_product(int64_t a, int64_t b) { return b && a > INT64_MAX / 4 / b ? INT64_MAX / 4 : a * b; }
+
 static int64_t planned_steps(const Run *run) {
     if (run->experiment->present_steps == 0) return run->steps;
-    int64_t steps = run->epochs * feeder_batches(run->train.feeder) * run->steps;
+    int64_t epoch = bounded_product(feeder_batches(run->train.feeder), run->steps);
+    int64_t steps = bounded_product(run->epochs, epoch);
     if (!run->tests) return steps;
-    int64_t evaluations = (run->epochs + run->experiment->evaluate_every - 1) / run->experiment->evaluate_every;
-    return steps + evaluations * feeder_batches(run->test.feeder) * run->steps;
+    int64_t every = run->experiment->evaluate_every;
+    int64_t evaluations = run->epochs / every + (run->epochs % every != 0);
+    return steps + bounded_product(evaluations, bounded_product(feeder_batches(run->test.feeder), run->steps));
 }
 
 // ---- Saving ---------------------------------------------------------------------------------------------------------

@@ -202,20 +202,32 @@ static bool refill(const Feeder *feeder, Channel *channel, int64_t n, Text *erro
     return signal_window(channel->signal, n, channel->window_count, channel->window, error);
 }
 
+// A signal of classes, one a sample, as one-hot vectors.
+static bool class_values(const Feeder *feeder, Channel *channel, int64_t n, const double *classes, Text *error) {
+    const External *external = channel->external;
+    for (int64_t b = 0; b < feeder->plan.batch; b++) {
+        if (!whole_number_below(classes[b], external->size)) {
+            Text sentence = {0};
+            text_addf(&sentence, "step %lld of `%s` has the class %g, but `%s[%u]` takes 0 to %u", (long long)n,
+                      feeder->experiment->data.items[channel->feed->data].name, classes[b], external->name,
+                      external->size, external->size - 1);
+            feed_fails(feeder, channel->feed, error, text_z(&sentence));
+            text_free(&sentence);
+            return false;
+        }
+        one_hot(channel->values + b * external->size, external->size, classes[b]);
+    }
+    return true;
+}
+
 static bool signal_values(const Feeder *feeder, Channel *channel, int64_t n, Text *error) {
     int64_t size = channel->external->size, given = signal_channels(channel->signal), batch = feeder->plan.batch;
     if (n < channel->window_first || n >= channel->window_first + channel->window_count)
         if (!refill(feeder, channel, n, error)) return false;
     const double *from = channel->window + (n - channel->window_first) * batch * given;
-    if (given == size && channel->external->kind != EXTERNAL_LABEL) {
-        memcpy(channel->values, from, (size_t)(batch * size) * sizeof *from);
-        return true;
-    }
-    for (int64_t b = 0; b < batch; b++)
-        if (given == size && size > 1)
-            memcpy(channel->values + b * size, from + b * size, (size_t)size * sizeof *from); // written as one-hot
-        else
-            one_hot(channel->values + b * size, size, from[b]);
+    bool label = channel->external->kind == EXTERNAL_LABEL;
+    if (given != size || (label && size == 1)) return class_values(feeder, channel, n, from, error);
+    memcpy(channel->values, from, (size_t)(batch * size) * sizeof *from); // labels are written as one-hot vectors
     return true;
 }
 

@@ -59,11 +59,12 @@ bool track_open(Track *track, const TrackPlan *plan, Text *error) {
                      .steps = plan->steps,
                      .settle = plan->settle,
                      .observe_after = model->order == ORDER_SEQUENTIAL};
+    // The larger part first: it can say how much memory is missing.
+    track->instance = instance_new(plan->program, plan->batch, plan->seed, plan->weights, error);
+    if (!track->instance) return false;
     FeederPlan feeder = {plan->program, plan->seed, plan->batch, plan->steps, plan->samples};
     track->feeder = feeder_new(&feeder, error);
     if (!track->feeder) return false;
-    track->instance = instance_new(plan->program, plan->batch, plan->seed, plan->weights, error);
-    if (!track->instance) return false;
     uint32_t scores = track->experiment->scores.count;
     track->scores = memory_resize(NULL, scores, sizeof(double));
     track->score_sums = memory_resize(NULL, scores, sizeof(double));

@@ -377,52 +377,60 @@ static bool all_states_move(Derive *d, const NeuronEquations *n, const Populatio
     return true;
 }
 
-static bool derive_neuron(Derive *d, uint32_t number) {
-    const Population *p = &d->model->populations.items[number];
-    NeuronEquations n = {.population = number};
-    bool good = true;
-    if (!p->energy || p->outputs.count > EXPR_MAX_OUTPUTS) {
-        if (p->energy)
-            diag_report(d->model->diags, DIAG_E0212, p->span, "more than %d outputs of one neuron", EXPR_MAX_OUTPUTS);
-        else {
-            diag_report(d->model->diags, DIAG_E0301, p->span, "neuron `%s` of population `%s` has no energy",
-                        p->neuron->name, p->name);
-            diag_help(d->model->diags, "add `energy 1/2 * (ahead(u, tau_m) - I)^2`");
-            diag_note(d->model->diags, p->neuron->name_span, "the neuron is declared here");
-        }
+// What can be said before the energy is looked at.
+static bool is_derivable(Derive *d, const Population *p) {
+    Diagnostics *diags = d->model->diags;
+    if (!p->energy) {
+        diag_report(diags, DIAG_E0301, p->span, "neuron `%s` of population `%s` has no energy", p->neuron->name,
+                    p->name);
+        diag_help(diags, "add `energy 1/2 * (ahead(u, tau_m) - I)^2`");
+        diag_note(diags, p->neuron->name_span, "the neuron is declared here");
         return false;
     }
-    good = find_leaves(d, &n, p, p->energy, p->energy_span);
+    if (p->outputs.count <= EXPR_MAX_OUTPUTS) return true;
+    diag_report(diags, DIAG_E0212, p->span, "more than %d outputs of one neuron", EXPR_MAX_OUTPUTS);
+    return false;
+}
+
+static bool find_all_leaves(Derive *d, NeuronEquations *n, const Population *p) {
+    bool good = find_leaves(d, n, p, p->energy, p->energy_span);
     for (uint32_t o = 0; o < p->outputs.count; o++) {
-        if (!p->outputs.items[o].value) return false;
-        good &= find_leaves(d, &n, p, p->outputs.items[o].value, p->outputs.items[o].span);
-        if (!reads_drive(d, p, p->outputs.items[o].value)) continue;
-        diag_report(d->model->diags, DIAG_E0307, p->outputs.items[o].span, "output `%s` reads an input directly",
-                    p->outputs.items[o].member);
+        const Output *output = &p->outputs.items[o];
+        if (!output->value) return false;
+        good &= find_leaves(d, n, p, output->value, output->span);
+        if (!reads_drive(d, p, output->value)) continue;
+        diag_report(d->model->diags, DIAG_E0307, output->span, "output `%s` reads an input directly", output->member);
         diag_expected(d->model->diags, "a function of lookaheads of states");
         good = false;
     }
-    if (n.leaves.count > EXPR_MAX_LEAVES) {
-        diag_report(d->model->diags, DIAG_E0212, p->span, "more than %d lookaheads of one neuron", EXPR_MAX_LEAVES);
-        good = false;
-    }
+    if (n->leaves.count <= EXPR_MAX_LEAVES) return good;
+    diag_report(d->model->diags, DIAG_E0212, p->span, "more than %d lookaheads of one neuron", EXPR_MAX_LEAVES);
+    return false;
+}
+
+static bool derive_membrane(Derive *d, NeuronEquations *n, const Population *p) {
+    Expr driven, rest;
+    n->energy = over_leaves(d, n, p->energy);
+    for (uint32_t o = 0; o < p->outputs.count; o++) n->value[o] = over_leaves(d, n, p->outputs.items[o].value);
+    split_energy(d, p, n->energy, &driven, &rest);
+    if (!find_solved(d, n, p, driven)) return false;
+    n->state = n->leaves.items[n->solved].state;
+    if (!is_state_of(p, n->state, &n->state_number)) return false;
+    Unit unit = symbol_info(d->store, n->state)->unit, per_time = unit_power(d->model->time_unit, -1);
+    n->error = signal_symbol(d, p, ROLE_REGISTER, unit, "error", "", "the error");
+    n->rate = signal_symbol(d, p, ROLE_REGISTER, unit_multiply(unit, per_time), p->states.items[n->state_number].member,
+                            "_rate", "the rate of change of a state");
+    return solve_membrane(d, n, p, driven);
+}
+
+static bool derive_neuron(Derive *d, uint32_t number) {
+    const Population *p = &d->model->populations.items[number];
+    NeuronEquations n = {.population = number};
+    if (!is_derivable(d, p)) return false;
+    bool good = find_all_leaves(d, &n, p) && derive_membrane(d, &n, p);
     if (good) {
-        Expr driven, rest;
-        n.energy = over_leaves(d, &n, p->energy);
-        for (uint32_t o = 0; o < p->outputs.count; o++) n.value[o] = over_leaves(d, &n, p->outputs.items[o].value);
-        split_energy(d, p, n.energy, &driven, &rest);
-        good = find_solved(d, &n, p, driven);
-        if (good) {
-            n.state = n.leaves.items[n.solved].state;
-            good = is_state_of(p, n.state, &n.state_number);
-            Unit unit = symbol_info(d->store, n.state)->unit, per_time = unit_power(d->model->time_unit, -1);
-            n.error = signal_symbol(d, p, ROLE_REGISTER, unit, "error", "", "the error");
-            n.rate = signal_symbol(d, p, ROLE_REGISTER, unit_multiply(unit, per_time),
-                                   p->states.items[n.state_number].member, "_rate", "the rate of change of a state");
-            good = good && solve_membrane(d, &n, p, driven);
-        }
-        if (good) make_gates(d, &n, p);
-        if (good) good = all_states_move(d, &n, p);
+        make_gates(d, &n, p);
+        good = all_states_move(d, &n, p);
     }
     vec_push(&d->equations->neurons, n);
     return good;

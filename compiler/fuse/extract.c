@@ -92,12 +92,17 @@ static bool is_plain(const Plan *plan, Expr expr) {
 }
 
 // W[0, 1]: an element of an array has the program's precision; single numbers are double and computed apart.
+static bool note_element(const ExprStore *store, Expr expr, void *context) {
+    bool *found = context;
+    ExprNode node = expr_node(store, expr);
+    *found |= node.kind == EXPR_ACCESS && node.count > 0;
+    return !*found && node.kind != EXPR_ACCESS;
+}
+
 static bool reads_element(const Plan *plan, Expr expr) {
-    ExprNode node = expr_node(plan->store, expr);
-    if (node.kind == EXPR_ACCESS) return node.count > 0;
-    for (uint32_t i = 0; i < node.count; i++)
-        if (reads_element(plan, node.argument[i])) return true;
-    return false;
+    bool found = false;
+    expr_visit(plan->store, expr, note_element, &found);
+    return found;
 }
 
 static Expr hoist(Extraction *x, Expr expr);

@@ -64,8 +64,8 @@ static bool find_ends(Resolver *r, const Scope *scope, const Ast *from, const As
     return find_port(r, to, &target, to->kind == AST_MEMBER ? to->name : NULL, &ends->port);
 }
 
-static uint64_t element_count(const SymbolInfo *info) {
-    uint64_t count = 1;
+static double element_count(const SymbolInfo *info) { // too many for an integer, if it is up to the user
+    double count = 1;
     for (uint32_t i = 0; i < info->rank; i++) count *= info->extent[i];
     return count;
 }
@@ -89,15 +89,14 @@ static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *
         return;
     }
     if (element_count(&info) > INT32_MAX) {
-        report(r, DIAG_E0209, item->span, "the weight `%s` has %llu elements", info.name,
-               (unsigned long long)element_count(&info));
+        report(r, DIAG_E0209, item->span, "the weight `%s` has %.0f elements", info.name, element_count(&info));
         diag_expected(r->diags, "at most %d", INT32_MAX);
         scope_bind(scope, item->name, value_error());
         return;
     }
     info.unit = start.unit;
     Initial initial =
-        initial_from(r, &start, element_count(&info), arena_format(r->arena, "the weight `%s`", info.name));
+        initial_from(r, &start, (uint64_t)element_count(&info), arena_format(r->arena, "the weight `%s`", info.name));
     Symbol symbol = declare_array(r, info, initial);
     vec_push(&c->weights, symbol);
     scope_bind(scope, item->name, value_symbol(r, symbol, item->name_span));
@@ -113,6 +112,42 @@ static bool reads_target(const Resolver *r, const Connection *c, Expr current) {
     for (uint32_t i = 0; i < target->states.count; i++)
         if (expr_reads(r->store, current, target->states.items[i].symbol)) return true;
     return false;
+}
+
+typedef struct CurrentReads {
+    const Population *source; // NULL: an external input
+    Symbol foreign;           // the first array that does not come over this connection
+} CurrentReads;
+
+// Its states too, of which derive says that they are no messages.
+static bool belongs_to(const Population *population, Symbol symbol) {
+    for (uint32_t i = 0; population && i < population->outputs.count; i++)
+        if (population->outputs.items[i].symbol == symbol) return true;
+    for (uint32_t i = 0; population && i < population->states.count; i++)
+        if (population->states.items[i].symbol == symbol) return true;
+    return false;
+}
+
+static bool note_foreign(const ExprStore *store, Expr expr, void *context) {
+    CurrentReads *reads = context;
+    ExprNode node = expr_node(store, expr);
+    if (node.kind != EXPR_ACCESS) return true;
+    const SymbolInfo *info = symbol_info(store, node.symbol);
+    if (info->batched && info->role != ROLE_INPUT && !belongs_to(reads->source, node.symbol) && !reads->foreign)
+        reads->foreign = node.symbol;
+    return true;
+}
+
+// No error flows back to a third population along a connection: what samples differ in comes from the source.
+static bool reads_foreign(Resolver *r, const Connection *c, Expr current, Span span) {
+    CurrentReads reads = {0};
+    if (!c->from_external) reads.source = &r->model->populations.items[c->source];
+    expr_visit(r->store, current, note_foreign, &reads);
+    if (!reads.foreign) return false;
+    report(r, DIAG_E0307, span, "a current that reads `%s`, which does not come over this connection",
+           symbol_info(r->store, reads.foreign)->name);
+    diag_expected(r->diags, "outputs of the source, external inputs, weights and parameters");
+    return true;
 }
 
 static void synapse_current(Resolver *r, Connection *c, const Scope *scope, const Ast *item) {
@@ -133,6 +168,7 @@ static void synapse_current(Resolver *r, Connection *c, const Scope *scope, cons
         diag_expected(r->diags, "a current of what the source sends, as in `W @ pre.r`");
         return;
     }
+    if (reads_foreign(r, c, value.expr, item->span)) return;
     Expr current = value_at_axes(r, &value, &target->own);
     expr_set_span(r->store, current, item->span);
     c->current = current;
@@ -252,14 +288,19 @@ static void connect_each(Resolver *r, Scope *scope, const Ast *item, const Ast *
     if (!constant_number(r, scope, range->child[0], "the start of a range", &low, NULL) ||
         !constant_number(r, scope, range->child[1], "the end of a range", &high, NULL))
         return;
-    if (low != floor(low) || high != floor(high) || high - low > 1e6) {
+    if (low != floor(low) || high != floor(high)) {
         report(r, DIAG_E0209, range->span, "the ends of a range must be whole numbers");
         diag_expected(r->diags, "a range of at most a million numbers, as in `0..3`");
         return;
     }
-    for (double k = low; k <= high; k++) {
+    if (fabs(low) > 1e15 || fabs(high) > 1e15 || high - low > 1e6) { // beyond, k + 1 may be k
+        report(r, DIAG_E0209, range->span, "the range is too long, or its ends too large");
+        diag_expected(r->diags, "a range of at most a million numbers between -1e15 and 1e15, as in `0..3`");
+        return;
+    }
+    for (int64_t k = (int64_t)low; k <= (int64_t)high; k++) {
         Scope inner = {.parent = scope, .description = scope->description};
-        Value value = value_number(r, k, range->span);
+        Value value = value_number(r, (double)k, range->span);
         scope_bind(&inner, variable, value);
         double number;
         if (constant_number(r, &inner, item->child[0], "the number of a connection", &number, NULL)) {

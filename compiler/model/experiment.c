@@ -63,6 +63,25 @@ static const Generator *find_generator(Atom name) {
     return NULL;
 }
 
+// A count from the model; false after a mistake. Beyond 1e15, counts would not be exact.
+static bool whole_count(Resolver *r, const Scope *scope, const Ast *ast, const char *what, int64_t least,
+                        int64_t *count) {
+    double number;
+    if (!constant_number(r, scope, ast, what, &number, NULL)) return false;
+    if (number != floor(number)) {
+        diag_report(r->diags, DIAG_E0209, ast->span, "%s is no whole number", what);
+        diag_expected(r->diags, "a whole number from %lld on", (long long)least);
+        return false;
+    }
+    if (number < (double)least || number > 1e15) {
+        diag_report(r->diags, DIAG_E0216, ast->span, "%s is out of range", what);
+        diag_expected(r->diags, "a whole number from %lld to 1e15", (long long)least);
+        return false;
+    }
+    *count = (int64_t)number;
+    return true;
+}
+
 static int64_t find_data(const Experiment *e, Atom name) {
     for (uint32_t i = 0; i < e->data.count; i++)
         if (e->data.items[i].name == name) return i;
@@ -469,11 +488,10 @@ static void add_anneal(Resolver *r, const Scope *scope, Experiment *e, const Ast
     e->factor = 0.1;
     for (uint32_t i = 1; i < rule->count; i++) {
         const Ast *arg = rule->child[i];
-        double number;
         if (arg->kind != AST_ARGUMENT) {
             e->anneal_score = path_text(r, scope, arg);
         } else if (strcmp(arg->name, "patience") == 0) {
-            if (constant_number(r, scope, arg->child[0], "the patience", &number, NULL)) e->patience = (int64_t)number;
+            whole_count(r, scope, arg->child[0], "the patience", 0, &e->patience);
         } else if (strcmp(arg->name, "factor") == 0) {
             constant_number(r, scope, arg->child[0], "the factor", &e->factor, NULL);
         } else {
@@ -505,19 +523,12 @@ static void add_evaluate(Resolver *r, const Scope *scope, Experiment *e, const A
         suggest(r, item->name, names.items, names.count);
         vec_free(&names);
     }
-    double number;
-    if (item->child[0] && constant_number(r, scope, item->child[0], "the interval of evaluation", &number, NULL)) {
-        e->evaluate_every = (int64_t)number;
-        if (number < 1 || number != floor(number))
-            diag_report(r->diags, DIAG_E0209, item->child[0]->span,
-                        "an evaluation every so many epochs: a whole number from 1 on");
-    }
+    if (item->child[0]) whole_count(r, scope, item->child[0], "the interval of evaluation", 1, &e->evaluate_every);
     if (item->count > 1 && item->child[1])
         constant_size(r, scope, item->child[1], "the batch of an evaluation", &e->evaluate_batch);
 }
 
 static void experiment_item(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
-    double number;
     switch (item->kind) {
     case AST_DATA: add_data(r, scope, e, item); break;
     case AST_PRESENT: add_present(r, scope, e, item); break;
@@ -527,13 +538,7 @@ static void experiment_item(Resolver *r, const Scope *scope, Experiment *e, cons
                 diag_expected(r->diags, "a size of at least 1");
         e->shuffle = item->flags & AST_SHUFFLE;
         break;
-    case AST_EPOCHS:
-        if (constant_number(r, scope, item->child[0], "the number of epochs", &number, NULL)) {
-            if (number < 0 || number != floor(number))
-                diag_report(r->diags, DIAG_E0209, item->child[0]->span, "epochs must be a whole number");
-            e->epochs = (int64_t)number;
-        }
-        break;
+    case AST_EPOCHS: whole_count(r, scope, item->child[0], "the number of epochs", 0, &e->epochs); break;
     case AST_DURATION:
         constant_steps(r, scope, item->child[0], item->flags & AST_STEP, "the duration", &e->duration);
         break;
@@ -569,6 +574,8 @@ static void check_experiment(Resolver *r, Experiment *e) {
     } else if (!samples && !e->duration) {
         diag_report(r->diags, DIAG_E0401, e->span, "nothing says how long the experiment runs");
         diag_help(r->diags, "write `duration 100` (a time) or `duration 500 steps`");
+    } else if (!samples && e->settle_steps >= e->duration) {
+        diag_report(r->diags, DIAG_E0216, e->span, "the experiment is over before it has settled");
     }
     for (uint32_t k = 0; k < r->model->externals.count && !diag_error_count(r->diags); k++) {
         bool fed = false;

@@ -1042,6 +1042,42 @@ static void latex_compiles_and_reads(void **state) {
     assert_latex(scalar(m, "_x"), "\\mathrm{\\_x}");
 }
 
+// Every walk must visit a shared node once: gone through as a tree, these have 2^200 nodes.
+static Expr deep(ExprStore *s, Expr leaf) {
+    Expr a = leaf;
+    for (int i = 0; i < 200; i++) a = expr_add(s, expr_call(s, FUNCTION_SIN, a), expr_call(s, FUNCTION_COS, a));
+    return a;
+}
+
+static bool count_visits(const ExprStore *store, Expr expr, void *context) {
+    (void)store;
+    (void)expr;
+    ++*(int *)context;
+    return true;
+}
+
+static void shared_nodes_are_visited_once(void **state) {
+    Model *m = *state;
+    Expr leaf = at(m, m->u_symbol, m->i), a = deep(m->s, leaf);
+    int visits = 0;
+    expr_visit(m->s, a, count_visits, &visits);
+    assert_int_equal(visits, 2 + 3 * 200); // the leaf and its index; a sum and two functions a level
+    assert_true(expr_contains(m->s, a, leaf));
+    assert_false(expr_contains(m->s, a, m->k));
+    assert_true(expr_has_index(m->s, a, m->row));
+    assert_false(expr_has_index(m->s, a, m->row2));
+    assert_false(expr_has_index(m->s, expr_sum(m->s, m->row, a), m->row));
+    assert_true(expr_has_kind(m->s, a, EXPR_ACCESS));
+    assert_false(expr_has_kind(m->s, a, EXPR_MAX));
+    assert_true(expr_reads(m->s, a, m->u_symbol));
+    assert_false(expr_reads(m->s, a, m->e_symbol));
+    Expr b = expr_substitute_index(m->s, a, m->i, m->k), c = deep(m->s, at(m, m->e_symbol, m->k));
+    assert_int_equal(b, deep(m->s, at(m, m->u_symbol, m->k)));
+    assert_int_equal(expr_add(m->s, a, b), expr_add(m->s, b, a)); // these differ in the index alone
+    assert_int_equal(expr_mul(m->s, a, c), expr_mul(m->s, c, a));
+    assert_int_equal(expr_delta(m->s, b, c), expr_delta(m->s, c, b));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void) {
@@ -1070,6 +1106,7 @@ int main(void) {
         TEST(the_time_derivative_is_linear),
         TEST(the_first_span_is_kept),
         TEST(questions_about_expressions),
+        TEST(shared_nodes_are_visited_once),
         TEST(rewriting_works_bottom_up),
         TEST(replacing_applies_the_rules_again),
         TEST(substitution_does_not_capture),
