@@ -1,0 +1,45 @@
+// What the files of the derivation share. Only compiler/derive includes this.
+#ifndef LEQUEL_DERIVE_H
+#define LEQUEL_DERIVE_H
+
+#include "equations.h"
+
+typedef struct Derive {
+    Model *model;
+    ExprStore *store;
+    Equations *equations;
+    const Principle *principle;
+} Derive;
+
+// Differentiates at fresh indices first, since an index of the expression, or the one that it is summed over, may be
+// the very one of the axes.
+typedef struct FreshAxes {
+    uint32_t rank;
+    Expr own[EXPR_MAX_RANK], fresh[EXPR_MAX_RANK];
+} FreshAxes;
+
+// The equations of a population, or NULL.
+NeuronEquations *derive_neuron_of(Equations *equations, uint32_t population);
+// An expression as text, for messages.
+Atom derive_printed(Derive *d, Expr expr);
+// The symbol of an array per neuron that the compiler names; `what` it is, for a clash with the user's own.
+Symbol derive_signal(Derive *d, const Population *p, SymbolRole role, Unit unit, const char *base, const char *suffix,
+                     const char *what);
+// An array at its own axes.
+Expr derive_element(Derive *d, Symbol symbol);
+// The terms of an energy that carry the input, and the rest.
+void derive_split_energy(Derive *d, const Population *p, Expr energy, Expr *driven, Expr *rest);
+bool derive_is_zero(Derive *d, Expr expr);
+bool derive_neuron(Derive *d, uint32_t number);
+// An expression with the solved lookahead where gradients are taken: where the mismatch is the error.
+Expr derive_at_judged(Derive *d, const NeuronEquations *n, Expr expr);
+// Index variables of their own to differentiate at, and the way back to the canonical ones.
+FreshAxes derive_fresh_axes(Derive *d, Symbol symbol);
+Expr derive_at_own_axes(Derive *d, const FreshAxes *axes, Expr expr);
+// sum over the target's neurons of (what the current sees of the error) * d current / d symbol, at its own axes.
+Expr derive_pull_back(Derive *d, const Connection *c, Symbol symbol);
+void derive_gradients(Derive *d);
+void derive_check_times(Derive *d, const NeuronEquations *n);
+bool derive_check_signals(Derive *d);
+
+#endif
