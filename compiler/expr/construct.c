@@ -199,28 +199,9 @@ Expr expr_power(ExprStore *store, Expr base, Expr exponent) {
 
 // ---- Functions ------------------------------------------------------------------------------------------------------
 
-static double function_value(ExprFunction function, double x) {
-    switch (function) {
-    case FUNCTION_EXP: return exp(x);
-    case FUNCTION_EXPM1: return expm1(x);
-    case FUNCTION_LOG: return log(x);
-    case FUNCTION_LOG1P: return log1p(x);
-    case FUNCTION_TANH: return tanh(x);
-    case FUNCTION_SIN: return sin(x);
-    case FUNCTION_COS: return cos(x);
-    case FUNCTION_LOGISTIC: return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
-    case FUNCTION_LOG1PEXP: return fmax(x, 0) + log1p(exp(-fabs(x)));
-    case FUNCTION_SQRT: return sqrt(x);
-    case FUNCTION_ABS: return fabs(x);
-    case FUNCTION_SIGN: return (x > 0) - (x < 0);
-    case FUNCTION_COUNT: break;
-    }
-    return NAN;
-}
-
 Expr expr_call(ExprStore *store, ExprFunction function, Expr x) {
     double value;
-    if (expr_get_const(store, x, &value)) return expr_const(store, function_value(function, value));
+    if (expr_get_const(store, x, &value)) return expr_const(store, expr_function_value(function, value));
     if (function == FUNCTION_SQRT) return expr_power(store, x, expr_const(store, 0.5));
     return expr_intern(store, (ExprNode){.kind = EXPR_CALL, .count = 1, .argument = &x, .function = function});
 }

@@ -34,7 +34,7 @@ static double real_power(double base, double exponent) {
     return pow(base, exponent);
 }
 
-static double real_call(ExprFunction function, double x) {
+double expr_function_value(ExprFunction function, double x) {
     switch (function) {
     case FUNCTION_EXP: return exp(x);
     case FUNCTION_EXPM1: return expm1(x);
@@ -128,13 +128,15 @@ static double complex complex_call(ExprFunction function, double complex z) {
         return complex_inverse(1 + cexp(-z));
     case FUNCTION_LOG1PEXP: return x > 0 ? z + complex_log1p(cexp(-z)) : complex_log1p(cexp(z));
     case FUNCTION_SQRT: return domain ? csqrt(z) : complex_of(NAN, NAN);
-    case FUNCTION_ABS: return complex_product(z, real_call(FUNCTION_SIGN, x));
-    case FUNCTION_SIGN: return real_call(FUNCTION_SIGN, x);
+    case FUNCTION_ABS: return complex_product(z, expr_function_value(FUNCTION_SIGN, x));
+    case FUNCTION_SIGN: return expr_function_value(FUNCTION_SIGN, x);
     case FUNCTION_COUNT: break;
     }
     assert(false && "no such function");
     return complex_of(NAN, NAN);
 }
+
+static double real_call(ExprFunction function, double x) { return expr_function_value(function, x); }
 
 #define NUMBER double
 #define ELEMENT ExprElement

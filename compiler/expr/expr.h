@@ -192,6 +192,7 @@ bool expr_unit(const ExprStore *store, Expr expr, Unit *unit);
 typedef enum ExprStyle { EXPR_TEXT, EXPR_UNICODE, EXPR_LATEX } ExprStyle;
 void expr_print(const ExprStore *store, Expr expr, ExprStyle style, Text *out);
 const char *expr_function_name(ExprFunction function); // "log1p"
+double expr_function_value(ExprFunction function, double x);
 
 // Evaluation, the slow and obvious way: element(context, symbol, version, indices) delivers array elements; `values`
 // of free index variables are given by index number. Used by tests, initial values, scores and the reference back end.

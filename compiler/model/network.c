@@ -194,9 +194,7 @@ static void external(Resolver *r, Scope *scope, const Ast *item) {
     uint32_t size = 1;
     const Value *have = scope_find(scope, item->name);
     if (have) {
-        diag_report(r->diags, DIAG_E0203, item->name_span, "`%s` is declared twice in %s", item->name,
-                    scope->description);
-        if (have->span.source) diag_note(r->diags, have->span, "it was introduced here");
+        report_twice(r, item->name, item->name_span, have->span, scope->description);
         return;
     }
     if (item->count && item->child[0] && item->child[0]->kind == AST_LIST && item->child[0]->count > 1) {
@@ -324,9 +322,7 @@ static void order(Resolver *r, const Ast *item) {
 static void let(Resolver *r, Scope *scope, const Ast *item) {
     const Value *have = scope_find(scope, item->name);
     if (have) {
-        diag_report(r->diags, DIAG_E0203, item->name_span, "`%s` is declared twice in %s", item->name,
-                    scope->description);
-        if (have->span.source) diag_note(r->diags, have->span, "it was introduced here");
+        report_twice(r, item->name, item->name_span, have->span, scope->description);
         return;
     }
     Value value = elaborate(r, scope, item->child[0]);
