@@ -1,5 +1,5 @@
-// From the energy to equations: the pass over all neurons, errors that
-// travel down the connections, and the symbols that the compiler names.
+// From the energy to equations: the pass over all neurons, the errors that travel down the connections, and the symbols
+// that the compiler names.
 #include "derive.h"
 #include <string.h>
 
