@@ -6,14 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct Instance {
-    const Program *program;
-    int64_t batch, padded, steps;
-    void *block;                      // all arrays of this instance; those shared with another are not in it
-    void **arrays;                    // one address per array of the loops form
-    double *mirror, **old, **current; // reference back end: dense copies of all stored symbols, before and now
-};
-
 // ---- Element access -------------------------------------------------------------------------------------------------
 
 static uint32_t loop_array_of(const Program *p, Symbol symbol) { return p->fused->array_of.items[symbol] - 1; }

@@ -19,6 +19,14 @@ struct Program {
     ProgramTimes times;
 };
 
+struct Instance {
+    const Program *program;
+    int64_t batch, padded, steps;
+    void *block;                      // all arrays of this instance; those shared with another are not in it
+    void **arrays;                    // one address per array of the loops form
+    double *mirror, **old, **current; // reference back end: dense copies of all stored symbols, before and now
+};
+
 int64_t program_array_bytes(const LoopArray *array, int64_t batch_padded);
 
 #endif
