@@ -144,7 +144,7 @@ static bool discretises(const Equations *equations) {
         Step *step = step_discretise(equations, modes[i]);
         char *problem = step ? step_verify(step) : NULL;
         if (problem)
-            diag_report(equations->model->diags, DIAG_E0212, equations->model->principle_span,
+            diag_report(equations->model->diags, DIAG_E0212, equations->model->dynamics.span,
                         "compiler bug after discretise: %s", problem);
         good = step && !problem;
         free(problem);

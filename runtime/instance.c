@@ -210,6 +210,7 @@ Instance *instance_new(const Program *program, int64_t batch, uint64_t seed, Ins
 
 void instance_free(Instance *in) {
     if (!in) return;
+    tape_free(in->tape);
     free(in->block);
     free(in->arrays);
     free(in->mirror);
@@ -259,17 +260,55 @@ static void step_mirror(Instance *in, const Step *step, uint64_t active) {
     free(scratch);
 }
 
-void instance_step(Instance *in, ProgramEntry entry, bool learning) {
+void instance_run_entry(Instance *in, ProgramEntry entry, uint64_t active) {
     const Program *p = in->program;
-    LoopArguments arguments = {in->batch, in->padded, entry == ENTRY_TRAIN ? active_rules(in, learning) : 0};
+    LoopArguments arguments = {in->batch, in->padded, active};
     if (p->kind == PROGRAM_JIT)
         p->function[entry](in->arrays, &arguments);
     else if (p->kind == PROGRAM_LOOPS)
         loop_program_interpret(&p->fused->program, entry, in->arrays, &arguments);
     else
-        step_mirror(in, p->step[entry], arguments.active);
-    in->steps++;
+        step_mirror(in, p->step[entry], active);
 }
+
+static Tape *tape_of(Instance *in) {
+    if (!in->tape) in->tape = tape_new(in);
+    return in->tape;
+}
+
+void instance_step(Instance *in, ProgramEntry entry, bool learning) {
+    bool notes = entry == ENTRY_TRAIN && program_is_offline(in->program);
+    if (notes) tape_note(tape_of(in));
+    instance_run_entry(in, entry, entry == ENTRY_TRAIN ? active_rules(in, learning) : 0);
+    in->steps++;
+    if (notes && tape_length(in->tape) == in->program->model->dynamics.window) instance_end_window(in, learning);
+}
+
+void instance_end_window(Instance *in, bool learning) {
+    if (!in->tape || !tape_length(in->tape)) return;
+    tape_rewind(in->tape);
+    in->steps--; // the rules act in the last step of the window
+    uint64_t active = active_rules(in, learning);
+    in->steps++;
+    if (learning) instance_run_entry(in, ENTRY_LEARN, active);
+}
+
+bool instance_limit_memory(Instance *in, int64_t bytes, int64_t window, Text *error) {
+    if (!program_is_offline(in->program)) return true;
+    Tape *tape = tape_of(in);
+    if (window > 0 && tape_input_bytes(tape) > (bytes - 3 * tape_snapshot_bytes(tape)) / window) {
+        text_addf(error,
+                  "a window of %lld steps keeps %lld bytes of inputs and at least %lld of states, more than the memory "
+                  "limit of %lld; raise `--memory-limit`, or give the principle a shorter window",
+                  (long long)window, (long long)(tape_input_bytes(tape) * window),
+                  (long long)(3 * tape_snapshot_bytes(tape)), (long long)bytes);
+        return false;
+    }
+    tape_limit(tape, bytes - (window > 0 ? window : 0) * tape_input_bytes(tape));
+    return true;
+}
+
+int64_t instance_recomputed(const Instance *in) { return in->tape ? tape_recomputed(in->tape) : 0; }
 
 // ---- Reading and writing --------------------------------------------------------------------------------------------
 

@@ -65,7 +65,7 @@ static void add_model(Text *out, const Manifest *manifest) {
     add_text_field(out, "model", options->model_path);
     add_text_field(out, "network", model->name);
     add_text_field(out, "experiment", model->experiment->name);
-    add_text_field(out, "dynamics", principle_name(model->principle));
+    add_text_field(out, "dynamics", principle_name(model->dynamics.principle));
     add_text_field(out, "order", order_name(model->order));
     add_number_field(out, "dt", model->dt);
     add_key(out, "parameters");

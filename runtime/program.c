@@ -89,29 +89,47 @@ static bool generate(Program *p, const ProgramOptions *options, Text *dump_out, 
     p->times.link = t.link;
     if (backend_options.want_ir) text_add(dump_out, p->backend->text(p->code, false));
     if (backend_options.want_assembly) text_add(dump_out, p->backend->text(p->code, true));
-    for (uint32_t e = 0; e < ENTRY_COUNT; e++) p->function[e] = p->backend->entry(p->code, e);
+    for (uint32_t e = 0; e < p->entries; e++) p->function[e] = p->backend->entry(p->code, e);
     return true;
+}
+
+// Under an offline principle, training goes forward as evaluation does.
+static Step *make_step(const Equations *equations, ProgramEntry entry, bool offline) {
+    static const StepMode modes[ENTRY_COUNT] = {STEP_TRAIN, STEP_EVALUATE, STEP_BACKWARD, STEP_LEARN};
+    if (entry == ENTRY_BACKWARD) return step_backward(equations);
+    return step_discretise(equations, offline && entry == ENTRY_TRAIN ? STEP_EVALUATE : modes[entry]);
+}
+
+static void dump_steps(const Program *p, Text *out) {
+    step_dump(p->step[ENTRY_TRAIN], out);
+    if (!program_is_offline(p)) return;
+    text_add(out, "\n# backward in time\n");
+    step_dump(p->step[ENTRY_BACKWARD], out);
+    text_add(out, "\n# at the end of a window\n");
+    step_dump(p->step[ENTRY_LEARN], out);
 }
 
 // The passes in order. Each reads the representation before it and makes the next; see docs/passes.md.
 static bool compile(Program *p, const ProgramOptions *options, Text *dump_out, Text *error) {
-    static const char *const names[ENTRY_COUNT] = {"train", "evaluate"};
+    static const char *const names[ENTRY_COUNT] = {"train", "evaluate", "backward", "learn"};
     double since = now();
     p->equations = equations_derive(p->model);
     if (!p->equations) return false;
     if (wants_dump(options, "energy")) energy_dump(p->equations, dump_out);
     if (wants_dump(options, "equations")) equations_dump(p->equations, dump_out);
     p->times.derive = lap(&since);
-    for (int e = 0; e < ENTRY_COUNT; e++) {
-        p->step[e] = step_discretise(p->equations, e == ENTRY_TRAIN ? STEP_TRAIN : STEP_EVALUATE);
+    bool offline = principle_find(p->model->dynamics.principle)->course != COURSE_ONLINE;
+    p->entries = offline ? ENTRY_COUNT : ENTRY_BACKWARD;
+    for (uint32_t e = 0; e < p->entries; e++) {
+        p->step[e] = make_step(p->equations, e, offline);
         if (!p->step[e] || !check("discretise", step_verify(p->step[e]), error)) return false;
     }
-    if (wants_dump(options, "step")) step_dump(p->step[ENTRY_TRAIN], dump_out);
+    if (wants_dump(options, "step")) dump_steps(p, dump_out);
     p->times.discretise = lap(&since);
     Symbol *kept = memory_resize(NULL, options->recorded_count, sizeof *kept);
     FuseOptions fuse_options = {.real = p->real, .kept = kept, .kept_count = options->recorded_count};
     bool good = find_recorded(p, options, kept, error);
-    if (good) p->fused = fuse_steps(p->step, names, ENTRY_COUNT, &fuse_options);
+    if (good) p->fused = fuse_steps(p->step, names, p->entries, &fuse_options);
     free(kept);
     if (!good || !check("fuse", loop_program_verify(&p->fused->program), error)) return false;
     if (wants_dump(options, "loops")) loop_program_dump(&p->fused->program, dump_out);
@@ -137,7 +155,7 @@ void program_free(Program *p) {
     if (!p) return;
     if (p->code) p->backend->dispose(p->code);
     fused_free(p->fused);
-    for (int e = 0; e < ENTRY_COUNT; e++) step_free(p->step[e]);
+    for (uint32_t e = 0; e < ENTRY_COUNT; e++) step_free(p->step[e]);
     equations_free(p->equations);
     vec_free(&p->arrays);
     free(p);
@@ -146,6 +164,7 @@ void program_free(Program *p) {
 // ---- Questions ------------------------------------------------------------------------------------------------------
 
 Model *program_model(const Program *p) { return p->model; }
+bool program_is_offline(const Program *p) { return p->entries > ENTRY_BACKWARD; }
 uint32_t program_array_count(const Program *p) { return p->arrays.count; }
 const ProgramArray *program_array(const Program *p, uint32_t array) { return &p->arrays.items[array]; }
 ProgramTimes program_times(const Program *p) { return p->times; }

@@ -36,7 +36,13 @@ typedef struct ProgramTimes { // seconds
     double derive, discretise, fuse, open, build, passes, codegen, link;
 } ProgramTimes;
 
-typedef enum ProgramEntry { ENTRY_TRAIN, ENTRY_EVALUATE, ENTRY_COUNT } ProgramEntry;
+typedef enum ProgramEntry {
+    ENTRY_TRAIN,
+    ENTRY_EVALUATE,
+    ENTRY_BACKWARD, // offline principles: one step backward in time; tape.c calls it
+    ENTRY_LEARN,    // offline principles: the learning rules, at the end of a window
+    ENTRY_COUNT
+} ProgramEntry;
 
 typedef struct Program Program;
 typedef struct Instance Instance;
@@ -45,6 +51,7 @@ typedef struct Instance Instance;
 Program *program_new(Model *model, const ProgramOptions *options, Text *dump_out, Text *error);
 void program_free(Program *program);
 Model *program_model(const Program *program);
+bool program_is_offline(const Program *program); // errors travel backward in time, window by window
 uint32_t program_array_count(const Program *program);
 const ProgramArray *program_array(const Program *program, uint32_t array);
 int64_t program_find(const Program *program, const char *name); // array number or -1
@@ -58,8 +65,16 @@ void instance_free(Instance *instance);
 int64_t instance_batch(const Instance *instance);
 int64_t instance_steps(const Instance *instance); // steps done: n of the next step
 
-// One step. ENTRY_TRAIN with `learning` false computes errors and gradients but changes no parameter.
+// One step. ENTRY_TRAIN with `learning` false computes errors and gradients but changes no parameter. Under an offline
+// principle it goes forward only, and ends a window where the principle has one.
 void instance_step(Instance *instance, ProgramEntry entry, bool learning);
+// Offline principles: goes back through the steps since the last window, adds up gradients, and with `learning` lets the
+// rules act on them, after which they start from zero. Nothing happens under online ones.
+void instance_end_window(Instance *instance, bool learning);
+// How many bytes of states an offline principle may keep; less memory takes more time. False when a window of so many
+// steps needs more than that for its inputs alone.
+bool instance_limit_memory(Instance *instance, int64_t bytes, int64_t window, Text *error);
+int64_t instance_recomputed(const Instance *instance); // forward steps that were done again for want of memory
 
 // Values in logical order without padding: [extent…] for parameters; for batched arrays [batch][extent…], sample first.
 int64_t instance_length(const Instance *instance, uint32_t array); // elements

@@ -4,12 +4,14 @@
 
 #include "../compiler/fuse/fuse.h"
 #include "program.h"
+#include "tape.h"
 
 struct Program {
     Model *model;
     ProgramBackend kind;
     LoopReal real;
     Equations *equations;
+    uint32_t entries; // in use: those of offline principles come last
     Step *step[ENTRY_COUNT];
     Fused *fused;
     const Backend *backend;
@@ -25,7 +27,11 @@ struct Instance {
     void *block;                      // all arrays of this instance; those shared with another are not in it
     void **arrays;                    // one address per array of the loops form
     double *mirror, **old, **current; // reference back end: dense copies of all stored symbols, before and now
+    Tape *tape;                       // of an offline principle; made with the first step of training
 };
+
+// Runs one entry; nothing else.
+void instance_run_entry(Instance *instance, ProgramEntry entry, uint64_t active);
 
 int64_t program_array_bytes(const LoopArray *array, int64_t batch_padded);
 

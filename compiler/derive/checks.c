@@ -54,7 +54,7 @@ static void report_short(Derive *d, const Population *p, const Leaf *leaf, bool 
 }
 
 static void report_unequal(Derive *d, const Population *p, const char *how) {
-    diag_report(d->model->diags, DIAG_E0304, d->model->principle_span, "`le` needs equal time constants, but %s", how);
+    diag_report(d->model->diags, DIAG_E0304, d->model->dynamics.span, "`le` needs equal time constants, but %s", how);
     diag_note(d->model->diags, p->span, "the population is declared here");
     diag_help(d->model->diags, "use `dynamics gle(…)`, or `instant` for errors without filters");
 }

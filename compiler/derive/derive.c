@@ -120,6 +120,15 @@ Expr derive_pull_back(Derive *d, const Connection *c, Symbol symbol) {
     return result;
 }
 
+// The downward error of a message: through the feedback weights, where there are any.
+static Expr downward_error(Derive *d, const Connection *c, Symbol message) {
+    Expr result = derive_pull_back(d, c, message);
+    for (uint32_t w = 0; w < c->feedback.count; w++)
+        if (c->feedback.items[w])
+            result = expr_rename(d->store, result, c->weights.items[w], VERSION_OLD, c->feedback.items[w], VERSION_OLD);
+    return result;
+}
+
 // Errors travel back along outputs only.
 static void check_source_states(Derive *d, const Connection *c) {
     const Population *source = &d->model->populations.items[c->source];
@@ -149,7 +158,7 @@ static void derive_connection(Derive *d, uint32_t number) {
         info.role = ROLE_REGISTER;
         info.span = c->span;
         vec_push(&ce.downward, derive_symbol(d, info, "a downward error"));
-        vec_push(&ce.downward_value, derive_pull_back(d, c, c->messages.items[m]));
+        vec_push(&ce.downward_value, downward_error(d, c, c->messages.items[m]));
     }
     vec_push(&d->equations->connections, ce);
 }
@@ -205,8 +214,10 @@ static void derive_errors(Derive *d, NeuronEquations *n) {
         in.symbol = derive_signal(d, p, ROLE_SIGNAL, unit, "error_in", label, "an unfiltered error");
         Expr g = derive_element(d, in.symbol);
         in.filtered = through_filters(d, n, k, g);
-        if (in.filtered != g)
+        if (in.filtered != g) {
             in.state = derive_signal(d, p, ROLE_STATE, unit, "error_state", label, "the state of an error");
+            in.gain = derive_gain(d, n, &in, label);
+        }
         vec_push(&n->errors, in);
     }
 }
@@ -216,13 +227,13 @@ static void derive_errors(Derive *d, NeuronEquations *n) {
 Equations *equations_derive(Model *model) {
     Equations *equations = arena_new_object(model->arena, Equations);
     *equations = (Equations){.model = model};
-    Derive d = {model, model->store, equations, principle_find(model->principle)};
+    Derive d = {model, model->store, equations, principle_find(model->dynamics.principle)};
     bool good = true;
     for (uint32_t i = 0; i < model->populations.count; i++) good &= derive_neuron(&d, i);
     good &= derive_check_signals(&d);
     if (good) {
         for (uint32_t i = 0; i < equations->neurons.count; i++) derive_check_times(&d, &equations->neurons.items[i]);
-        spread_errors(&d);
+        if (d.principle->course != COURSE_REVERSED_STEP) spread_errors(&d);
         for (uint32_t c = 0; c < model->connections.count; c++) derive_connection(&d, c);
         for (uint32_t i = 0; i < equations->neurons.count; i++) derive_errors(&d, &equations->neurons.items[i]);
         if (!diag_error_count(model->diags)) derive_gradients(&d);

@@ -38,6 +38,8 @@ FreshAxes derive_fresh_axes(Derive *d, Symbol symbol);
 Expr derive_at_own_axes(Derive *d, const FreshAxes *axes, Expr expr);
 // sum over the target's neurons of (what the current sees of the error) * d current / d symbol, at its own axes.
 Expr derive_pull_back(Derive *d, const Connection *c, Symbol symbol);
+// How an error that comes through leaf k is brought to the exact adjoint's amplitude.
+Gain derive_gain(Derive *d, const NeuronEquations *n, const ErrorInput *in, const char *label);
 void derive_gradients(Derive *d);
 void derive_check_times(Derive *d, const NeuronEquations *n);
 bool derive_check_signals(Derive *d);

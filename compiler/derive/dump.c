@@ -94,7 +94,7 @@ static void dump_errors(const Printer *p, const NeuronEquations *n, const Popula
 void equations_dump(const Equations *equations, Text *out) {
     const Model *m = equations->model;
     Printer p = {equations, m->store, out};
-    const Principle *principle = principle_find(m->principle);
+    const Principle *principle = principle_find(m->dynamics.principle);
     text_addf(out, "network %s, dynamics %s: %s\n", m->name, principle->name, principle->condition);
     for (uint32_t i = 0; i < equations->neurons.count; i++) {
         const NeuronEquations *n = &equations->neurons.items[i];

@@ -33,6 +33,26 @@ typedef struct OutputError {
     Expr cost;     // dC/d(output) at the population's own index, over messages; 0 (the handle) when no cost reads it
 } OutputError;
 
+// A running average over time and batch, with the time constant of `dynamics vle(average = …)`.
+typedef struct Average {
+    Symbol symbol; // h.error_power
+    Symbol sample; // of this step: the mean over the batch
+    Expr of;       // what is averaged, per sample
+} Average;
+
+// The factor that brings a causally filtered error to the amplitude of the exact adjoint (science.md 5.5).
+typedef struct Gain {
+    Symbol symbol;     // h.error_gain
+    Expr value;        // over time constants and running averages (before the step)
+    bool absorbed;     // by learned feedback weights: only what a cost sends is multiplied here
+    Symbol raw;        // h.error_raw: the filtered contribution without gain; 0 when nothing is measured
+    Symbol companion;  // power: the error filtered as the exact adjoint would, but forward in time; else 0
+    Expr companion_of; // in operator form: ahead(lowpass(g, tau_m), tau_k)
+    Symbol companion_state;
+    uint32_t averages;  // how many of the two below are in use
+    Average average[2]; // of the numerator, of the denominator
+} Gain;
+
 // What flows into the error of one leaf from outside the neuron's own mismatch: g = -dE/dX.
 typedef struct ErrorInput {
     uint32_t leaf;
@@ -40,6 +60,7 @@ typedef struct ErrorInput {
     Expr own; // -dE/dX from the neuron's own energy terms other than the solved mismatch (rate costs, …); may be 0
     Expr filtered; // its contribution to the error, in operator form: ahead(lowpass(g, tau_k), tau_m) under gle
     Symbol state;  // h.error_state, for a filtered contribution; 0 when the filter is the identity
+    Gain gain;     // of the filtered contribution; all 0 for none
 } ErrorInput;
 
 typedef struct NeuronEquations {
@@ -71,7 +92,8 @@ typedef struct ConnectionEquations {
 
 typedef struct Gradient {     // of one learned parameter
     Symbol parameter, symbol; // w1.W, w1.grad_W
-    Expr value;               // dE/d(parameter) of one sample, over messages, errors, leaf symbols
+    Expr value; // dE/d(parameter) of one sample, over messages, errors, leaf symbols; 0 (the number) where the
+                // principle leaves it to the reversed step
     Span span;
 } Gradient;
 
@@ -82,15 +104,21 @@ typedef struct Equations {
     Vec(Gradient) gradients;
 } Equations;
 
+// When errors are computed: beside the network, in the same step; backward through the steps of a window, from these
+// equations; or not from these equations at all, but by reversing the discretised step.
+typedef enum PrincipleCourse { COURSE_ONLINE, COURSE_BACKWARD, COURSE_REVERSED_STEP } PrincipleCourse;
+
 // One row per principle: what it asks of a neuron and how an error passes a lookahead.
 typedef struct Principle {
     PrincipleKind kind;
     const char *name;
     const char *condition; // the stationarity condition, as printed by derive
     bool equal_times;      // refused unless all time constants of a neuron are equal
-    // The causal stand-in for the adjoint of ahead(·, tau), applied to G = dE/dX: science.md section 4. EXPR_LOWPASS
-    // for gle; EXPR_STOP stands for the identity. The error is its inverse at the solved tau of the sum over leaves.
+    // The stand-in for the adjoint of ahead(·, tau), applied to G = dE/dX: science.md section 4. EXPR_LOWPASS is causal
+    // and has the adjoint's phase; EXPR_AHEAD, on a course backward in time, is the adjoint 1 - tau d/dt itself;
+    // EXPR_STOP stands for the identity. The error is its inverse at the solved tau of the sum over leaves.
     ExprKind adjoint_of_ahead;
+    PrincipleCourse course;
 } Principle;
 
 const Principle *principle_find(PrincipleKind kind);
@@ -100,6 +128,7 @@ Equations *equations_derive(Model *model);
 void equations_free(Equations *equations);
 void equations_dump(const Equations *equations, Text *out);
 // The total energy as one scalar, over lookaheads, drives and parameters: `--dump=energy`.
+void gradient_report_none(const Model *model, Symbol parameter, Span span); // E0306: no cost depends on it
 void energy_dump(const Equations *equations, Text *out);
 
 // `lequel derive`: the derived system for readers, each term with the line of the energy it came from.

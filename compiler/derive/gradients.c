@@ -78,6 +78,13 @@ static Expr parameter_gradient(Derive *d, NeuronEquations *n, Symbol parameter) 
     return result;
 }
 
+void gradient_report_none(const Model *m, Symbol target, Span span) {
+    diag_report(m->diags, DIAG_E0306, span, "`%s` has no gradient: no cost depends on it",
+                symbol_info(m->store, target)->name);
+    diag_expected(m->diags, m->cost ? "a path from it through connections to an output that the cost reads"
+                                    : "a `cost` in the network");
+}
+
 void derive_gradients(Derive *d) {
     Model *m = d->model;
     for (uint32_t r = 0; r < m->learn.count; r++)
@@ -91,12 +98,8 @@ void derive_gradients(Derive *d) {
                     if (p->parameters.items[k] == target)
                         value = parameter_gradient(d, &d->equations->neurons.items[i], target);
             }
-            if (derive_is_zero(d, value)) {
-                diag_report(m->diags, DIAG_E0306, m->learn.items[r].span, "`%s` has no gradient: no cost depends on it",
-                            symbol_info(d->store, target)->name);
-                diag_expected(m->diags, m->cost ? "a path from it through connections to an output that the cost reads"
-                                                : "a `cost` in the network");
-            }
+            bool known = d->principle->course != COURSE_REVERSED_STEP; // else the step will tell
+            if (known && derive_is_zero(d, value)) gradient_report_none(m, target, m->learn.items[r].span);
             Symbol gradient = t < m->learn.items[r].gradients.count ? m->learn.items[r].gradients.items[t] : 0;
             vec_push(&d->equations->gradients, (Gradient){target, gradient, value, m->learn.items[r].span});
         }

@@ -164,7 +164,7 @@ static void condition(D *d, const NeuronEquations *n) {
     for (uint32_t e = 0; n->has_error && e < n->errors.count; e++)
         total = expr_add(d->store, total,
                          adjoint(d, n, n->errors.items[e].leaf, derivative_of_rest(d, n, &n->errors.items[e])));
-    equation(d, "0", derivation_show(d, total), d->model->principle_span);
+    equation(d, "0", derivation_show(d, total), d->model->dynamics.span);
 }
 
 // ahead(lowpass(g, tau_k), tau_m) = v + tau_m dv/dt with tau_k dv/dt = g - v. Prints the second, returns the first.
@@ -178,7 +178,7 @@ static Expr explicit_filter(D *d, const ErrorInput *in, Span span) {
 }
 
 static void errors(D *d, const NeuronEquations *n) {
-    Span span = d->model->principle_span;
+    Span span = d->model->dynamics.span;
     Expr operators = expr_const(d->store, 0), filters = operators;
     for (uint32_t e = 0; e < n->errors.count; e++) {
         const ErrorInput *in = &n->errors.items[e];
@@ -470,7 +470,7 @@ void equations_print(const Equations *equations, ExprStyle style, Text *out) {
     D d = {.equations = equations,
            .model = equations->model,
            .store = equations->model->store,
-           .principle = principle_find(equations->model->principle),
+           .principle = principle_find(equations->model->dynamics.principle),
            .page = {.style = style, .arena = equations->model->arena}};
     names_open(&d.names, equations, style);
     put(&d, PAGE_TITLE, arena_format(d.page.arena, "%s: from the energy to equations", d.model->name));

@@ -213,7 +213,7 @@ Model *model_load(Arena *arena, Diagnostics *diags, const ModelOptions *options,
     Ast *tree = load_file(&l, arena_atom_z(arena, options->path), (Span){0});
     if (file) *file = tree;
     read_defines(&r, options);
-    if (options->dynamics) r.dynamics_override = arena_atom_z(arena, options->dynamics);
+    if (options->dynamics) r.dynamics_override = parse_dynamics(&r, options->dynamics);
     if (tree && !diag_error_count(diags)) {
         r.experiment = choose(&r, AST_EXPERIMENT, options->experiment, tree);
         find_annealed(&r);

@@ -84,6 +84,7 @@ void model_free(Model *model) {
     }
     for (uint32_t i = 0; i < model->connections.count; i++) {
         vec_free(&model->connections.items[i].weights);
+        vec_free(&model->connections.items[i].feedback);
         vec_free(&model->connections.items[i].messages);
     }
     for (uint32_t i = 0; i < model->learn.count; i++) {
@@ -149,7 +150,7 @@ static void dump_expression(const Model *model, const char *label, Expr expr, Te
 void model_dump(const Model *model, Text *out) {
     text_addf(out, "network %s: dt = ", model->name);
     text_add_number(out, model->dt);
-    text_addf(out, ", dynamics %s, order %s\n", principle_name(model->principle), order_name(model->order));
+    text_addf(out, ", dynamics %s, order %s\n", principle_name(model->dynamics.principle), order_name(model->order));
     for (uint32_t i = 0; i < model->externals.count; i++) dump_array(model, model->externals.items[i].symbol, out);
     for (uint32_t i = 0; i < model->populations.count; i++) {
         const Population *p = &model->populations.items[i];

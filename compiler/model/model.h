@@ -91,12 +91,37 @@ typedef struct Connection {
     bool from_external;
     uint32_t target, port; // population, and which of its ports
     Vec(Symbol) weights;
+    Vec(Symbol) feedback; // per weight: what stands for it where an error travels back; empty: the weights themselves
     Vec(Symbol) messages; // the source's outputs that the current reads
     Expr current;         // into neuron own of the target
     Span span;
 } Connection;
 
-typedef enum PrincipleKind { PRINCIPLE_INSTANT, PRINCIPLE_LE, PRINCIPLE_GLE, PRINCIPLE_COUNT } PrincipleKind;
+// clang-format off
+typedef enum PrincipleKind {
+    PRINCIPLE_INSTANT, PRINCIPLE_LE, PRINCIPLE_GLE, PRINCIPLE_VLE, // errors beside the network, step by step
+    PRINCIPLE_ADJOINT, PRINCIPLE_BPTT, PRINCIPLE_TBPTT,            // errors backward in time, window by window
+    PRINCIPLE_COUNT
+} PrincipleKind;
+// clang-format on
+
+// How `vle` corrects the amplitude of an error that was filtered by the causal stand-in (science.md 5.5).
+typedef enum GainKind { GAIN_NONE, GAIN_ANALYTIC, GAIN_POWER, GAIN_LEAST_SQUARES, GAIN_COUNT } GainKind;
+
+// Through which weights errors travel back.
+typedef enum FeedbackKind { FEEDBACK_SYMMETRIC, FEEDBACK_RANDOM, FEEDBACK_LEARNED, FEEDBACK_COUNT } FeedbackKind;
+
+typedef struct Dynamics { // the `dynamics` statement
+    PrincipleKind principle;
+    GainKind gain;
+    double omega;   // GAIN_ANALYTIC: the angular frequency at which the gain is exact, in 1/(unit of time)
+    double average; // GAIN_POWER, GAIN_LEAST_SQUARES: time constant of the running averages
+    FeedbackKind feedback;
+    double decay;   // FEEDBACK_LEARNED: of forward and backward weights, per learning step
+    int64_t window; // steps after which an offline principle learns; 0: at the end of each presentation or of the run
+    Span span;      // of the principle's name
+} Dynamics;
+
 typedef enum OrderKind { ORDER_PARALLEL, ORDER_LE, ORDER_SEQUENTIAL, ORDER_COUNT } OrderKind;
 
 typedef struct Assignment { // array <- value, elementwise
@@ -219,8 +244,7 @@ typedef struct Model {
     Atom name;
     double dt;      // in ms when time has a unit
     Unit time_unit; // of dt: UNIT_TIME or none
-    PrincipleKind principle;
-    Span principle_span;
+    Dynamics dynamics;
     OrderKind order;
     Expr cost; // summed over all `cost` statements; per sample
     Span cost_span;
@@ -239,7 +263,7 @@ typedef struct ModelOptions {
     const char *experiment; // NULL: the last experiment
     uint32_t define_count;
     const char *const *defines; // "tau=1.2"
-    const char *dynamics;       // NULL, or overrides the principle
+    const char *dynamics;       // NULL, or stands for the file's principle and its options: "vle(gain = power)"
 } ModelOptions;
 
 // Reads, parses, resolves. NULL when there were errors; they are in `diags`. `file` (may be NULL) receives the tree.
@@ -249,6 +273,8 @@ void model_dump(const Model *model, Text *out);
 
 const char *principle_name(PrincipleKind kind);
 const char *order_name(OrderKind kind);
+const char *gain_name(GainKind kind);
+const char *feedback_name(FeedbackKind kind);
 const Array *model_array(const Model *model, Symbol symbol); // NULL for signals
 // The index variables of an array's own axes: i, j, … (those of equal extent are numbered).
 void model_axes(ExprStore *store, Symbol symbol, Index *axes);

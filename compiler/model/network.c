@@ -242,62 +242,9 @@ static void cost(Resolver *r, const Scope *scope, const Ast *item) {
     r->model->cost_span = item->span;
 }
 
-static const char *const principles[PRINCIPLE_COUNT] = {"instant", "le", "gle"};
-static const char *const later_principles[] = {"vle", "adjoint", "bptt", "tbptt", NULL};
 static const char *const orders[ORDER_COUNT] = {"parallel", "le", "sequential"};
 
-const char *principle_name(PrincipleKind kind) { return principles[kind]; }
 const char *order_name(OrderKind kind) { return orders[kind]; }
-
-static bool set_principle(Resolver *r, Atom name, Span span) {
-    for (int i = 0; i < PRINCIPLE_COUNT; i++)
-        if (strcmp(name, principles[i]) == 0) {
-            r->model->principle = (PrincipleKind)i;
-            r->model->principle_span = span;
-            return true;
-        }
-    for (const char *const *p = later_principles; *p; p++)
-        if (strcmp(name, *p) == 0) {
-            diag_report(r->diags, DIAG_E0212, span, "the principle `%s`", name);
-            diag_expected(r->diags, "`instant`, `le` or `gle`: this version derives these");
-            return false;
-        }
-    Atom names[PRINCIPLE_COUNT];
-    for (int i = 0; i < PRINCIPLE_COUNT; i++) names[i] = arena_atom_z(r->arena, principles[i]);
-    diag_report(r->diags, DIAG_E0201, span, "unknown principle `%s`", name);
-    diag_expected(r->diags, "`instant`, `le` or `gle`");
-    suggest(r, name, names, PRINCIPLE_COUNT);
-    return false;
-}
-
-typedef struct Dynamics {
-    const Ast *item;
-    double gamma;
-    bool has_gamma;
-} Dynamics;
-
-static void dynamics(Resolver *r, const Scope *scope, const Ast *item, Dynamics *d) {
-    if (d->item) {
-        diag_report(r->diags, DIAG_E0203, item->span, "a second `dynamics`");
-        diag_note(r->diags, d->item->span, "the first one is here");
-        return;
-    }
-    d->item = item;
-    set_principle(r, item->name, item->name_span.source ? item->name_span : item->span);
-    for (uint32_t i = 0; i < item->count; i++) {
-        const Ast *option = item->child[i];
-        if (option->kind == AST_ARGUMENT && strcmp(option->name, "gamma") == 0) {
-            if (d->has_gamma) diag_report(r->diags, DIAG_E0203, option->span, "`gamma` is given twice");
-            d->has_gamma = constant_number(r, scope, option->child[0], "gamma", &d->gamma, NULL);
-        } else {
-            Atom gamma = arena_atom_z(r->arena, "gamma");
-            bool named = option->kind == AST_ARGUMENT;
-            diag_report(r->diags, DIAG_E0217, named ? option->name_span : option->span, "unknown option of `dynamics`");
-            diag_expected(r->diags, "`gamma = …`, the strength of the error on the membrane");
-            if (named) suggest(r, option->name, &gamma, 1);
-        }
-    }
-}
 
 static void order(Resolver *r, const Ast *item) {
     for (uint32_t i = 1; r->network->child[i] != item; i++) {
@@ -330,7 +277,7 @@ static void let(Resolver *r, Scope *scope, const Ast *item) {
     scope_bind(scope, item->name, value);
 }
 
-static void network_item(Resolver *r, Scope *scope, const Ast *item, Dynamics *d) {
+static void network_item(Resolver *r, Scope *scope, const Ast *item, DynamicsItem *d) {
     switch (item->kind) {
     case AST_SETTING:
         if (strcmp(item->name, "dt") != 0) setting(r, scope, item);
@@ -342,7 +289,7 @@ static void network_item(Resolver *r, Scope *scope, const Ast *item, Dynamics *d
     case AST_POPULATION: resolve_population(r, scope, item); break;
     case AST_CONNECT: resolve_connect(r, scope, item); break;
     case AST_COST: cost(r, scope, item); break;
-    case AST_DYNAMICS: dynamics(r, scope, item, d); break;
+    case AST_DYNAMICS: resolve_dynamics(r, scope, item, d); break;
     case AST_LEARN: resolve_learn(r, scope, item); break;
     case AST_ORDER: order(r, item); break;
     default:
@@ -383,7 +330,7 @@ static void elaborate_energies(Resolver *r) {
     vec_free(deferred_energies(r));
 }
 
-static void check_gamma(Resolver *r, const Ast *network, const Dynamics *d) {
+static void check_gamma(Resolver *r, const Ast *network, const DynamicsItem *d) {
     for (uint32_t i = 0; i < r->model->populations.count; i++) {
         Population *p = &r->model->populations.items[i];
         if (!p->energy || p->has_gamma) continue;
@@ -495,7 +442,7 @@ void resolve_network(Resolver *r, const Ast *network) {
     r->network_scope = &scope;
     bind_parameters(r, &scope, network);
     report_unused_defines(r, network);
-    Dynamics d = {0};
+    DynamicsItem d = {0};
     for (uint32_t i = 1; i < network->count; i++) // all times depend on whether dt has a unit
         if (network->child[i]->kind == AST_SETTING && strcmp(network->child[i]->name, "dt") == 0)
             setting(r, &scope, network->child[i]);
@@ -513,10 +460,11 @@ void resolve_network(Resolver *r, const Ast *network) {
         if (network->child[i]->kind != AST_LEARN) network_item(r, &scope, network->child[i], &d);
     for (uint32_t i = 1; i < network->count; i++) // last, so that `learn all` means all
         if (network->child[i]->kind == AST_LEARN) network_item(r, &scope, network->child[i], &d);
+    override_dynamics(r, &scope, &d);
     elaborate_energies(r);
+    resolve_feedback(r);
     check_names(r);
     check_gamma(r, network, &d);
-    if (r->dynamics_override) set_principle(r, r->dynamics_override, network->name_span);
     if (r->experiment) resolve_experiment(r, &scope, r->experiment);
     scope_free(&scope);
 }

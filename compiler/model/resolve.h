@@ -85,7 +85,7 @@ typedef struct Resolver {
     void *deferred;     // network.c: energies to elaborate after all connections
     const Ast *network; // the one that is resolved, and its scope
     const struct Scope *network_scope;
-    Atom dynamics_override; // NULL, or the principle from the command line
+    const Ast *dynamics_override; // NULL, or the `dynamics` statement from the command line
     const Ast *experiment;
 } Resolver;
 
@@ -146,6 +146,17 @@ bool bind_arguments(Resolver *r, Scope *inner, const Scope *outer, const Ast *de
 Initial initial_from(Resolver *r, const Value *value, uint64_t elements, const char *what);
 Symbol declare_array(Resolver *r, SymbolInfo info, Initial initial);
 Initial initial_constant(Resolver *r, double value);
+
+// dynamics.c: the principle, its options, and the weights through which errors travel back
+typedef struct DynamicsItem {
+    const Ast *item; // NULL: the network has none
+    double gamma;
+    bool has_gamma;
+} DynamicsItem;
+void resolve_dynamics(Resolver *r, const Scope *scope, const Ast *item, DynamicsItem *d);
+void override_dynamics(Resolver *r, const Scope *scope, DynamicsItem *d);
+const Ast *parse_dynamics(Resolver *r, const char *text); // "vle(gain = power)"; NULL after an error
+void resolve_feedback(Resolver *r);
 
 // network.c, connection.c, learning.c, experiment.c
 Value elaborate_member(Resolver *r, const Value *object, Atom member, Span span);

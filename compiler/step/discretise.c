@@ -1,6 +1,6 @@
 // From equations to one step: explicit Euler with the proper forms of lookahead and low-pass, registers and update
 // order from one table (semantics.md 1 to 5). Nothing here knows a principle or a model by name.
-#include "step.h"
+#include "discretise.h"
 #include <string.h>
 
 // Which messages sit in a register for one step. A message that does not is this step's value.
@@ -38,7 +38,7 @@ static void assign(Discretise *d, Symbol symbol, Expr value, uint32_t guard, Spa
 static Expr place_rule(ExprStore *store, Expr node, void *context) {
     const Discretise *d = context;
     ExprNode n = expr_node(store, node);
-    if (n.kind == EXPR_STOP) return n.argument[0];
+    if (n.kind == EXPR_STOP && d->mode != STEP_FORWARD) return n.argument[0];
     if (n.kind != EXPR_ACCESS || n.symbol >= d->symbols || !d->version[n.symbol]) return node;
     return expr_access(store, n.symbol, VERSION_NEW, n.argument, n.count);
 }
@@ -49,8 +49,12 @@ static void set_version(Discretise *d, Symbol symbol, bool held) {
     if (symbol) d->version[symbol] = held ? VERSION_OLD : VERSION_NEW;
 }
 
+// On a course backward in time, an error of the output that a step reads from a register was sent by the step after.
+static bool is_backward(const Discretise *d) { return d->mode == STEP_BACKWARD; }
+
 static void set_versions(Discretise *d) {
     Model *m = d->model;
+    bool sent_later = is_backward(d) && d->order->rate_held;
     for (uint32_t i = 0; i < m->populations.count; i++) {
         const Population *p = &m->populations.items[i];
         for (uint32_t k = 0; k < p->outputs.count; k++) set_version(d, p->outputs.items[k].symbol, d->order->rate_held);
@@ -62,12 +66,19 @@ static void set_versions(Discretise *d) {
         set_version(d, n->rate, false);
         for (uint32_t k = 0; k < n->leaves.count; k++) set_version(d, n->leaves.items[k].symbol, false);
         for (uint32_t k = 0; k < n->gates.count; k++) set_version(d, n->gates.items[k].symbol, d->order->gate_held);
-        for (uint32_t k = 0; k < n->errors.count; k++) set_version(d, n->errors.items[k].symbol, false);
-        for (uint32_t k = 0; k < n->output_errors.count; k++) set_version(d, n->output_errors.items[k].symbol, false);
+        for (uint32_t k = 0; k < n->errors.count; k++) {
+            set_version(d, n->errors.items[k].symbol, false);
+            set_version(d, n->errors.items[k].gain.symbol, false);
+            set_version(d, n->errors.items[k].gain.raw, false);
+            set_version(d, n->errors.items[k].gain.companion, false);
+        }
+        for (uint32_t k = 0; k < n->output_errors.count; k++)
+            set_version(d, n->output_errors.items[k].symbol, sent_later);
     }
     for (uint32_t i = 0; i < d->equations->connections.count; i++) {
         const ConnectionEquations *c = &d->equations->connections.items[i];
-        for (uint32_t k = 0; k < c->downward.count; k++) set_version(d, c->downward.items[k], d->order->down_held);
+        bool held = d->order->down_held && !is_backward(d);
+        for (uint32_t k = 0; k < c->downward.count; k++) set_version(d, c->downward.items[k], held);
     }
 }
 
@@ -75,7 +86,7 @@ static void set_versions(Discretise *d) {
 // the membrane), while learning uses this step's.
 static Expr place_with_held_errors(Discretise *d, Expr expr) {
     for (uint32_t i = 0; i < d->equations->neurons.count; i++)
-        set_version(d, d->equations->neurons.items[i].error, d->order->error_held);
+        set_version(d, d->equations->neurons.items[i].error, d->order->error_held && !is_backward(d));
     Expr result = place(d, expr);
     for (uint32_t i = 0; i < d->equations->neurons.count; i++)
         set_version(d, d->equations->neurons.items[i].error, false);
@@ -108,7 +119,7 @@ static void membrane(Discretise *d, const NeuronEquations *n) {
     const Population *p = &d->model->populations.items[n->population];
     Expr one = expr_const(s, 1), u = own_element(d, n->state);
     Expr relaxes_to = n->membrane;
-    if (d->mode == STEP_EVALUATE || !n->has_error)
+    if (d->mode != STEP_TRAIN || !n->has_error)
         relaxes_to = expr_replace(s, relaxes_to, own_element(d, n->error), expr_const(s, 0));
     const Leaf *solved = &n->leaves.items[n->solved];
     assign(d, solved->symbol, place_with_held_errors(d, relaxes_to), 0, p->energy_span);
@@ -138,12 +149,22 @@ static void outputs(Discretise *d, const NeuronEquations *n) {
 
 // ---- Backward: downward errors, gates, filters ----------------------------------------------------------------------
 
-// Leaves inside gates and own forces are those that the registered rate was made with, where gates are held.
+// Leaves inside gates and own forces are those that the registered rate was made with, where gates are held. Backward
+// in time, an error meets the very step that made the rate.
 static Expr place_with_gate_leaves(Discretise *d, const NeuronEquations *n, Expr expr) {
-    for (uint32_t k = 0; k < n->leaves.count; k++) set_version(d, n->leaves.items[k].symbol, d->order->gate_held);
+    bool held = d->order->gate_held && !is_backward(d);
+    for (uint32_t k = 0; k < n->leaves.count; k++) set_version(d, n->leaves.items[k].symbol, held);
     Expr result = place(d, expr);
     for (uint32_t k = 0; k < n->leaves.count; k++) set_version(d, n->leaves.items[k].symbol, false);
     return result;
+}
+
+// The gain of what a cost sends to a neuron whose other errors come through weights that have learned it; else 1.
+static Expr absorbed_gain(Discretise *d, const NeuronEquations *n) {
+    for (uint32_t k = 0; k < n->errors.count; k++)
+        if (n->errors.items[k].gain.symbol && n->errors.items[k].gain.absorbed)
+            return model_element(d->store, n->errors.items[k].gain.symbol, VERSION_NEW);
+    return expr_const(d->store, 1);
 }
 
 static void output_errors(Discretise *d, const NeuronEquations *n) {
@@ -152,6 +173,7 @@ static void output_errors(Discretise *d, const NeuronEquations *n) {
     for (uint32_t e = 0; e < n->output_errors.count; e++) {
         const OutputError *error = &n->output_errors.items[e];
         Expr total = error->cost ? expr_neg(s, place(d, error->cost)) : expr_const(s, 0);
+        total = expr_mul(s, absorbed_gain(d, n), total);
         for (uint32_t i = 0; i < d->equations->connections.count; i++) {
             const ConnectionEquations *ce = &d->equations->connections.items[i];
             const Connection *c = &d->model->connections.items[ce->connection];
@@ -172,7 +194,9 @@ static Expr error_input(Discretise *d, const NeuronEquations *n, const ErrorInpu
         if (gate->leaf != in->leaf) continue;
         for (uint32_t e = 0; e < n->output_errors.count; e++) {
             if (n->output_errors.items[e].output != gate->output) continue;
-            Expr factor = gate->trivial ? expr_const(s, 1) : place(d, own_element(d, gate->symbol));
+            Expr factor = gate->trivial    ? expr_const(s, 1)
+                          : is_backward(d) ? place(d, gate->value)
+                                           : place(d, own_element(d, gate->symbol));
             total = expr_add(s, total, expr_mul(s, factor, place(d, own_element(d, n->output_errors.items[e].symbol))));
         }
     }
@@ -180,26 +204,65 @@ static Expr error_input(Discretise *d, const NeuronEquations *n, const ErrorInpu
     return total;
 }
 
-// ahead(lowpass(g, tau_k), tau_m) = g/rho + (1 - 1/rho)*v with the old v; v follows g with tau_k.
-static Expr filtered_error(Discretise *d, const NeuronEquations *n, const ErrorInput *in) {
+// The time constants of ahead(lowpass(x, behind), ahead), in whichever order the two are applied.
+typedef struct FilterTimes {
+    Expr behind, ahead;
+} FilterTimes;
+
+static FilterTimes filter_times(Discretise *d, Expr filtered) {
+    FilterTimes times = {0};
+    for (ExprNode node = expr_node(d->store, filtered); node.kind == EXPR_AHEAD || node.kind == EXPR_LOWPASS;
+         node = expr_node(d->store, node.argument[0]))
+        *(node.kind == EXPR_AHEAD ? &times.ahead : &times.behind) = node.argument[1];
+    return times;
+}
+
+// x/rho + (1 - 1/rho)*v with the old v, which follows x with the time constant `behind`; rho = behind/ahead.
+static Expr filter(Discretise *d, Expr filtered, Symbol state, Symbol input) {
     ExprStore *s = d->store;
-    Expr g = model_element(s, in->symbol, VERSION_NEW);
-    if (!in->state) return g;
-    Expr one = expr_const(s, 1), v = own_element(d, in->state), rho = ratio(d, n, in->leaf);
-    Expr speed = expr_div(s, expr_const(s, d->model->dt), n->leaves.items[in->leaf].tau);
-    assign(d, in->state, expr_add(s, v, expr_mul(s, speed, expr_sub(s, g, v))), 0, symbol_info(s, in->symbol)->span);
-    Expr inverse = expr_div(s, one, rho);
-    return expr_add(s, expr_mul(s, inverse, g), expr_mul(s, expr_sub(s, one, inverse), v));
+    FilterTimes tau = filter_times(d, filtered);
+    Expr one = expr_const(s, 1), x = model_element(s, input, VERSION_NEW), v = own_element(d, state);
+    Expr speed = expr_div(s, expr_const(s, d->model->dt), tau.behind);
+    assign(d, state, expr_add(s, v, expr_mul(s, speed, expr_sub(s, x, v))), 0, symbol_info(s, input)->span);
+    Expr inverse = expr_div(s, one, expr_div(s, tau.behind, tau.ahead));
+    return expr_add(s, expr_mul(s, inverse, x), expr_mul(s, expr_sub(s, one, inverse), v));
+}
+
+// A running average follows the mean over the batch; gains are made from the averages before the step.
+static void average(Discretise *d, const Average *a, Span span) {
+    ExprStore *s = d->store;
+    Expr speed = expr_const(s, d->model->dt / d->model->dynamics.average), m = own_element(d, a->symbol);
+    Expr sample = model_element(s, a->sample, VERSION_NEW);
+    assign(d, a->sample, place(d, a->of), 0, span);
+    assign(d, a->symbol, expr_add(s, m, expr_mul(s, speed, expr_sub(s, sample, m))), 0, span);
+}
+
+static Expr filtered_error(Discretise *d, const ErrorInput *in) {
+    ExprStore *s = d->store;
+    const Gain *gain = &in->gain;
+    Span span = symbol_info(s, in->symbol)->span;
+    if (!in->state) return model_element(s, in->symbol, VERSION_NEW);
+    Expr error = filter(d, in->filtered, in->state, in->symbol);
+    if (!gain->symbol) return error;
+    if (gain->raw) {
+        assign(d, gain->raw, error, 0, span);
+        error = model_element(s, gain->raw, VERSION_NEW);
+    }
+    if (gain->companion)
+        assign(d, gain->companion, filter(d, gain->companion_of, gain->companion_state, in->symbol), 0, span);
+    for (uint32_t k = 0; k < gain->averages; k++) average(d, &gain->average[k], span);
+    assign(d, gain->symbol, gain->value, 0, span);
+    return gain->absorbed ? error : expr_mul(s, model_element(s, gain->symbol, VERSION_NEW), error);
 }
 
 static void errors(Discretise *d, const NeuronEquations *n) {
     const Population *p = &d->model->populations.items[n->population];
-    if (!n->has_error || d->mode == STEP_EVALUATE) return;
+    if (!n->has_error || (d->mode != STEP_TRAIN && !is_backward(d))) return;
     output_errors(d, n);
     Expr total = expr_const(d->store, 0);
     for (uint32_t k = 0; k < n->errors.count; k++) {
         assign(d, n->errors.items[k].symbol, error_input(d, n, &n->errors.items[k]), 0, p->span);
-        total = expr_add(d->store, total, filtered_error(d, n, &n->errors.items[k]));
+        total = expr_add(d->store, total, filtered_error(d, &n->errors.items[k]));
     }
     assign(d, n->error, total, 0, p->span);
 }
@@ -221,8 +284,8 @@ static Expr past_rule(ExprStore *store, Expr node, void *context) {
     ExprNode n = expr_node(store, node);
     if (n.kind != EXPR_PREVIOUS) return node;
     ExprNode inner = expr_node(store, n.argument[0]);
-    return expr_access(store, inner.symbol, d->order->rate_held ? VERSION_OLD : VERSION_NEW, inner.argument,
-                       inner.count);
+    bool old = d->order->rate_held && !is_backward(d);
+    return expr_access(store, inner.symbol, old ? VERSION_OLD : VERSION_NEW, inner.argument, inner.count);
 }
 
 static Expr place_learning(Discretise *d, Expr value) {
@@ -244,11 +307,53 @@ static bool is_target(const LearnRule *rule, Symbol symbol) {
     return false;
 }
 
-static void learning(Discretise *d) {
-    for (uint32_t i = 0; i < d->equations->gradients.count; i++) {
-        const Gradient *g = &d->equations->gradients.items[i];
-        if (g->symbol) assign(d, g->symbol, place_learning(d, g->value), 0, g->span);
+static bool is_learned(const Model *m, Symbol symbol, uint32_t *rule) {
+    for (uint32_t r = 0; r < m->learn.count; r++)
+        if (is_target(&m->learn.items[r], symbol)) {
+            *rule = r;
+            return true;
+        }
+    return false;
+}
+
+// The gain of the neurons that a weight's error travels back to, at the weight's own axes; 1 where weights learn none.
+static Expr learned_gain(Discretise *d, const ConnectionEquations *ce, Symbol feedback) {
+    const Connection *c = &d->model->connections.items[ce->connection];
+    const NeuronEquations *source = NULL;
+    for (uint32_t i = 0; i < d->equations->neurons.count && !c->from_external; i++)
+        if (d->equations->neurons.items[i].population == c->source) source = &d->equations->neurons.items[i];
+    for (uint32_t k = 0; source && k < source->errors.count; k++) {
+        const Gain *gain = &source->errors.items[k].gain;
+        if (!gain->symbol || !gain->absorbed || !ce->downward.count) continue;
+        Index axes[EXPR_MAX_RANK];
+        model_axes(d->store, feedback, axes);
+        Expr last = expr_index(d->store, axes[symbol_info(d->store, feedback)->rank - 1]); // weights are [post, pre]
+        return expr_access(d->store, gain->symbol, VERSION_NEW, &last, 1);
     }
+    return expr_const(d->store, 1);
+}
+
+// Learned feedback (Kolen and Pollack 1994): it takes the same steps as the forward weight, and both decay, so that
+// what they started with is forgotten and one becomes the other, scaled by the gain where there is one.
+static void learn_feedback(Discretise *d, const ConnectionEquations *ce, uint32_t w) {
+    ExprStore *s = d->store;
+    const Connection *c = &d->model->connections.items[ce->connection];
+    Symbol weight = c->weights.items[w], feedback = c->feedback.items[w];
+    uint32_t rule;
+    if (!feedback || !is_learned(d->model, weight, &rule)) return;
+    Expr decay = expr_const(s, d->model->dynamics.decay), kept = expr_const(s, 1 - d->model->dynamics.decay);
+    for (uint32_t i = 0; i < d->step->assigns.count; i++) {
+        StepAssign *a = &d->step->assigns.items[i];
+        if (a->symbol != weight) continue;
+        Expr change = expr_sub(s, a->value, own_element(d, weight));
+        a->value = expr_sub(s, a->value, expr_mul(s, decay, own_element(d, weight)));
+        Expr gained = expr_mul(s, learned_gain(d, ce, feedback), change);
+        assign(d, feedback, expr_add(s, expr_mul(s, kept, own_element(d, feedback)), gained), rule + 1, c->span);
+        return;
+    }
+}
+
+static void rules(Discretise *d) {
     for (uint32_t r = 0; r < d->model->learn.count; r++) {
         const LearnRule *rule = &d->model->learn.items[r];
         for (uint32_t k = 0; k < rule->assignments.count; k++) {
@@ -257,6 +362,45 @@ static void learning(Discretise *d) {
             assign(d, a->symbol, value, r + 1, a->span);
         }
     }
+    if (d->model->dynamics.feedback != FEEDBACK_LEARNED) return;
+    for (uint32_t i = 0; i < d->equations->connections.count; i++) {
+        const ConnectionEquations *ce = &d->equations->connections.items[i];
+        for (uint32_t w = 0; w < d->model->connections.items[ce->connection].feedback.count; w++)
+            learn_feedback(d, ce, w);
+    }
+}
+
+static void gradients(Discretise *d) {
+    for (uint32_t i = 0; i < d->equations->gradients.count; i++) {
+        const Gradient *g = &d->equations->gradients.items[i];
+        if (g->symbol) assign(d, g->symbol, place_learning(d, g->value), 0, g->span);
+    }
+}
+
+// At the end of a window: the rules read the gradients that the backward steps have added up, which then start anew.
+static void learn_from_sums(Discretise *d) {
+    rules(d);
+    for (uint32_t i = 0; i < d->equations->gradients.count; i++) {
+        const Gradient *g = &d->equations->gradients.items[i];
+        for (uint32_t k = 0; k < d->step->assigns.count; k++) {
+            StepAssign *a = &d->step->assigns.items[k];
+            a->value = expr_rename(d->store, a->value, g->symbol, VERSION_NEW, g->symbol, VERSION_OLD);
+        }
+    }
+    for (uint32_t i = 0; i < d->equations->gradients.count; i++) {
+        const Gradient *g = &d->equations->gradients.items[i];
+        if (g->symbol) assign(d, g->symbol, expr_const(d->store, 0), 0, g->span);
+    }
+}
+
+// Backward steps add to what the steps after them have found.
+static void add_up_gradients(Discretise *d) {
+    for (uint32_t k = 0; k < d->step->assigns.count; k++)
+        for (uint32_t i = 0; i < d->equations->gradients.count; i++) {
+            StepAssign *a = &d->step->assigns.items[k];
+            if (a->symbol == d->equations->gradients.items[i].symbol)
+                a->value = expr_add(d->store, own_element(d, a->symbol), a->value);
+        }
 }
 
 // ---- The batch becomes an index like any other ----------------------------------------------------------------------
@@ -273,97 +417,22 @@ static Expr batch_rule(ExprStore *store, Expr node, void *context) {
     return expr_access(store, n.symbol, n.version, at, n.count + 1);
 }
 
+Expr step_add_batch(Model *model, Expr expr) {
+    return expr_rewrite(model->store, model_lower_deltas(model, expr), batch_rule, NULL);
+}
+
 static void add_batch(Discretise *d) {
     ExprStore *s = d->store;
     for (uint32_t i = 0; i < d->step->assigns.count; i++) {
         StepAssign *a = &d->step->assigns.items[i];
         Span span = expr_span(s, a->value);
-        a->value = expr_rewrite(s, model_lower_deltas(d->model, a->value), batch_rule, NULL);
+        a->value = step_add_batch(d->model, a->value);
         bool per_sample = expr_has_index(s, a->value, INDEX_BATCH);
         if (per_sample && !symbol_info(s, a->symbol)->batched) // the mean over the batch
             a->value =
                 expr_div(s, expr_sum(s, INDEX_BATCH, a->value), model_element(s, d->step->batch_size, VERSION_OLD));
         expr_set_span(s, a->value, span);
     }
-}
-
-// ---- Order of execution ---------------------------------------------------------------------------------------------
-
-// What an assignment waits for: the symbols of which its value reads this step's, from `first` to `end` in one list.
-typedef struct Reads {
-    Vec(Symbol) symbols;
-    uint8_t *listed; // per symbol: already in the list of this assignment
-    uint32_t *first; // per assignment, and one more
-} Reads;
-
-static bool new_read(const ExprStore *store, Expr expr, void *context) {
-    Reads *reads = context;
-    ExprNode node = expr_node(store, expr);
-    if (node.kind != EXPR_ACCESS || node.version != VERSION_NEW || reads->listed[node.symbol]) return true;
-    reads->listed[node.symbol] = 1;
-    vec_push(&reads->symbols, node.symbol);
-    return true;
-}
-
-static Reads find_reads(Discretise *d) {
-    uint32_t count = d->step->assigns.count, symbols = symbol_count(d->store) + 1;
-    Reads reads = {.listed = memory_resize(NULL, symbols, 1),
-                   .first = memory_resize(NULL, count + 1, sizeof(uint32_t))};
-    memset(reads.listed, 0, symbols);
-    for (uint32_t i = 0; i < count; i++) {
-        reads.first[i] = reads.symbols.count;
-        expr_visit(d->store, d->step->assigns.items[i].value, new_read, &reads);
-        for (uint32_t k = reads.first[i]; k < reads.symbols.count; k++) reads.listed[reads.symbols.items[k]] = 0;
-    }
-    reads.first[count] = reads.symbols.count;
-    return reads;
-}
-
-static bool is_ready(const Reads *reads, uint32_t assign, const uint8_t *waiting) {
-    for (uint32_t k = reads->first[assign]; k < reads->first[assign + 1]; k++)
-        if (waiting[reads->symbols.items[k]]) return false;
-    return true;
-}
-
-static void report_loop(Discretise *d, const StepAssign *a) {
-    Span at = d->model->principle_span.source ? d->model->principle_span : a->span;
-    diag_report(d->model->diags, DIAG_E0305, at, "`%s` depends on itself within one step under `order %s`",
-                symbol_info(d->store, a->symbol)->name, order_name(d->order->kind));
-    diag_expected(d->model->diags, "values that can be computed one after the other");
-    diag_help(d->model->diags, "use `order parallel`, in which a message waits one step in a register%s",
-              d->order->kind == ORDER_SEQUENTIAL ? ", or set gamma to 0" : "");
-    diag_note(d->model->diags, a->span, "the circle passes here");
-}
-
-// Assignments so that what is read of this step comes first; otherwise in the order in which they were made.
-static bool sort_assigns(Discretise *d) {
-    uint32_t count = d->step->assigns.count, symbols = symbol_count(d->store) + 1, placed = 0, stuck = count;
-    StepAssign *items = d->step->assigns.items, *sorted = memory_resize(NULL, count + 1, sizeof *sorted);
-    uint8_t *waiting = memory_resize(NULL, symbols, 1), *done = memory_resize(NULL, count + 1, 1);
-    Reads reads = find_reads(d);
-    memset(waiting, 0, symbols);
-    memset(done, 0, count + 1);
-    for (uint32_t i = 0; i < count; i++) waiting[items[i].symbol] = 1;
-    for (bool progress = true; progress && placed < count;) {
-        progress = false;
-        for (uint32_t i = 0; i < count; i++) {
-            if (done[i] || !is_ready(&reads, i, waiting)) continue;
-            sorted[placed++] = items[i];
-            waiting[items[i].symbol] = 0;
-            done[i] = progress = true;
-        }
-    }
-    for (uint32_t i = count; i-- > 0;)
-        if (!done[i]) stuck = i;
-    if (stuck < count) report_loop(d, &items[stuck]);
-    if (placed == count && count) memcpy(items, sorted, count * sizeof *items);
-    free(sorted);
-    vec_free(&reads.symbols);
-    free(reads.listed);
-    free(reads.first);
-    free(waiting);
-    free(done);
-    return placed == count;
 }
 
 // ---- The pass -------------------------------------------------------------------------------------------------------
@@ -379,6 +448,19 @@ static Symbol own_symbol(Discretise *d, SymbolInfo info, const char *what) {
     diag_report(d->model->diags, DIAG_E0203, have.span, "`%s` is a name that the compiler gives to %s: rename this",
                 info.name, what);
     return 0;
+}
+
+// Everything that moves in a step but does not learn.
+static void dynamics(Discretise *d) {
+    const Equations *equations = d->equations;
+    for (uint32_t i = 0; i < equations->neurons.count; i++) errors(d, &equations->neurons.items[i]);
+    for (uint32_t i = 0; i < equations->neurons.count; i++) {
+        currents(d, &equations->neurons.items[i]);
+        membrane(d, &equations->neurons.items[i]);
+        outputs(d, &equations->neurons.items[i]);
+    }
+    if (d->mode == STEP_TRAIN || is_backward(d)) downward_errors(d);
+    if (d->step->cost) assign(d, d->step->cost, place(d, d->model->cost), 0, d->model->cost_span);
 }
 
 Step *step_discretise(const Equations *equations, StepMode mode) {
@@ -400,17 +482,15 @@ Step *step_discretise(const Equations *equations, StepMode mode) {
     d.version = memory_resize(NULL, d.symbols, 1);
     memset(d.version, VERSION_OLD, d.symbols);
     set_versions(&d);
-    for (uint32_t i = 0; i < equations->neurons.count; i++) errors(&d, &equations->neurons.items[i]);
-    for (uint32_t i = 0; i < equations->neurons.count; i++) {
-        currents(&d, &equations->neurons.items[i]);
-        membrane(&d, &equations->neurons.items[i]);
-        outputs(&d, &equations->neurons.items[i]);
-    }
-    if (mode == STEP_TRAIN) downward_errors(&d);
-    if (step->cost) assign(&d, step->cost, place(&d, model->cost), 0, model->cost_span);
-    if (mode == STEP_TRAIN) learning(&d);
+    if (mode == STEP_LEARN)
+        learn_from_sums(&d);
+    else
+        dynamics(&d);
+    if (mode == STEP_TRAIN || mode == STEP_BACKWARD) gradients(&d);
+    if (mode == STEP_TRAIN) rules(&d);
     add_batch(&d);
-    bool sorted = sort_assigns(&d);
+    if (mode == STEP_BACKWARD) add_up_gradients(&d);
+    bool sorted = step_sort(step);
     free(d.version);
     if (sorted) return step;
     step_free(step);

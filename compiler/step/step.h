@@ -26,11 +26,24 @@ typedef struct Step {
 typedef enum StepMode {
     STEP_TRAIN,    // the whole step
     STEP_EVALUATE, // nothing learns, no error flows: states, rates and the cost only
+    STEP_FORWARD,  // the same with constant(…) kept: what step_backward differentiates
+    STEP_BACKWARD, // errors and gradients of one step, given those of the step after: course backward in time
+    STEP_LEARN,    // only the learning rules, from gradients that backward steps have added up
 } StepMode;
 
 Step *step_discretise(const Equations *equations, StepMode mode);
+
+// The step of an offline principle that runs backward through a window. It reads what the forward step at n found (its
+// VERSION_OLD states and registers, its inputs) and the adjoints that the step after has left; it leaves its own, and
+// adds to the gradients. Under a principle of COURSE_BACKWARD the adjoints are the errors of the equations; under
+// COURSE_REVERSED_STEP they are made by reverse-mode differentiation of the forward step, exact to rounding.
+Step *step_backward(const Equations *equations);
+
 void step_free(Step *step);
 void step_dump(const Step *step, Text *out);
+// What the step carries to the next one: assigned, and read as it was before; in the order of symbols. The caller frees
+// the list.
+Symbol *step_carried(const Step *step, uint32_t *count);
 char *step_verify(const Step *step); // NULL when well formed, else what is wrong; the caller frees it
 
 // The oracle: walks a step in double, element by element. Arrays are dense, unpadded, row-major, batch last; `old` and
