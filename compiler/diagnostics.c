@@ -162,6 +162,10 @@ void diag_note(Diagnostics *diags, Span span, const char *format, ...) {
     va_end(args);
 }
 
+const char *diag_first_message(const Diagnostics *diags) {
+    return diags->report_count ? diags->reports[0].message : NULL;
+}
+
 uint32_t diag_error_count(const Diagnostics *diags) { return diags->errors; }
 
 uint32_t diag_count(const Diagnostics *diags) { return diags->errors + diags->warnings; }
@@ -222,23 +226,11 @@ void diag_position(const Diagnostics *diags, Span span, const char **file, uint3
 
 // ---- characters that are safe to print
 
-// Length of the UTF-8 character at `bytes`, or 0 when it is none.
-static uint32_t character_length(const char *bytes, size_t room) {
-    const unsigned char *b = (const unsigned char *)bytes;
-    uint32_t length = b[0] < 0x80 ? 1 : b[0] < 0xC2 ? 0 : b[0] < 0xE0 ? 2 : b[0] < 0xF0 ? 3 : b[0] < 0xF5 ? 4 : 0;
-    if (!length || length > room) return 0;
-    for (uint32_t i = 1; i < length; i++)
-        if ((b[i] & 0xC0) != 0x80) return 0;
-    if ((b[0] == 0xE0 && b[1] < 0xA0) || (b[0] == 0xED && b[1] > 0x9F)) return 0; // overlong, surrogate
-    if ((b[0] == 0xF0 && b[1] < 0x90) || (b[0] == 0xF4 && b[1] > 0x8F)) return 0; // overlong, beyond Unicode
-    return length;
-}
-
 static const char REPLACEMENT[] = "\xEF\xBF\xBD";
 
 // One character; what a terminal would obey or could not show is replaced. Returns how many bytes were read.
 static uint32_t add_character(Text *out, const char *bytes, size_t room) {
-    uint32_t length = character_length(bytes, room);
+    uint32_t length = text_character(bytes, room);
     unsigned char first = (unsigned char)bytes[0];
     bool control = first < 0x20 || first == 0x7F || (first == 0xC2 && length == 2 && (unsigned char)bytes[1] < 0xA0);
     if (!length || control)
@@ -275,7 +267,7 @@ static uint32_t shown_column(const Place *place, uint32_t offset) {
     const Source *source = place->source;
     for (uint32_t i = place->line_begin; i < offset && i < place->line_end;) {
         column = source->text[i] == '\t' ? (column / TAB_WIDTH + 1) * TAB_WIDTH : column + 1;
-        uint32_t length = character_length(source->text + i, place->line_end - i);
+        uint32_t length = text_character(source->text + i, place->line_end - i);
         i += length ? length : 1;
     }
     return column;
@@ -294,7 +286,7 @@ static void add_clipped(Text *out, const Place *place, uint32_t from, uint32_t t
                 if (column >= from && column < to) text_add(out, " ");
             i++;
         } else if (column++ < from) {
-            uint32_t length = character_length(at, place->line_end - i);
+            uint32_t length = text_character(at, place->line_end - i);
             i += length ? length : 1;
         } else {
             i += add_character(out, at, place->line_end - i);
@@ -406,32 +398,9 @@ static void print_text(const Diagnostics *diags, const Report *report, DiagStyle
 
 // ---- JSON
 
-static void add_json_string(Text *out, const char *string) {
-    size_t length = strlen(string);
-    text_add(out, "\"");
-    for (size_t i = 0; i < length;) {
-        unsigned char c = (unsigned char)string[i];
-        uint32_t width = character_length(string + i, length - i);
-        if (c == '"' || c == '\\')
-            text_addf(out, "\\%c", c);
-        else if (c == '\n')
-            text_add(out, "\\n");
-        else if (c == '\t')
-            text_add(out, "\\t");
-        else if (c < 0x20 || c == 0x7F)
-            text_addf(out, "\\u%04x", c);
-        else if (!width)
-            text_add(out, "\\ufffd");
-        else
-            text_add_bytes(out, string + i, width);
-        i += width ? width : 1;
-    }
-    text_add(out, "\"");
-}
-
 static void add_json_field(Text *out, const char *name, const char *value) {
     text_addf(out, ",\"%s\":", name);
-    add_json_string(out, value);
+    text_add_json(out, value);
 }
 
 // Lines and columns from 1 in characters, and the byte range; the end is exclusive. Nothing without a place.
@@ -456,7 +425,7 @@ static void print_json(const Diagnostics *diags, const Report *report, Text *out
     for (const Addition *a = report->first; a; a = a->next) {
         if (!a->is_help) continue;
         if (!first) text_add(out, ",");
-        add_json_string(out, a->text);
+        text_add_json(out, a->text);
         first = false;
     }
     text_add(out, "],\"notes\":[");
@@ -464,7 +433,7 @@ static void print_json(const Diagnostics *diags, const Report *report, Text *out
     for (const Addition *a = report->first; a; a = a->next) {
         if (a->is_help) continue;
         text_add(out, first ? "{\"message\":" : ",{\"message\":");
-        add_json_string(out, a->text);
+        text_add_json(out, a->text);
         add_json_place(diags, out, a->span);
         text_add(out, "}");
         first = false;

@@ -44,6 +44,7 @@ void diag_expected(Diagnostics *diags, const char *format, ...) __attribute__((f
 void diag_help(Diagnostics *diags, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void diag_note(Diagnostics *diags, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+const char *diag_first_message(const Diagnostics *diags); // NULL when nothing was reported
 uint32_t diag_error_count(const Diagnostics *diags);
 uint32_t diag_count(const Diagnostics *diags); // errors and warnings
 

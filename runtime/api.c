@@ -3,6 +3,7 @@
 #include "../compiler/step/step.h"
 #include "experiment.h"
 #include "files.h"
+#include "gradcheck.h"
 #include "lequel.h"
 #include "lequel_version.h"
 #include "plot.h"
@@ -17,8 +18,7 @@ struct LequelModel {
     Ast *file;
     Equations *equations; // NULL until they were asked for
     const char *path;
-    const char *const *defines; // copies in the arena
-    uint32_t define_count;
+    ModelOptions options; // copies in the arena
 };
 
 struct LequelProgram {
@@ -58,25 +58,23 @@ static bool settle(bool good, Text *text, char **error) {
 
 // ---- Models ---------------------------------------------------------------------------------------------------------
 
+static const char *copy(Arena *arena, const char *text) { return text ? arena_atom_z(arena, text) : NULL; }
+
 LequelModel *lequel_model_open(const char *path, const LequelModelOptions *options) {
     static const LequelModelOptions none = {0};
     if (!options) options = &none;
     LequelModel *model = memory_resize(NULL, 1, sizeof *model);
     Arena *arena = arena_new();
-    *model = (LequelModel){.arena = arena,
-                           .diags = diag_new(arena),
-                           .path = arena_atom_z(arena, path),
-                           .define_count = options->define_count};
+    *model = (LequelModel){.arena = arena, .diags = diag_new(arena), .path = arena_atom_z(arena, path)};
     const char **defines = arena_new_array(arena, const char *, options->define_count);
     for (uint32_t i = 0; i < options->define_count; i++) defines[i] = arena_atom_z(arena, options->defines[i]);
-    model->defines = defines;
-    ModelOptions load = {.path = model->path,
-                         .network = options->network,
-                         .experiment = options->experiment,
-                         .define_count = options->define_count,
-                         .defines = defines,
-                         .dynamics = options->dynamics};
-    model->model = model_load(arena, model->diags, &load, &model->file);
+    model->options = (ModelOptions){.path = model->path,
+                                    .network = copy(arena, options->network),
+                                    .experiment = copy(arena, options->experiment),
+                                    .define_count = options->define_count,
+                                    .defines = defines,
+                                    .dynamics = copy(arena, options->dynamics)};
+    model->model = model_load(arena, model->diags, &model->options, &model->file);
     return model;
 }
 
@@ -169,6 +167,30 @@ char *lequel_model_derive(LequelModel *model, LequelNotation notation) {
     ExprStyle style = notation == LEQUEL_LATEX ? EXPR_LATEX : notation == LEQUEL_UNICODE ? EXPR_UNICODE : EXPR_TEXT;
     equations_print(model->equations, style, &out);
     return hand_over(&out);
+}
+
+char *lequel_model_gradcheck(const LequelModel *model, const LequelGradcheckOptions *options, bool *agrees,
+                             char **error) {
+    Arena *arena = arena_new();
+    Diagnostics *diags = diag_new(arena);
+    Text out = {0}, sentence = {0};
+    GradcheckPlan plan = {.model = model->options,
+                          .principles = options->principles,
+                          .principle_count = options->principle_count,
+                          .window = {options->settle, options->steps, options->batch, options->seed},
+                          .elements = options->elements,
+                          .tolerance = options->tolerance};
+    const GradcheckReport *report = gradcheck_run(arena, diags, &plan, &sentence);
+    if (report && options->json)
+        gradcheck_json(report, &out);
+    else if (report)
+        gradcheck_print(report, &out);
+    else if (diag_error_count(diags))
+        diag_print(diags, DIAG_PLAIN, &sentence);
+    if (report && agrees) *agrees = report->agrees;
+    bool good = settle(report != NULL, &sentence, error);
+    arena_free(arena);
+    return good ? hand_over(&out) : NULL;
 }
 
 char *lequel_model_dump(const LequelModel *model, const char *what) {
@@ -431,8 +453,8 @@ bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelR
                         .version = LEQUEL_VERSION,
                         .precision = program->precision,
                         .backend = program->backend,
-                        .defines = model->defines,
-                        .define_count = model->define_count};
+                        .defines = model->options.defines,
+                        .define_count = model->options.define_count};
     RunReport done = {0};
     Text sentence = {0};
     bool good = experiment_check(model->model, options->epochs >= 0);

@@ -219,6 +219,7 @@ void instance_free(Instance *in) {
     free(in);
 }
 
+const Program *instance_program(const Instance *in) { return in->program; }
 int64_t instance_batch(const Instance *in) { return in->batch; }
 int64_t instance_steps(const Instance *in) { return in->steps; }
 

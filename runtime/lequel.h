@@ -41,7 +41,7 @@ typedef struct LequelModelOptions { // all may be NULL or 0
     const char *experiment;         // the same
     const char *const *defines;     // "tau=1.2": parameters of the network
     uint32_t define_count;
-    const char *dynamics; // another principle than the file's: instant, le, gle
+    const char *dynamics; // another principle than the file's, if wanted with options: "vle(gain = power, average = 9)"
 } LequelModelOptions;
 
 // Reads, parses and checks a model file. Never NULL: with errors in it, lequel_model_good is false and the diagnostics
@@ -67,6 +67,22 @@ typedef enum LequelNotation { LEQUEL_TEXT, LEQUEL_UNICODE, LEQUEL_LATEX } Lequel
 
 // The derived equations of neurons, errors and plasticity. NULL when the energy admits none: see the diagnostics.
 LEQUEL_API char *lequel_model_derive(LequelModel *model, LequelNotation notation);
+
+typedef struct LequelGradcheckOptions {
+    const char *const *principles; // "gle", "vle(gain = power, average = 9)"; NULL: those that need no options
+    uint32_t principle_count;
+    int64_t steps, settle; // of the window, and before it; steps 0: one presentation, or 400
+    int64_t batch;         // 0: the experiment's, at most 8
+    uint64_t seed;
+    int64_t elements; // of each parameter, whose derivatives are computed numerically
+    double tolerance; // 0: what the numerical method allows
+    bool json;
+} LequelGradcheckOptions;
+
+// Gradients of all learned parameters over a window of the model's own data, under each principle beside bptt, and bptt
+// beside numerical derivatives (*agrees). The file is read again. NULL with the reason in `error`.
+LEQUEL_API char *lequel_model_gradcheck(const LequelModel *model, const LequelGradcheckOptions *options, bool *agrees,
+                                        char **error);
 
 // "ast" or "model", for a look inside; NULL when there is nothing to show.
 LEQUEL_API char *lequel_model_dump(const LequelModel *model, const char *what);

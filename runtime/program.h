@@ -62,14 +62,15 @@ int64_t program_bytes(const Program *program, int64_t batch); // of an instance'
 // parameters, weights and scalars are those of that instance (which must live longer), and nothing is drawn.
 Instance *instance_new(const Program *program, int64_t batch, uint64_t seed, Instance *weights, Text *error);
 void instance_free(Instance *instance);
+const Program *instance_program(const Instance *instance);
 int64_t instance_batch(const Instance *instance);
 int64_t instance_steps(const Instance *instance); // steps done: n of the next step
 
 // One step. ENTRY_TRAIN with `learning` false computes errors and gradients but changes no parameter. Under an offline
 // principle it goes forward only, and ends a window where the principle has one.
 void instance_step(Instance *instance, ProgramEntry entry, bool learning);
-// Offline principles: goes back through the steps since the last window, adds up gradients, and with `learning` lets the
-// rules act on them, after which they start from zero. Nothing happens under online ones.
+// Offline principles: goes back through the steps since the last window, adds up gradients, and with `learning` lets
+// the rules act on them, after which they start from zero. Nothing happens under online ones.
 void instance_end_window(Instance *instance, bool learning);
 // How many bytes of states an offline principle may keep; less memory takes more time. False when a window of so many
 // steps needs more than that for its inputs alone.

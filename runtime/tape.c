@@ -50,8 +50,10 @@ static int64_t bytes_of(const Instance *in, const ArrayNumbers *arrays) {
 
 static void save(const Instance *in, const ArrayNumbers *arrays, char *to) {
     int64_t bytes = 0;
-    for (uint32_t i = 0; i < arrays->count; i++, to += bytes)
-        memcpy(to, block_of(in, arrays->items[i], &bytes), (size_t)bytes);
+    for (uint32_t i = 0; i < arrays->count; i++, to += bytes) {
+        const void *block = block_of(in, arrays->items[i], &bytes);
+        memcpy(to, block, (size_t)bytes);
+    }
 }
 
 static void restore(const Instance *in, const ArrayNumbers *arrays, const char *from) {

@@ -115,7 +115,7 @@ static NUMBER NAME(compute)(NAME(Walk) * walk, const Frame *frame, const ExprNod
     case EXPR_MAXIMUM: return NAME(reduce)(walk, frame, node);
     case EXPR_DELTA: return NAME(position)(walk, frame, argument[0]) == NAME(position)(walk, frame, argument[1]);
     case EXPR_PREVIOUS: return NAME(previous)(walk, frame, argument[0]);
-    case EXPR_STOP: return NAME(value)(walk, frame, argument[0]);
+    case EXPR_STOP: return NAME(real)(walk, frame, argument[0]); // no derivative passes
     case EXPR_AHEAD:
     case EXPR_LOWPASS:
     case EXPR_DELAY:

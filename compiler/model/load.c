@@ -206,8 +206,12 @@ static void find_annealed(Resolver *r) {
 Model *model_load(Arena *arena, Diagnostics *diags, const ModelOptions *options, Ast **file) {
     Model *model = arena_new_object(arena, Model);
     *model = (Model){.arena = arena, .diags = diags, .store = expr_store_new(arena)};
-    Resolver r = {
-        .arena = arena, .diags = diags, .store = model->store, .model = model, .global = {.description = "this file"}};
+    Resolver r = {.arena = arena,
+                  .diags = diags,
+                  .store = model->store,
+                  .model = model,
+                  .beside = options->beside,
+                  .global = {.description = "this file"}};
     Loading l = {.r = &r};
     load_prelude(&l);
     Ast *tree = load_file(&l, arena_atom_z(arena, options->path), (Span){0});

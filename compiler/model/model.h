@@ -263,6 +263,7 @@ typedef struct ModelOptions {
     const char *experiment; // NULL: the last experiment
     uint32_t define_count;
     const char *const *defines; // "tau=1.2"
+    bool beside;                // errors run beside the network: gamma is 0 everywhere
     const char *dynamics;       // NULL, or stands for the file's principle and its options: "vle(gain = power)"
 } ModelOptions;
 

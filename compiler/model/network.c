@@ -333,6 +333,7 @@ static void elaborate_energies(Resolver *r) {
 static void check_gamma(Resolver *r, const Ast *network, const DynamicsItem *d) {
     for (uint32_t i = 0; i < r->model->populations.count; i++) {
         Population *p = &r->model->populations.items[i];
+        if (r->beside) p->gamma = 0, p->has_gamma = true;
         if (!p->energy || p->has_gamma) continue;
         if (!d->has_gamma && d->item && !diag_error_count(r->diags)) {
             diag_report(r->diags, DIAG_E0218, d->item->span,

@@ -86,6 +86,7 @@ typedef struct Resolver {
     const Ast *network; // the one that is resolved, and its scope
     const struct Scope *network_scope;
     const Ast *dynamics_override; // NULL, or the `dynamics` statement from the command line
+    bool beside;                  // gamma is 0 everywhere
     const Ast *experiment;
 } Resolver;
 

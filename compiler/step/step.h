@@ -50,5 +50,9 @@ char *step_verify(const Step *step); // NULL when well formed, else what is wron
 // `now` hold one address per symbol (index = Symbol; NULL where a symbol has no storage). `now` must start as a copy of
 // `old`; guards as in LoopArguments.active. Shares no code with the loops form.
 void step_reference(const Step *step, double *const *old, double *const *now, int64_t batch, uint64_t active);
+// The same in complex numbers: an imaginary part of 1e-100 in a parameter becomes a derivative, without cancellation.
+// Of a step of mode STEP_FORWARD, in which constant(…) lets no imaginary part through.
+void step_reference_complex(const Step *step, double complex *const *old, double complex *const *now, int64_t batch,
+                            uint64_t active);
 
 #endif

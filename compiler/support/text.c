@@ -86,3 +86,38 @@ char *number_format(char buffer[32], double value) {
     }
     return buffer;
 }
+
+// Length of the UTF-8 character at `bytes`, or 0 when it is none.
+uint32_t text_character(const char *bytes, size_t room) {
+    const unsigned char *b = (const unsigned char *)bytes;
+    uint32_t length = b[0] < 0x80 ? 1 : b[0] < 0xC2 ? 0 : b[0] < 0xE0 ? 2 : b[0] < 0xF0 ? 3 : b[0] < 0xF5 ? 4 : 0;
+    if (!length || length > room) return 0;
+    for (uint32_t i = 1; i < length; i++)
+        if ((b[i] & 0xC0) != 0x80) return 0;
+    if ((b[0] == 0xE0 && b[1] < 0xA0) || (b[0] == 0xED && b[1] > 0x9F)) return 0; // overlong, surrogate
+    if ((b[0] == 0xF0 && b[1] < 0x90) || (b[0] == 0xF4 && b[1] > 0x8F)) return 0; // overlong, beyond Unicode
+    return length;
+}
+
+void text_add_json(Text *out, const char *string) {
+    size_t length = strlen(string);
+    text_add(out, "\"");
+    for (size_t i = 0; i < length;) {
+        unsigned char c = (unsigned char)string[i];
+        uint32_t width = text_character(string + i, length - i);
+        if (c == '"' || c == '\\')
+            text_addf(out, "\\%c", c);
+        else if (c == '\n')
+            text_add(out, "\\n");
+        else if (c == '\t')
+            text_add(out, "\\t");
+        else if (c < 0x20 || c == 0x7F)
+            text_addf(out, "\\u%04x", c);
+        else if (!width)
+            text_add(out, "\\ufffd");
+        else
+            text_add_bytes(out, string + i, width);
+        i += width ? width : 1;
+    }
+    text_add(out, "\"");
+}

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct Text {
     char *bytes; // NUL-terminated once anything was added; NULL before
@@ -11,6 +12,7 @@ typedef struct Text {
 } Text;
 
 void text_add(Text *text, const char *string);
+void text_add_json(Text *text, const char *string); // as a string of JSON, with its quotes
 void text_add_bytes(Text *text, const char *bytes, size_t length);
 void text_addf(Text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_add_number(Text *text, double value); // shortest round-trip form: 0.1, 1e-08, 53
@@ -21,5 +23,8 @@ const char *text_z(const Text *text); // "" when empty
 bool number_parse(const char *begin, const char *end, double *value);
 // Writes the shortest decimal that reads back to `value` into a buffer of at least 32 bytes; returns the buffer.
 char *number_format(char buffer[32], double value);
+
+// The bytes of the UTF-8 character that a text begins with; 0 when it begins with none.
+uint32_t text_character(const char *text, size_t length);
 
 #endif

@@ -29,7 +29,7 @@ static const CliOption options[] = {
     {"output", 'o', "FILE", "into a file"},
     {"define", 'D', "NAME=VALUE", "another value for a parameter of the network"},
     {"network", 0, "NAME", "this network; otherwise the last one of the file"},
-    {"dynamics", 0, "PRINCIPLE", "another principle than the file's: instant, le, gle"},
+    {"dynamics", 0, "PRINCIPLE", "another principle than the file's, as in \"vle(gain = power, average = 9)\""},
     {0},
 };
 

@@ -82,7 +82,7 @@ static const CliOption options[] = {
     {"define", 'D', "NAME=VALUE", "another value for a parameter of the network"},
     {"network", 0, "NAME", "this network; otherwise the last one of the file"},
     {"experiment", 0, "NAME", "this experiment; otherwise the last one"},
-    {"dynamics", 0, "PRINCIPLE", "another principle than the file's: instant, le, gle"},
+    {"dynamics", 0, "PRINCIPLE", "another principle than the file's, as in \"vle(gain = power, average = 9)\""},
     {0},
 };
 

@@ -2,7 +2,7 @@
 #include "cli.h"
 #include <string.h>
 
-static const CliCommand *const commands[] = {&cli_check, &cli_fmt,  &cli_derive,  &cli_inspect,
+static const CliCommand *const commands[] = {&cli_check, &cli_fmt,  &cli_derive,  &cli_inspect, &cli_gradcheck,
                                              &cli_run,   &cli_plot, &cli_explain, NULL};
 
 static const CliCommand *find_command(const char *name) {
@@ -13,7 +13,7 @@ static const CliCommand *find_command(const char *name) {
 
 static void print_overview(FILE *file) {
     fputs("Lequel compiles neural models that are described by an energy.\n\nusage: lequel COMMAND …\n\n", file);
-    for (int i = 0; commands[i]; i++) fprintf(file, "  %-8s  %s\n", commands[i]->name, commands[i]->summary);
+    for (int i = 0; commands[i]; i++) fprintf(file, "  %-9s  %s\n", commands[i]->name, commands[i]->summary);
     fputs("\n  lequel COMMAND --help   the options of a command, with an example\n"
           "  lequel --version        the version\n\n"
           "exit status: 0 done, 1 a mistake in the model or the data, 2 a wrong command line, 130 interrupted\n",
@@ -43,7 +43,7 @@ static bool wants_help(int argc, char **argv) {
 }
 
 static int unknown_command(const char *name) {
-    const char *names[] = {"check", "fmt", "derive", "inspect", "run", "plot", "explain", "help", NULL};
+    const char *names[] = {"check", "fmt", "derive", "inspect", "gradcheck", "run", "plot", "explain", "help", NULL};
     const char *nearest = lequel_nearest(name, names);
     if (nearest)
         cli_error("there is no command `%s`; did you mean `%s`?", name, nearest);

@@ -180,7 +180,7 @@ static const CliOption options[] = {
     {"backend", 0, "NAME", "jit, or reference or loops, which are slow"},
     {"network", 0, "NAME", "this network; otherwise the last one of the file"},
     {"experiment", 0, "NAME", "this experiment; otherwise the last one"},
-    {"dynamics", 0, "PRINCIPLE", "another principle than the file's: instant, le, gle"},
+    {"dynamics", 0, "PRINCIPLE", "another principle than the file's, as in \"vle(gain = power, average = 9)\""},
     {"dump", 0, "WHAT", "print ast, model, energy, equations, step, loops, llvm or asm, and stop"},
     {"time-passes", 0, NULL, "say how long each part of the compilation took"},
     {"quiet", 'q', NULL, "say nothing but errors"},
