@@ -294,6 +294,10 @@ void instance_end_window(Instance *in, bool learning) {
     if (learning) instance_run_entry(in, ENTRY_LEARN, active);
 }
 
+void instance_end_presentation(Instance *in, bool learning) {
+    if (!in->program->model->dynamics.window) instance_end_window(in, learning);
+}
+
 bool instance_limit_memory(Instance *in, int64_t bytes, int64_t window, Text *error) {
     if (!program_is_offline(in->program)) return true;
     Tape *tape = tape_of(in);

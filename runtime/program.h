@@ -72,6 +72,7 @@ void instance_step(Instance *instance, ProgramEntry entry, bool learning);
 // Offline principles: goes back through the steps since the last window, adds up gradients, and with `learning` lets
 // the rules act on them, after which they start from zero. Nothing happens under online ones.
 void instance_end_window(Instance *instance, bool learning);
+void instance_end_presentation(Instance *instance, bool learning); // ends a window unless the principle has its own
 // How many bytes of states an offline principle may keep; less memory takes more time. False when a window of so many
 // steps needs more than that for its inputs alone.
 bool instance_limit_memory(Instance *instance, int64_t bytes, int64_t window, Text *error);

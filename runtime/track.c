@@ -132,6 +132,7 @@ PresentResult track_present(Track *track, const TrackWatch *watch, Text *error) 
         double cost;
         bool last = t == track->steps - 1;
         if (!present_step(track, t, &cost, error)) return PRESENT_FAILED;
+        if (last) instance_end_presentation(track->instance, track->entry == ENTRY_TRAIN);
         if (t >= track->settle) cost_sum += cost;
         if (last) finish(track, cost_sum);
         if (watch->recorder && !record(track, watch->recorder, cost, last, error)) return PRESENT_FAILED;
