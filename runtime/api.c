@@ -88,6 +88,7 @@ void lequel_model_free(LequelModel *model) {
 
 bool lequel_model_good(const LequelModel *model) { return model->model && !diag_error_count(model->diags); }
 uint32_t lequel_model_error_count(const LequelModel *model) { return diag_error_count(model->diags); }
+uint32_t lequel_model_report_count(const LequelModel *model) { return diag_count(model->diags); }
 const char *lequel_model_name(const LequelModel *model) { return model->model ? model->model->name : ""; }
 bool lequel_model_has_experiment(const LequelModel *model) { return model->model && model->model->experiment; }
 
@@ -169,10 +170,7 @@ char *lequel_model_derive(LequelModel *model, LequelNotation notation) {
     return hand_over(&out);
 }
 
-char *lequel_model_gradcheck(const LequelModel *model, const LequelGradcheckOptions *options, bool *agrees,
-                             char **error) {
-    Arena *arena = arena_new();
-    Diagnostics *diags = diag_new(arena);
+char *lequel_model_gradcheck(LequelModel *model, const LequelGradcheckOptions *options, bool *agrees, char **error) {
     Text out = {0}, sentence = {0};
     GradcheckPlan plan = {.model = model->options,
                           .principles = options->principles,
@@ -180,16 +178,13 @@ char *lequel_model_gradcheck(const LequelModel *model, const LequelGradcheckOpti
                           .window = {options->settle, options->steps, options->batch, options->seed},
                           .elements = options->elements,
                           .tolerance = options->tolerance};
-    const GradcheckReport *report = gradcheck_run(arena, diags, &plan, &sentence);
+    const GradcheckReport *report = gradcheck_run(model->arena, model->diags, &plan, &sentence);
     if (report && options->json)
         gradcheck_json(report, &out);
     else if (report)
         gradcheck_print(report, &out);
-    else if (diag_error_count(diags))
-        diag_print(diags, DIAG_PLAIN, &sentence);
     if (report && agrees) *agrees = report->agrees;
     bool good = settle(report != NULL, &sentence, error);
-    arena_free(arena);
     return good ? hand_over(&out) : NULL;
 }
 

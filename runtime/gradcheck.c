@@ -24,6 +24,7 @@ static Agreement compare(Atom name, const double *g, const double *h, int64_t co
         worst = fmax(worst, fabs(g[i] - h[i]));
         largest = fmax(largest, fabs(h[i]));
     }
+    if (!isfinite(gg) || !isfinite(hh)) worst = NAN; // fmax passes over it
     double lengths = sqrt(gg) * sqrt(hh);
     return (Agreement){.parameter = name,
                        .elements = count,

@@ -50,6 +50,7 @@ LEQUEL_API LequelModel *lequel_model_open(const char *path, const LequelModelOpt
 LEQUEL_API void lequel_model_free(LequelModel *model);
 LEQUEL_API bool lequel_model_good(const LequelModel *model);
 LEQUEL_API uint32_t lequel_model_error_count(const LequelModel *model);
+LEQUEL_API uint32_t lequel_model_report_count(const LequelModel *model); // errors and warnings so far
 LEQUEL_API const char *lequel_model_name(const LequelModel *model); // of the network; "" when not good
 LEQUEL_API bool lequel_model_has_experiment(const LequelModel *model);
 // A number of steps from "4050", "4 ms" or "100 steps", by the model's dt; -1 with an error when it is none.
@@ -80,8 +81,9 @@ typedef struct LequelGradcheckOptions {
 } LequelGradcheckOptions;
 
 // Gradients of all learned parameters over a window of the model's own data, under each principle beside bptt, and bptt
-// beside numerical derivatives (*agrees). The file is read again. NULL with the reason in `error`.
-LEQUEL_API char *lequel_model_gradcheck(const LequelModel *model, const LequelGradcheckOptions *options, bool *agrees,
+// beside numerical derivatives (*agrees). The file is read again. NULL when that fails: either the model has
+// diagnostics now, or the error says why.
+LEQUEL_API char *lequel_model_gradcheck(LequelModel *model, const LequelGradcheckOptions *options, bool *agrees,
                                         char **error);
 
 // "ast" or "model", for a look inside; NULL when there is nothing to show.

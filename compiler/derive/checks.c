@@ -62,7 +62,8 @@ static void report_unequal(Derive *d, const Population *p, const char *how) {
 // Time constants that are drawn: none may fall below the time step, and two draws are not equal.
 static bool check_drawn(Derive *d, const Population *p, const Leaf *solved, const Leaf *leaf) {
     const Array *array = drawn(d, leaf);
-    bool other = d->principle->equal_times && leaf->tau != solved->tau && (array || drawn(d, solved));
+    bool other = d->principle->equal_times && leaf->kind == LEAF_AHEAD && leaf->tau != solved->tau &&
+                 (array || drawn(d, solved));
     if (other) {
         report_unequal(
             d, p,
@@ -80,7 +81,7 @@ static bool check_drawn(Derive *d, const Population *p, const Leaf *solved, cons
 // One time constant, and whether it equals the solved one where it must.
 static bool check_time(Derive *d, const Population *p, const Leaf *solved, const Leaf *leaf) {
     TauValues own = tau_values(d, leaf), other = tau_values(d, solved);
-    bool compared = d->principle->equal_times && leaf->tau != solved->tau && other.count;
+    bool compared = d->principle->equal_times && leaf->kind == LEAF_AHEAD && leaf->tau != solved->tau && other.count;
     uint32_t count = compared && own.count && other.count > own.count ? other.count : own.count;
     char first[32], second[32];
     for (uint32_t i = 0; i < count && i < p->size; i++) {
@@ -105,7 +106,8 @@ void derive_check_times(Derive *d, const NeuronEquations *n) {
     const Leaf *solved = &n->leaves.items[n->solved];
     bool good = true;
     for (uint32_t k = 0; good && k < n->leaves.count; k++)
-        good = check_drawn(d, p, solved, &n->leaves.items[k]) && check_time(d, p, solved, &n->leaves.items[k]);
+        if (n->leaves.items[k].tau)
+            good = check_drawn(d, p, solved, &n->leaves.items[k]) && check_time(d, p, solved, &n->leaves.items[k]);
 }
 
 // ---- Operators on signals -------------------------------------------------------------------------------------------
@@ -123,27 +125,9 @@ static bool is_instantaneous(Derive *d, Expr expr, Span span, const char *what) 
     return true;
 }
 
-// Errors enter through outputs only.
-static bool cost_reads_no_state(Derive *d) {
-    const Model *m = d->model;
-    for (uint32_t i = 0; m->cost && i < m->populations.count; i++) {
-        const Population *p = &m->populations.items[i];
-        for (uint32_t k = 0; k < p->states.count; k++) {
-            const State *state = &p->states.items[k];
-            if (!expr_reads(d->store, m->cost, state->symbol)) continue;
-            diag_report(m->diags, DIAG_E0307, m->cost_span,
-                        "a cost reads the state `%s.%s`, through which no error can enter", p->name, state->member);
-            diag_expected(m->diags, "an output of the neuron: add `output %s_now = %s` and read that", state->member,
-                          state->member);
-            return false;
-        }
-    }
-    return true;
-}
-
 bool derive_check_signals(Derive *d) {
     const Model *m = d->model;
-    bool good = is_instantaneous(d, m->cost, m->cost_span, "a cost") && cost_reads_no_state(d);
+    bool good = is_instantaneous(d, m->cost, m->cost_span, "a cost");
     for (uint32_t c = 0; c < m->connections.count; c++)
         good &= is_instantaneous(d, m->connections.items[c].current, m->connections.items[c].span, "a current");
     return good;

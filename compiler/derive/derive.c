@@ -56,7 +56,7 @@ Expr derive_at_judged(Derive *d, const NeuronEquations *n, Expr expr) {
 // dE/dX of a leaf from the neuron's own energy, apart from the solved mismatch; evaluated where gradients are.
 static Expr own_force(Derive *d, const NeuronEquations *n, const Population *p, uint32_t k) {
     Expr leaf = derive_element(d, n->leaves.items[k].symbol), driven, rest;
-    derive_split_energy(d, p, n->energy, &driven, &rest);
+    derive_split_energy(d, n, p, n->energy, &driven, &rest);
     Expr force = expr_partial(d->store, rest, leaf);
     if (k == n->solved) return force;
     return expr_add(d->store, force, derive_at_judged(d, n, expr_partial(d->store, driven, leaf)));
@@ -129,26 +129,11 @@ static Expr downward_error(Derive *d, const Connection *c, Symbol message) {
     return result;
 }
 
-// Errors travel back along outputs only.
-static void check_source_states(Derive *d, const Connection *c) {
-    const Population *source = &d->model->populations.items[c->source];
-    for (uint32_t i = 0; i < source->states.count; i++) {
-        if (!expr_reads(d->store, c->current, source->states.items[i].symbol)) continue;
-        Span where = expr_span(d->store, c->current);
-        diag_report(d->model->diags, DIAG_E0307, where.source ? where : c->span,
-                    "`%s` reads the state `%s` of `%s`, along which no error can travel back", c->name,
-                    source->states.items[i].member, source->name);
-        diag_expected(d->model->diags, "an output of the neuron: add `output %s_now = %s` and read that",
-                      source->states.items[i].member, source->states.items[i].member);
-    }
-}
-
 static void derive_connection(Derive *d, uint32_t number) {
     const Connection *c = &d->model->connections.items[number];
     const NeuronEquations *target = derive_neuron_of(d->equations, c->target);
     ConnectionEquations ce = {.connection = number};
     ce.carries_error = target && target->has_error && !c->from_external && derive_neuron_of(d->equations, c->source);
-    if (ce.carries_error) check_source_states(d, c);
     for (uint32_t m = 0; ce.carries_error && m < c->messages.count; m++) {
         SymbolInfo message = *symbol_info(d->store, c->messages.items[m]);
         SymbolInfo info = message;
@@ -184,10 +169,61 @@ static Expr through_filters(Derive *d, const NeuronEquations *n, uint32_t k, Exp
     return expr_make2(d->store, inverse, filtered, n->leaves.items[n->solved].tau);
 }
 
-static void derive_errors(Derive *d, NeuronEquations *n) {
+// The error that the x of a leaf with memory receives: the stand-in for the operator's adjoint.
+Symbol derive_back(Derive *d, NeuronEquations *n, uint32_t leaf) {
+    Leaf *own = &n->leaves.items[leaf];
+    if (own->back) return own->back;
     const Population *p = &d->model->populations.items[n->population];
-    if (!n->has_error) return;
-    Unit unit = symbol_info(d->store, n->state)->unit;
+    Unit unit = symbol_info(d->store, own->symbol)->unit;
+    const char *label =
+        arena_format(d->model->arena, ".%s.%s", own->kind == LEAF_LOWPASS ? "lowpass" : "previous", own->label);
+    own->back = derive_signal(d, p, ROLE_SIGNAL, unit, "error_back", label, "the error of a filter's input");
+    bool remembers = own->kind == LEAF_PREVIOUS || d->principle->adjoint_of_lowpass != EXPR_STOP;
+    if (remembers)
+        own->back_memory =
+            derive_signal(d, p, ROLE_STATE, unit, "error_back_state", label, "the state of a filter's error");
+    return own->back;
+}
+
+// Which leaves an error reaches: from outputs, from the neuron's own energy, and from what remembers them.
+static uint32_t find_wanted(Derive *d, NeuronEquations *n, const Population *p, bool *wanted) {
+    uint32_t live = 0;
+    for (uint32_t k = 0; k < n->leaves.count; k++) wanted[k] = !derive_is_zero(d, own_force(d, n, p, k));
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (uint32_t g = 0; g < n->gates.count; g++) {
+            const Gate *gate = &n->gates.items[g];
+            bool arrives = gate->inside && wanted[gate->output];
+            for (uint32_t e = 0; e < n->output_errors.count && !gate->inside; e++)
+                arrives |= n->output_errors.items[e].output == gate->output;
+            changed |= arrives && !wanted[gate->leaf];
+            wanted[gate->leaf] |= arrives;
+        }
+    }
+    for (uint32_t k = 0; k < n->leaves.count; k++) live += wanted[k];
+    return live;
+}
+
+// The stand-ins of gle are inverse filters: in a circle, what they amplify comes back to be amplified again.
+static void warn_of_circles(Derive *d, const NeuronEquations *n, const Population *p) {
+    if (d->principle->adjoint_of_ahead != EXPR_LOWPASS) return;
+    for (uint32_t e = 0; e < n->errors.count; e++) {
+        const ErrorInput *in = &n->errors.items[e];
+        const Leaf *leaf = &n->leaves.items[in->leaf];
+        if (leaf->kind == LEAF_AHEAD || !in->own || !expr_reads(d->store, in->own, n->error)) continue;
+        bool returns = false;
+        for (uint32_t k = 0; k < n->leaves.count; k++)
+            returns |=
+                n->leaves.items[k].kind == LEAF_AHEAD && expr_contains(d->store, leaf->node, n->leaves.items[k].node);
+        if (!returns) continue;
+        Span where = expr_span(d->store, leaf->node);
+        diag_report(d->model->diags, DIAG_W0309, where.source ? where : p->energy_span,
+                    "the error of `%s` returns to itself through what the neuron remembers of its output", p->name);
+        diag_help(d->model->diags, "see what `lequel gradcheck` says; `instant`, `adjoint` and `bptt` are safe");
+    }
+}
+
+static void derive_output_errors(Derive *d, NeuronEquations *n, const Population *p) {
     for (uint32_t o = 0; o < p->outputs.count; o++) {
         Expr cost = cost_derivative(d, p, p->outputs.items[o].symbol);
         if (derive_is_zero(d, cost) && !output_is_read(d, n, o)) continue;
@@ -196,23 +232,29 @@ static void derive_errors(Derive *d, NeuronEquations *n) {
         vec_push(&n->output_errors,
                  (OutputError){.output = o, .symbol = symbol, .cost = derive_is_zero(d, cost) ? 0 : cost});
     }
-    uint32_t live = 0;
+}
+
+static void derive_errors(Derive *d, NeuronEquations *n) {
+    const Population *p = &d->model->populations.items[n->population];
+    if (!n->has_error) return;
+    derive_output_errors(d, n, p);
     bool wanted[EXPR_MAX_LEAVES] = {0};
-    for (uint32_t k = 0; k < n->leaves.count; k++) {
-        wanted[k] = !derive_is_zero(d, own_force(d, n, p, k));
-        for (uint32_t g = 0; g < n->gates.count; g++)
-            for (uint32_t e = 0; e < n->output_errors.count; e++)
-                wanted[k] |=
-                    n->gates.items[g].leaf == k && n->gates.items[g].output == n->output_errors.items[e].output;
-        live += wanted[k];
-    }
+    uint32_t live = find_wanted(d, n, p, wanted);
     for (uint32_t k = 0; k < n->leaves.count; k++) {
         if (!wanted[k]) continue;
-        const char *label = live > 1 ? arena_format(d->model->arena, ".%s", n->leaves.items[k].label) : "";
+        const Leaf *leaf = &n->leaves.items[k];
+        Unit unit = symbol_info(d->store, leaf->kind == LEAF_AHEAD ? n->state : leaf->symbol)->unit;
+        const char *kinds[] = {"", "lowpass.", "previous."};
+        const char *label = live > 1 ? arena_format(d->model->arena, ".%s%s", kinds[leaf->kind], leaf->label) : "";
         ErrorInput in = {.leaf = k, .own = own_force(d, n, p, k)};
         if (derive_is_zero(d, in.own)) in.own = 0;
         in.symbol = derive_signal(d, p, ROLE_SIGNAL, unit, "error_in", label, "an unfiltered error");
         Expr g = derive_element(d, in.symbol);
+        if (leaf->kind != LEAF_AHEAD) {
+            derive_back(d, n, k); // its error goes to what it remembers
+            vec_push(&n->errors, in);
+            continue;
+        }
         in.filtered = through_filters(d, n, k, g);
         if (in.filtered != g) {
             in.state = derive_signal(d, p, ROLE_STATE, unit, "error_state", label, "the state of an error");
@@ -220,6 +262,7 @@ static void derive_errors(Derive *d, NeuronEquations *n) {
         }
         vec_push(&n->errors, in);
     }
+    warn_of_circles(d, n, p);
 }
 
 // ---- The pass -------------------------------------------------------------------------------------------------------

@@ -28,7 +28,8 @@ Symbol derive_signal(Derive *d, const Population *p, SymbolRole role, Unit unit,
 // An array at its own axes.
 Expr derive_element(Derive *d, Symbol symbol);
 // The terms of an energy that carry the input, and the rest.
-void derive_split_energy(Derive *d, const Population *p, Expr energy, Expr *driven, Expr *rest);
+void derive_split_energy(Derive *d, const NeuronEquations *n, const Population *p, Expr energy, Expr *driven,
+                         Expr *rest);
 bool derive_is_zero(Derive *d, Expr expr);
 bool derive_neuron(Derive *d, uint32_t number);
 // An expression with the solved lookahead where gradients are taken: where the mismatch is the error.
@@ -38,6 +39,8 @@ FreshAxes derive_fresh_axes(Derive *d, Symbol symbol);
 Expr derive_at_own_axes(Derive *d, const FreshAxes *axes, Expr expr);
 // sum over the target's neurons of (what the current sees of the error) * d current / d symbol, at its own axes.
 Expr derive_pull_back(Derive *d, const Connection *c, Symbol symbol);
+// The symbol of the error that the x of a leaf with memory receives.
+Symbol derive_back(Derive *d, NeuronEquations *n, uint32_t leaf);
 // How an error that comes through leaf k is brought to the exact adjoint's amplitude.
 Gain derive_gain(Derive *d, const NeuronEquations *n, const ErrorInput *in, const char *label);
 void derive_gradients(Derive *d);

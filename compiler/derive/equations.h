@@ -5,21 +5,35 @@
 
 #include "../model/model.h"
 
-// A lookahead ahead(u, tau) that occurs in a neuron's energy or outputs: an independent variable X while the energy is
-// differentiated. A plain `u` in an energy or output is ahead(u, dt), its value after the step.
+// A signal with memory in a neuron's energy or outputs: an independent variable X while the energy is differentiated.
+typedef enum LeafKind {
+    LEAF_AHEAD,    // ahead(u, tau) of a state; a plain `u` is ahead(u, dt), its value after the step
+    LEAF_LOWPASS,  // lowpass(x, tau) of an expression over other leaves and inputs; its value after the step
+    LEAF_PREVIOUS, // previous(x): x one step before
+} LeafKind;
+
 typedef struct Leaf {
-    Expr node;     // ahead(u, tau), as the expressions contain it
-    Symbol symbol; // h.u_ahead.tau_r: the leaf as a variable, and as a recordable signal
-    Symbol state;  // h.u
-    Expr tau;
+    LeafKind kind;
+    Expr node;         // as the expressions contain it
+    Expr node_inside;  // the same with the leaves inside x as variables, which is how rewriting meets it
+    Symbol symbol;     // h.u_ahead.tau_r: the leaf as a variable, and as a recordable signal
+    Symbol state;      // AHEAD: h.u, else 0
+    Expr tau;          // 0 (the handle) for PREVIOUS
     Symbol tau_symbol; // the parameter array when tau is one (its gradient can be learned), else 0
     Atom label;        // tau_r; distinguishes leaves in names
+    // Of LOWPASS and PREVIOUS:
+    Expr input;         // x, over leaf symbols and drives
+    Symbol memory;      // PREVIOUS: x of this step, for the next one
+    Symbol rate;        // LOWPASS: dX/dt
+    Symbol back;        // the error that x receives: the stand-in for the adjoint applied to that of X; 0 for none
+    Symbol back_memory; // what the stand-in remembers; 0 for none
 } Leaf;
 
 enum { EXPR_MAX_OUTPUTS = 8, EXPR_MAX_LEAVES = 64 }; // of one neuron
 
-// How one output answers to one lookahead: its gate is d output / d leaf.
+// How one output, or the x of another leaf, answers to one leaf: its gate is d output / d leaf.
 typedef struct Gate {
+    bool inside; // of the x of leaf number `output`
     uint32_t output, leaf;
     Expr value;    // phi'(X), over leaf symbols
     bool trivial;  // the output is the lookahead itself: no gate, no register
@@ -118,6 +132,9 @@ typedef struct Principle {
     // and has the adjoint's phase; EXPR_AHEAD, on a course backward in time, is the adjoint 1 - tau d/dt itself;
     // EXPR_STOP stands for the identity. The error is its inverse at the solved tau of the sum over leaves.
     ExprKind adjoint_of_ahead;
+    // The same for lowpass(·, tau): EXPR_AHEAD, its causal inverse; EXPR_LOWPASS, on a course backward in time;
+    // EXPR_STOP. previous(·) is passed through a register whatever the principle.
+    ExprKind adjoint_of_lowpass;
     PrincipleCourse course;
 } Principle;
 

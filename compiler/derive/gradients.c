@@ -37,8 +37,16 @@ static Expr time_gradient(Derive *d, const NeuronEquations *n, Expr variable) {
     ExprStore *s = d->store;
     Expr rate = derive_element(d, n->rate), then = expr_make1(s, EXPR_PREVIOUS, rate), result = expr_const(s, 0);
     for (uint32_t k = 0; k < n->leaves.count; k++) {
+        if (!n->leaves.items[k].tau) continue;
         Expr by_tau = expr_partial(s, n->leaves.items[k].tau, variable);
         if (derive_is_zero(d, by_tau)) continue;
+        Symbol moves = n->leaves.items[k].rate, back = n->leaves.items[k].back;
+        if (n->leaves.items[k].kind != LEAF_AHEAD) { // lowpass(x, tau) changes with tau as the low-pass of -dX/dt does
+            Expr judged = expr_make1(s, EXPR_PREVIOUS, derive_element(d, moves));
+            if (back && moves)
+                result = expr_add(s, result, expr_mul_n(s, (Expr[]){by_tau, derive_element(d, back), judged}, 3));
+            continue;
+        }
         if (k == n->solved)
             result = expr_add(s, result, expr_mul_n(s, (Expr[]){by_tau, derive_element(d, n->error), rate}, 3));
         for (uint32_t e = 0; e < n->errors.count; e++)
@@ -54,7 +62,7 @@ static Expr time_gradient(Derive *d, const NeuronEquations *n, Expr variable) {
 static Expr energy_gradient(Derive *d, NeuronEquations *n, const Population *p, Expr variable) {
     ExprStore *s = d->store;
     Expr driven, rest;
-    derive_split_energy(d, p, n->energy, &driven, &rest);
+    derive_split_energy(d, n, p, n->energy, &driven, &rest);
     Expr by_driven = derive_at_judged(d, n, expr_partial(s, driven, variable));
     if (!n->has_error) by_driven = expr_replace(s, by_driven, derive_element(d, n->error), expr_const(s, 0));
     Expr own = expr_add(s, by_driven, under_judgement(d, n, expr_partial(s, rest, variable)));
@@ -70,6 +78,12 @@ static Expr parameter_gradient(Derive *d, NeuronEquations *n, Symbol parameter) 
     Expr result = expr_add(s, outer_gradient(d, parameter), energy_gradient(d, n, p, variable));
     if (!n->has_error) return result;
     result = expr_add(s, result, time_gradient(d, n, variable));
+    for (uint32_t e = 0; e < n->errors.count; e++) { // inside what is remembered
+        const Leaf *leaf = &n->leaves.items[n->errors.items[e].leaf];
+        if (leaf->kind == LEAF_AHEAD) continue;
+        Expr by = expr_partial(s, leaf->input, variable);
+        result = expr_sub(s, result, expr_mul(s, derive_element(d, leaf->back), under_judgement(d, n, by)));
+    }
     for (uint32_t e = 0; e < n->output_errors.count; e++) {
         Expr by = expr_partial(s, n->value[n->output_errors.items[e].output], variable);
         Expr error = derive_element(d, n->output_errors.items[e].symbol);

@@ -58,6 +58,8 @@ static Atom free_label(Derive *d, const NeuronEquations *n, const Population *p)
     }
 }
 
+static Expr over_leaves(Derive *d, const NeuronEquations *n, Expr expr);
+
 static void add_leaf(Derive *d, NeuronEquations *n, const Population *p, Expr node, Symbol state, Expr tau) {
     for (uint32_t i = 0; i < n->leaves.count; i++)
         if (n->leaves.items[i].node == node) return;
@@ -70,11 +72,36 @@ static void add_leaf(Derive *d, NeuronEquations *n, const Population *p, Expr no
     vec_push(&n->leaves, leaf);
 }
 
+// The leaf of lowpass(x, tau) or previous(x); the leaves inside x are known already.
+static void add_memory_leaf(Derive *d, NeuronEquations *n, const Population *p, Expr node) {
+    for (uint32_t i = 0; i < n->leaves.count; i++)
+        if (n->leaves.items[i].node == node) return;
+    ExprNode parts = expr_node(d->store, node);
+    bool filter = parts.kind == EXPR_LOWPASS;
+    Leaf leaf = {.kind = filter ? LEAF_LOWPASS : LEAF_PREVIOUS, .node = node, .tau = filter ? parts.argument[1] : 0};
+    leaf.input = over_leaves(d, n, parts.argument[0]);
+    leaf.node_inside = filter ? expr_make2(d->store, EXPR_LOWPASS, leaf.input, leaf.tau)
+                              : expr_make1(d->store, EXPR_PREVIOUS, leaf.input);
+    leaf.label = filter ? leaf_label(d, p, leaf.tau, &leaf.tau_symbol) : arena_atom_z(d->model->arena, "1");
+    if (!leaf.label || label_taken(n, 0, leaf.label)) leaf.label = free_label(d, n, p);
+    Unit unit = UNIT_NONE;
+    expr_unit(d->store, parts.argument[0], &unit);
+    const char *base = filter ? "lowpass." : "previous.";
+    leaf.symbol = derive_signal(d, p, ROLE_STATE, unit, base, leaf.label, "a signal with memory");
+    if (filter) {
+        Unit per_time = unit_multiply(unit, unit_power(d->model->time_unit, -1));
+        leaf.rate = derive_signal(d, p, ROLE_SIGNAL, per_time, "lowpass_rate.", leaf.label, "the rate of a low-pass");
+    } else {
+        leaf.memory = derive_signal(d, p, ROLE_STATE, unit, "to_come.", leaf.label, "a signal that waits for a step");
+    }
+    vec_push(&n->leaves, leaf);
+}
+
 // An expression as the author of the neuron wrote it: without the population's name and the index of the neuron.
 static Atom in_neuron_terms(Derive *d, const NeuronEquations *n, const Population *p, Expr expr) {
     for (uint32_t i = 0; i < n->leaves.count; i++) {
         const Leaf *leaf = &n->leaves.items[i];
-        bool plain = expr_is_const(d->store, leaf->tau, d->model->dt);
+        bool plain = leaf->kind == LEAF_AHEAD && expr_is_const(d->store, leaf->tau, d->model->dt);
         expr = expr_replace(d->store, expr, derive_element(d, leaf->symbol),
                             plain ? derive_element(d, leaf->state) : leaf->node);
     }
@@ -109,7 +136,8 @@ static void report_operator(const LeafSearch *search, Expr expr) {
     diag_report(d->model->diags, DIAG_E0307, where.source ? where : search->span,
                 "`%s` has no causal local adjoint under `%s`",
                 in_neuron_terms(d, search->neuron, search->population, expr), d->principle->name);
-    diag_expected(d->model->diags, "lookaheads of states, `ahead(u, tau)`, or plain states");
+    diag_expected(d->model->diags, "lookaheads of states, `ahead(u, tau)`, plain states, `lowpass(x, tau)` or "
+                                   "`previous(x)`");
 }
 
 static bool find_leaf(const ExprStore *store, Expr expr, void *context) {
@@ -129,8 +157,12 @@ static bool find_leaf(const ExprStore *store, Expr expr, void *context) {
         add_leaf(d, search->neuron, p, expr, inner.symbol, node.argument[1]);
         return false;
     }
-    bool acts_in_time = node.kind == EXPR_AHEAD || node.kind == EXPR_LOWPASS || node.kind == EXPR_DELAY ||
-                        node.kind == EXPR_RATE || node.kind == EXPR_PREVIOUS;
+    if (node.kind == EXPR_LOWPASS || node.kind == EXPR_PREVIOUS) {
+        expr_visit(store, node.argument[0], find_leaf, search);
+        if (search->good) add_memory_leaf(d, search->neuron, p, expr);
+        return false;
+    }
+    bool acts_in_time = node.kind == EXPR_AHEAD || node.kind == EXPR_DELAY || node.kind == EXPR_RATE;
     if (acts_in_time) {
         report_operator(search, expr);
         search->good = false;
@@ -154,19 +186,24 @@ typedef struct LeafRule {
 static Expr leaf_rule(ExprStore *store, Expr node, void *context) {
     const LeafRule *rule = context;
     for (uint32_t i = 0; i < rule->neuron->leaves.count; i++)
-        if (rule->neuron->leaves.items[i].node == node)
+        if (rule->neuron->leaves.items[i].kind == LEAF_AHEAD && rule->neuron->leaves.items[i].node == node)
             return model_element(store, rule->neuron->leaves.items[i].symbol, VERSION_OLD);
     return node;
 }
 
 // Plain states outside of lookaheads become ahead(u, dt), so that one replacement serves all. Bottom-up rewriting would
-// also reach the state inside ahead(u, tau), so lookaheads are replaced first.
+// also reach the state inside ahead(u, tau), so lookaheads are replaced first; what remembers them comes last.
 static Expr over_leaves(Derive *d, const NeuronEquations *n, Expr expr) {
     Expr result = expr_rewrite(d->store, expr, leaf_rule, &(LeafRule){.neuron = n});
     for (uint32_t i = 0; i < n->leaves.count; i++) {
         const Leaf *leaf = &n->leaves.items[i];
-        if (expr_is_const(d->store, leaf->tau, d->model->dt))
+        if (leaf->kind == LEAF_AHEAD && expr_is_const(d->store, leaf->tau, d->model->dt))
             result = expr_replace(d->store, result, derive_element(d, leaf->state), derive_element(d, leaf->symbol));
+    }
+    for (uint32_t i = 0; i < n->leaves.count; i++) {
+        const Leaf *leaf = &n->leaves.items[i];
+        if (leaf->kind != LEAF_AHEAD)
+            result = expr_replace(d->store, result, leaf->node_inside, derive_element(d, leaf->symbol));
     }
     return result;
 }
@@ -179,14 +216,26 @@ static bool reads_drive(Derive *d, const Population *p, Expr expr) {
     return false;
 }
 
+// Whether an expression over leaves depends on an input, directly or through what remembers it.
+static bool carries_input(Derive *d, const NeuronEquations *n, const Population *p, Expr expr) {
+    if (reads_drive(d, p, expr)) return true;
+    for (uint32_t i = 0; i < n->leaves.count; i++) {
+        const Leaf *leaf = &n->leaves.items[i];
+        if (leaf->kind == LEAF_AHEAD || !expr_reads(d->store, expr, leaf->symbol)) continue;
+        if (carries_input(d, n, p, leaf->input)) return true;
+    }
+    return false;
+}
+
 // The terms of the energy that carry the input, and the rest.
-void derive_split_energy(Derive *d, const Population *p, Expr energy, Expr *driven, Expr *rest) {
+void derive_split_energy(Derive *d, const NeuronEquations *n, const Population *p, Expr energy, Expr *driven,
+                         Expr *rest) {
     ExprNode node = expr_node(d->store, energy);
     const Expr *terms = node.kind == EXPR_ADD ? node.argument : &energy;
     uint32_t count = node.kind == EXPR_ADD ? node.count : 1;
     *driven = *rest = expr_const(d->store, 0);
     for (uint32_t i = 0; i < count; i++) {
-        Expr *part = reads_drive(d, p, terms[i]) ? driven : rest;
+        Expr *part = carries_input(d, n, p, terms[i]) ? driven : rest;
         *part = expr_add(d->store, *part, terms[i]);
     }
 }
@@ -202,11 +251,9 @@ static Atom leaf_text(Derive *d, const NeuronEquations *n, const Population *p, 
 static bool find_solved(Derive *d, NeuronEquations *n, const Population *p, Expr driven) {
     uint32_t found = 0;
     for (uint32_t k = 0; k < n->leaves.count; k++) {
+        if (n->leaves.items[k].kind != LEAF_AHEAD) continue; // it is known before the membrane moves
         Expr by_leaf = expr_partial(d->store, driven, derive_element(d, n->leaves.items[k].symbol));
-        bool carries = false;
-        for (uint32_t i = 0; i < p->ports.count; i++)
-            carries |= !derive_is_zero(d, expr_partial(d->store, by_leaf, derive_element(d, p->ports.items[i].symbol)));
-        if (!carries) continue;
+        if (!carries_input(d, n, p, by_leaf)) continue;
         if (found++) {
             diag_report(d->model->diags, DIAG_E0303, p->energy_span,
                         "in `%s`, both `%s` and `%s` stand together with the input", p->neuron->name,
@@ -273,7 +320,8 @@ static bool is_entangled(Derive *d, const NeuronEquations *n, const Population *
         return true;
     }
     for (uint32_t k = 0; k < n->leaves.count; k++) {
-        if (k == n->solved || !expr_reads(d->store, n->mismatch, n->leaves.items[k].symbol)) continue;
+        if (k == n->solved || n->leaves.items[k].kind != LEAF_AHEAD) continue;
+        if (!expr_reads(d->store, n->mismatch, n->leaves.items[k].symbol)) continue;
         diag_report(diags, DIAG_E0303, p->energy_span, "in `%s`, both `%s` and `%s` stand together with the input",
                     p->neuron->name, text, leaf_text(d, n, p, k));
         diag_expected(diags, "one lookahead that carries the input");
@@ -287,7 +335,7 @@ static bool solve_membrane(Derive *d, NeuronEquations *n, const Population *p, E
     Expr leaf = derive_element(d, n->leaves.items[n->solved].symbol);
     n->mismatch = expr_partial(s, driven, leaf);
     Expr alpha = expr_partial(s, n->mismatch, leaf);
-    if (derive_is_zero(d, alpha) || expr_contains(s, alpha, leaf) || reads_drive(d, p, alpha)) {
+    if (derive_is_zero(d, alpha) || expr_contains(s, alpha, leaf) || carries_input(d, n, p, alpha)) {
         report_unsolvable(d, n, p, derive_is_zero(d, alpha));
         return false;
     }
@@ -297,28 +345,56 @@ static bool solve_membrane(Derive *d, NeuronEquations *n, const Population *p, E
     n->judged = solve(d, alpha, beta, error);
     n->membrane = solve(d, alpha, beta, expr_mul(s, expr_const(s, p->gamma), error));
     for (uint32_t i = 0; i < p->ports.count; i++) {
-        Expr by_drive = expr_partial(s, n->energy, derive_element(d, p->ports.items[i].symbol));
-        vec_push(&n->drive_errors, expr_neg(s, expr_replace(s, by_drive, leaf, n->judged)));
+        Expr drive = derive_element(d, p->ports.items[i].symbol);
+        Expr felt = expr_neg(s, expr_replace(s, expr_partial(s, n->energy, drive), leaf, n->judged));
+        for (uint32_t k = 0; k < n->leaves.count; k++) {
+            if (n->leaves.items[k].kind == LEAF_AHEAD) continue;
+            Expr by_drive = expr_partial(s, n->leaves.items[k].input, drive);
+            if (derive_is_zero(d, by_drive)) continue;
+            felt = expr_add(s, felt, expr_mul(s, by_drive, derive_element(d, derive_back(d, n, k))));
+        }
+        vec_push(&n->drive_errors, felt);
     }
     return true;
 }
 
+// The leaves that a value depends on, each with its gate. `inside`: the value is the x of leaf `number`, else output
+// `number`.
+static void add_gates(Derive *d, NeuronEquations *n, const Population *p, Expr value, bool inside, uint32_t number,
+                      const char *name, bool trivial) {
+    uint32_t live = 0;
+    for (uint32_t k = 0; k < n->leaves.count; k++)
+        live += !derive_is_zero(d, expr_partial(d->store, value, derive_element(d, n->leaves.items[k].symbol)));
+    for (uint32_t k = 0; k < n->leaves.count; k++) {
+        Gate gate = {.inside = inside, .output = number, .leaf = k, .trivial = trivial};
+        gate.value = expr_partial(d->store, value, derive_element(d, n->leaves.items[k].symbol));
+        if (derive_is_zero(d, gate.value)) continue;
+        Atom full = live > 1 ? arena_format(d->model->arena, "%s_gate.%s", name, n->leaves.items[k].label)
+                             : arena_format(d->model->arena, "%s_gate", name);
+        if (!gate.trivial) gate.symbol = derive_signal(d, p, ROLE_REGISTER, UNIT_NONE, full, "", "a gate");
+        vec_push(&n->gates, gate);
+    }
+}
+
+static bool is_leaf(Derive *d, const NeuronEquations *n, Expr value) {
+    for (uint32_t k = 0; k < n->leaves.count; k++)
+        if (derive_element(d, n->leaves.items[k].symbol) == value) return true;
+    return false;
+}
+
 static void make_gates(Derive *d, NeuronEquations *n, const Population *p) {
     for (uint32_t o = 0; o < p->outputs.count; o++) {
-        uint32_t live = 0;
-        for (uint32_t k = 0; k < n->leaves.count; k++)
-            live +=
-                !derive_is_zero(d, expr_partial(d->store, n->value[o], derive_element(d, n->leaves.items[k].symbol)));
-        for (uint32_t k = 0; k < n->leaves.count; k++) {
-            Gate gate = {.output = o, .leaf = k, .trivial = !p->outputs.items[o].gated};
-            gate.value = expr_partial(d->store, n->value[o], derive_element(d, n->leaves.items[k].symbol));
-            if (derive_is_zero(d, gate.value)) continue;
-            Atom name = live > 1 ? arena_format(d->model->arena, "%s_gate.%s", p->outputs.items[o].member,
-                                                n->leaves.items[k].label)
-                                 : arena_format(d->model->arena, "%s_gate", p->outputs.items[o].member);
-            if (!gate.trivial) gate.symbol = derive_signal(d, p, ROLE_REGISTER, UNIT_NONE, name, "", "a gate");
-            vec_push(&n->gates, gate);
-        }
+        bool memory = is_leaf(d, n, n->value[o]) && expr_node(d->store, p->outputs.items[o].value).kind != EXPR_AHEAD;
+        bool trivial =
+            !p->outputs.items[o].gated || (memory && expr_has_kind(d->store, p->outputs.items[o].value, EXPR_LOWPASS));
+        add_gates(d, n, p, n->value[o], false, o, p->outputs.items[o].member, trivial);
+    }
+    for (uint32_t m = 0; m < n->leaves.count; m++) {
+        const Leaf *leaf = &n->leaves.items[m];
+        if (leaf->kind == LEAF_AHEAD) continue;
+        const char *base = leaf->kind == LEAF_LOWPASS ? "lowpass" : "previous";
+        add_gates(d, n, p, leaf->input, true, m, arena_format(d->model->arena, "%s.%s", base, leaf->label),
+                  is_leaf(d, n, leaf->input));
     }
 }
 
@@ -369,7 +445,7 @@ static bool derive_membrane(Derive *d, NeuronEquations *n, const Population *p) 
     Expr driven, rest;
     n->energy = over_leaves(d, n, p->energy);
     for (uint32_t o = 0; o < p->outputs.count; o++) n->value[o] = over_leaves(d, n, p->outputs.items[o].value);
-    derive_split_energy(d, p, n->energy, &driven, &rest);
+    derive_split_energy(d, n, p, n->energy, &driven, &rest);
     if (!find_solved(d, n, p, driven)) return false;
     n->state = n->leaves.items[n->solved].state;
     if (!is_state_of(p, n->state, &n->state_number)) return false;

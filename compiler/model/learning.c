@@ -3,9 +3,19 @@
 #include <math.h>
 #include <string.h>
 
+// The state behind a message that was made for those who read it.
+static Symbol symbol_as_written(const Resolver *r, Symbol symbol) {
+    for (uint32_t i = 0; i < r->model->populations.count; i++)
+        for (uint32_t k = 0; k < r->model->populations.items[i].outputs.count; k++) {
+            const Output *output = &r->model->populations.items[i].outputs.items[k];
+            if (output->symbol == symbol && output->of_state) return output->of_state;
+        }
+    return symbol;
+}
+
 static void add_target(Resolver *r, LearnRule *rule, Symbol symbol, Span span) {
     Model *m = r->model;
-    const SymbolInfo *info = symbol_info(r->store, symbol);
+    const SymbolInfo *info = symbol_info(r->store, symbol_as_written(r, symbol));
     if (info->role != ROLE_WEIGHT && info->role != ROLE_PARAMETER) {
         report(r, DIAG_E0202, span, "`%s` can't be learned", info->name);
         diag_expected(r->diags, "a weight of a connection or a parameter of a population");

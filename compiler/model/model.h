@@ -43,6 +43,7 @@ typedef struct Output {
     bool gated;      // written as a function of a lookahead; false when it is the lookahead itself
     Initial initial; // of the register before the first step; 0 unless `initially` says otherwise
     bool has_initial;
+    Symbol of_state; // not 0: made by the compiler for others that read this state
     Span span;
 } Output;
 

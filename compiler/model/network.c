@@ -51,7 +51,23 @@ static bool is_other_parameter(const Population *p, Atom member) {
     return false;
 }
 
-static Value population_member(Resolver *r, const Population *p, Atom member, Span span) {
+// A state as others see it, its value after the step: an output of its own that is the state.
+static Symbol state_message(Resolver *r, Population *p, const State *state) {
+    Atom member = arena_format(r->arena, "%s_message", state->member);
+    for (uint32_t i = 0; i < p->outputs.count; i++)
+        if (p->outputs.items[i].of_state == state->symbol) return p->outputs.items[i].symbol;
+    Output output = {.member = member, .of_state = state->symbol, .span = state->span};
+    output.initial = initial_constant(r, 0);
+    output.value = model_element(r->store, state->symbol, VERSION_OLD);
+    SymbolInfo info = *symbol_info(r->store, state->symbol);
+    info.name = arena_format(r->arena, "%s.%s", p->name, member);
+    info.role = ROLE_REGISTER;
+    output.symbol = declare_array(r, info, output.initial);
+    vec_push(&p->outputs, output);
+    return output.symbol;
+}
+
+static Value population_member(Resolver *r, Population *p, Atom member, Span span) {
     Names names = {0};
     Symbol symbol = 0;
     for (uint32_t i = 0; i < p->outputs.count; i++) {
@@ -60,7 +76,7 @@ static Value population_member(Resolver *r, const Population *p, Atom member, Sp
     }
     for (uint32_t i = 0; i < p->states.count; i++) {
         vec_push(&names, p->states.items[i].member);
-        if (p->states.items[i].member == member) symbol = p->states.items[i].symbol;
+        if (p->states.items[i].member == member) symbol = state_message(r, p, &p->states.items[i]);
     }
     for (uint32_t i = 0; i < p->parameters.count; i++) {
         Atom full = symbol_info(r->store, p->parameters.items[i])->name;

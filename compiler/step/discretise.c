@@ -64,7 +64,11 @@ static void set_versions(Discretise *d) {
         const NeuronEquations *n = &d->equations->neurons.items[i];
         set_version(d, n->error, false);
         set_version(d, n->rate, false);
-        for (uint32_t k = 0; k < n->leaves.count; k++) set_version(d, n->leaves.items[k].symbol, false);
+        for (uint32_t k = 0; k < n->leaves.count; k++) {
+            set_version(d, n->leaves.items[k].symbol, false);
+            set_version(d, n->leaves.items[k].rate, false);
+            set_version(d, n->leaves.items[k].back, false);
+        }
         for (uint32_t k = 0; k < n->gates.count; k++) set_version(d, n->gates.items[k].symbol, d->order->gate_held);
         for (uint32_t k = 0; k < n->errors.count; k++) {
             set_version(d, n->errors.items[k].symbol, false);
@@ -125,8 +129,8 @@ static void membrane(Discretise *d, const NeuronEquations *n) {
     assign(d, solved->symbol, place_with_held_errors(d, relaxes_to), 0, p->energy_span);
     Expr target = model_element(s, solved->symbol, VERSION_NEW);
     for (uint32_t k = 0; k < n->leaves.count; k++) {
-        if (k == n->solved) continue;
         const Leaf *leaf = &n->leaves.items[k];
+        if (k == n->solved || leaf->kind != LEAF_AHEAD) continue;
         Expr rho = ratio(d, n, k);
         Expr ahead = expr_add(s, expr_mul(s, expr_sub(s, one, rho), u), expr_mul(s, rho, target));
         assign(d, leaf->symbol, ahead, 0, expr_span(s, leaf->node));
@@ -137,6 +141,49 @@ static void membrane(Discretise *d, const NeuronEquations *n) {
     assign(d, n->state, expr_add(s, u, expr_mul(s, expr_const(s, d->model->dt), du)), 0, p->energy_span);
 }
 
+// A low-pass is its value after the step; previous(x) is what x was in the step before.
+static void memories(Discretise *d, const NeuronEquations *n) {
+    ExprStore *s = d->store;
+    for (uint32_t k = 0; k < n->leaves.count; k++) {
+        const Leaf *leaf = &n->leaves.items[k];
+        if (leaf->kind == LEAF_AHEAD) continue;
+        Span span = expr_span(s, leaf->node);
+        Expr x = place(d, leaf->input);
+        if (leaf->kind == LEAF_PREVIOUS) {
+            assign(d, leaf->symbol, own_element(d, leaf->memory), 0, span);
+            assign(d, leaf->memory, x, 0, span);
+            continue;
+        }
+        Expr value = own_element(d, leaf->symbol), rate = model_element(s, leaf->rate, VERSION_NEW);
+        assign(d, leaf->rate, expr_div(s, expr_sub(s, x, value), leaf->tau), 0, span);
+        assign(d, leaf->symbol, expr_add(s, value, expr_mul(s, expr_const(s, d->model->dt), rate)), 0, span);
+    }
+}
+
+// The stand-ins for the adjoints of what remembers: the inverse of a low-pass, which is its discrete equation solved
+// for x; backward in time, the low-pass itself, as a low-pass is its own mirror image; one step of waiting for
+// previous(x).
+static void back_errors(Discretise *d, const NeuronEquations *n) {
+    ExprStore *s = d->store;
+    ExprKind adjoint = principle_find(d->model->dynamics.principle)->adjoint_of_lowpass;
+    for (uint32_t k = 0; k < n->errors.count; k++) {
+        const Leaf *leaf = &n->leaves.items[n->errors.items[k].leaf];
+        if (leaf->kind == LEAF_AHEAD) continue;
+        Expr g = model_element(s, n->errors.items[k].symbol, VERSION_NEW), value = g;
+        Expr memory = leaf->back_memory ? own_element(d, leaf->back_memory) : 0, kept = g;
+        Span span = expr_span(s, leaf->node);
+        Expr speed = leaf->tau ? expr_div(s, expr_const(s, d->model->dt), leaf->tau) : 0;
+        if (leaf->kind == LEAF_PREVIOUS)
+            value = memory;
+        else if (adjoint == EXPR_AHEAD)
+            value = expr_add(s, memory, expr_div(s, expr_sub(s, g, memory), speed));
+        else if (adjoint == EXPR_LOWPASS)
+            value = kept = expr_add(s, memory, expr_mul(s, speed, expr_sub(s, g, memory)));
+        assign(d, leaf->back, value, 0, span);
+        if (leaf->back_memory) assign(d, leaf->back_memory, kept, 0, span);
+    }
+}
+
 static void outputs(Discretise *d, const NeuronEquations *n) {
     const Population *p = &d->model->populations.items[n->population];
     for (uint32_t o = 0; o < p->outputs.count; o++)
@@ -144,7 +191,7 @@ static void outputs(Discretise *d, const NeuronEquations *n) {
     for (uint32_t g = 0; g < n->gates.count; g++)
         if (n->gates.items[g].symbol && d->mode == STEP_TRAIN && n->has_error)
             assign(d, n->gates.items[g].symbol, place(d, n->gates.items[g].value), 0,
-                   p->outputs.items[n->gates.items[g].output].span);
+                   n->gates.items[g].inside ? p->energy_span : p->outputs.items[n->gates.items[g].output].span);
 }
 
 // ---- Backward: downward errors, gates, filters ----------------------------------------------------------------------
@@ -185,20 +232,30 @@ static void output_errors(Discretise *d, const NeuronEquations *n) {
     }
 }
 
+// What arrives at a gate from behind: the error of its output, or of the x that it stands in; 0 for nothing.
+static Symbol error_behind(const NeuronEquations *n, const Gate *gate) {
+    if (gate->inside) {
+        for (uint32_t e = 0; e < n->errors.count; e++)
+            if (n->errors.items[e].leaf == gate->output) return n->leaves.items[gate->output].back;
+        return 0;
+    }
+    for (uint32_t e = 0; e < n->output_errors.count; e++)
+        if (n->output_errors.items[e].output == gate->output) return n->output_errors.items[e].symbol;
+    return 0;
+}
+
 // The unfiltered error of a leaf: all outputs' errors through their gates, minus the neuron's own forces.
 static Expr error_input(Discretise *d, const NeuronEquations *n, const ErrorInput *in) {
     ExprStore *s = d->store;
     Expr total = expr_const(s, 0);
     for (uint32_t g = 0; g < n->gates.count; g++) {
         const Gate *gate = &n->gates.items[g];
-        if (gate->leaf != in->leaf) continue;
-        for (uint32_t e = 0; e < n->output_errors.count; e++) {
-            if (n->output_errors.items[e].output != gate->output) continue;
-            Expr factor = gate->trivial    ? expr_const(s, 1)
-                          : is_backward(d) ? place(d, gate->value)
-                                           : place(d, own_element(d, gate->symbol));
-            total = expr_add(s, total, expr_mul(s, factor, place(d, own_element(d, n->output_errors.items[e].symbol))));
-        }
+        Symbol arriving = gate->leaf == in->leaf ? error_behind(n, gate) : 0;
+        if (!arriving) continue;
+        Expr factor = gate->trivial    ? expr_const(s, 1)
+                      : is_backward(d) ? place(d, gate->value)
+                                       : place(d, own_element(d, gate->symbol));
+        total = expr_add(s, total, expr_mul(s, factor, place(d, own_element(d, arriving))));
     }
     if (in->own) total = expr_sub(s, total, place_with_gate_leaves(d, n, in->own));
     return total;
@@ -262,8 +319,10 @@ static void errors(Discretise *d, const NeuronEquations *n) {
     Expr total = expr_const(d->store, 0);
     for (uint32_t k = 0; k < n->errors.count; k++) {
         assign(d, n->errors.items[k].symbol, error_input(d, n, &n->errors.items[k]), 0, p->span);
-        total = expr_add(d->store, total, filtered_error(d, &n->errors.items[k]));
+        if (n->leaves.items[n->errors.items[k].leaf].kind == LEAF_AHEAD)
+            total = expr_add(d->store, total, filtered_error(d, &n->errors.items[k]));
     }
+    back_errors(d, n);
     assign(d, n->error, total, 0, p->span);
 }
 
@@ -457,6 +516,7 @@ static void dynamics(Discretise *d) {
     for (uint32_t i = 0; i < equations->neurons.count; i++) {
         currents(d, &equations->neurons.items[i]);
         membrane(d, &equations->neurons.items[i]);
+        memories(d, &equations->neurons.items[i]);
         outputs(d, &equations->neurons.items[i]);
     }
     if (d->mode == STEP_TRAIN || is_backward(d)) downward_errors(d);

@@ -11,7 +11,7 @@ static bool steps_of(const CliArguments *arguments, const LequelModel *model, co
     return false;
 }
 
-static int check_model(const CliArguments *arguments, const LequelModel *model, LequelGradcheckOptions *options) {
+static int check_model(const CliArguments *arguments, LequelModel *model, LequelGradcheckOptions *options) {
     if (!steps_of(arguments, model, "window", &options->steps)) return CLI_USAGE;
     if (!steps_of(arguments, model, "settle", &options->settle)) return CLI_USAGE;
     bool agrees = false;

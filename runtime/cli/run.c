@@ -145,8 +145,10 @@ static int run_model(const CliArguments *arguments, LequelModel *model, const Ru
         return CLI_MISTAKE;
     }
     char *error;
+    uint32_t reports = lequel_model_report_count(model);
     LequelProgram *program = compile(model, line, &error);
     if (!program) return cli_failed(model, error);
+    if (lequel_model_report_count(model) > reports) cli_print_diagnostics(model); // the derivation has warned
     int status = CLI_DONE;
     if (line->dump)
         fputs(lequel_program_dump(program), stdout);

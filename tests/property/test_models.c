@@ -275,7 +275,7 @@ static Spec random_spec(uint64_t seed) {
     spec.batch = batches[below(4)];
     spec.layers = 1 + below(LAYERS);
     spec.inputs = 1 + below(INPUTS);
-    spec.principle = (PrincipleKind)below(PRINCIPLE_COUNT);
+    spec.principle = (PrincipleKind)below(PRINCIPLE_GLE + 1);
     spec.order = (OrderKind)below(ORDER_COUNT);
     double gamma = between(0, 0.2);
     spec.gamma = spec.order == ORDER_SEQUENTIAL || chance(40) ? 0 : gamma;
