@@ -1,4 +1,5 @@
 // The public interface over the compiler and the runtime: handles, texts, errors. Nothing is computed here.
+#include "../compiler/derive/derivation.h"
 #include "../compiler/derive/equations.h"
 #include "../compiler/step/step.h"
 #include "experiment.h"
@@ -160,13 +161,84 @@ bool lequel_model_check(LequelModel *model) {
     return experiment_check(model->model, false) && !diag_error_count(model->diags);
 }
 
-char *lequel_model_derive(LequelModel *model, LequelNotation notation) {
-    if (!lequel_model_good(model)) return NULL;
+static ExprStyle expr_style_of(LequelNotation notation) {
+    static const ExprStyle styles[] = {[LEQUEL_TEXT] = EXPR_TEXT,
+                                       [LEQUEL_UNICODE] = EXPR_UNICODE,
+                                       [LEQUEL_LATEX] = EXPR_LATEX,
+                                       [LEQUEL_HTML] = EXPR_MATHML};
+    return styles[notation];
+}
+
+static bool derives(LequelModel *model) {
+    if (!lequel_model_good(model)) return false;
     if (!model->equations) model->equations = equations_derive(model->model);
-    if (!model->equations || diag_error_count(model->diags)) return NULL;
+    return model->equations && !diag_error_count(model->diags);
+}
+
+// The steps of a model: the one for training, or a forward and a backward one under an offline principle.
+static bool take_steps(LequelModel *model, Step **step, Step **backward) {
+    *step = *backward = NULL;
+    if (!derives(model)) return false;
+    bool online = principle_find(model->model->dynamics.principle)->course == COURSE_ONLINE;
+    *step = step_discretise(model->equations, online ? STEP_TRAIN : STEP_FORWARD);
+    if (*step && !online) *backward = step_backward(model->equations);
+    return *step && (online || *backward);
+}
+
+char *lequel_model_derive(LequelModel *model, LequelNotation notation) {
+    Step *step, *backward;
     Text out = {0};
-    ExprStyle style = notation == LEQUEL_LATEX ? EXPR_LATEX : notation == LEQUEL_UNICODE ? EXPR_UNICODE : EXPR_TEXT;
-    equations_print(model->equations, style, &out);
+    bool good = take_steps(model, &step, &backward);
+    if (good) derivation_print(model->equations, step, backward, expr_style_of(notation), &out);
+    step_free(step);
+    step_free(backward);
+    return good ? hand_over(&out) : NULL;
+}
+
+// The first error as a plain line.
+static const char *first_error(const LequelModel *model, Arena *arena) {
+    char *text = lequel_model_diagnostics(model, LEQUEL_PLAIN);
+    const char *line = arena_atom(arena, text, strcspn(text, "\n"));
+    lequel_text_free(text);
+    return line;
+}
+
+// Each principle has a model of its own, opened anew: a principle that is refused leaves its diagnostics there.
+char *lequel_model_principles(LequelModel *model, LequelNotation notation) {
+    if (!lequel_model_good(model)) return NULL;
+    LequelModel *models[PRINCIPLE_COUNT];
+    DerivationVariant variants[PRINCIPLE_COUNT];
+    LequelModelOptions options = {.network = model->options.network,
+                                  .experiment = model->options.experiment,
+                                  .defines = model->options.defines,
+                                  .define_count = model->options.define_count};
+    for (uint32_t kind = 0; kind < PRINCIPLE_COUNT; kind++) {
+        bool asked = kind == (uint32_t)model->model->dynamics.principle;
+        options.dynamics = asked ? model->options.dynamics : principle_name((PrincipleKind)kind);
+        LequelModel *own = models[kind] = lequel_model_open(model->path, &options);
+        Step *step, *backward;
+        bool good = take_steps(own, &step, &backward);
+        variants[kind] =
+            (DerivationVariant){.name = principle_name((PrincipleKind)kind), .step = step, .backward = backward};
+        if (good)
+            variants[kind].equations = own->equations;
+        else
+            variants[kind].refusal = first_error(own, model->arena);
+    }
+    Text out = {0};
+    derivation_compare(model->model, variants, PRINCIPLE_COUNT, expr_style_of(notation), &out);
+    for (uint32_t kind = 0; kind < PRINCIPLE_COUNT; kind++) {
+        step_free((Step *)variants[kind].step);
+        step_free((Step *)variants[kind].backward);
+        lequel_model_free(models[kind]);
+    }
+    return hand_over(&out);
+}
+
+char *lequel_model_locality(LequelModel *model, LequelNotation notation, bool json) {
+    if (!derives(model)) return NULL;
+    Text out = {0};
+    locality_print(model->equations, notation == LEQUEL_UNICODE && !json ? EXPR_UNICODE : EXPR_TEXT, json, &out);
     return hand_over(&out);
 }
 

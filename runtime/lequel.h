@@ -64,10 +64,15 @@ LEQUEL_API char *lequel_model_diagnostics(const LequelModel *model, LequelStyle 
 // Checks what lequel_model_open does not: that equations can be derived, and the names that the experiment uses.
 LEQUEL_API bool lequel_model_check(LequelModel *model);
 
-typedef enum LequelNotation { LEQUEL_TEXT, LEQUEL_UNICODE, LEQUEL_LATEX } LequelNotation;
+typedef enum LequelNotation { LEQUEL_TEXT, LEQUEL_UNICODE, LEQUEL_LATEX, LEQUEL_HTML } LequelNotation;
 
-// The derived equations of neurons, errors and plasticity. NULL when the energy admits none: see the diagnostics.
+// The derived equations of neurons, errors and plasticity, and the step that they become. LEQUEL_HTML is a whole page
+// with the model's text. NULL when the energy admits none: see the diagnostics.
 LEQUEL_API char *lequel_model_derive(LequelModel *model, LequelNotation notation);
+// The same under every principle, one after the other: what they have in common, then what each has of its own.
+LEQUEL_API char *lequel_model_principles(LequelModel *model, LequelNotation notation);
+// Which signals each update and each error uses, and where these are. LEQUEL_TEXT, LEQUEL_UNICODE, or one JSON object.
+LEQUEL_API char *lequel_model_locality(LequelModel *model, LequelNotation notation, bool json);
 
 typedef struct LequelGradcheckOptions {
     const char *const *principles; // "gle", "vle(gain = power, average = 9)"; NULL: those that need no options

@@ -185,6 +185,12 @@ Symbol derive_back(Derive *d, NeuronEquations *n, uint32_t leaf) {
     return own->back;
 }
 
+static Expr through_memory(Derive *d, const Leaf *leaf, Expr g) {
+    ExprKind adjoint = d->principle->adjoint_of_lowpass;
+    if (leaf->kind == LEAF_PREVIOUS) return expr_make1(d->store, EXPR_PREVIOUS, g);
+    return adjoint == EXPR_STOP ? g : expr_make2(d->store, adjoint, g, leaf->tau);
+}
+
 // Which leaves an error reaches: from outputs, from the neuron's own energy, and from what remembers them.
 static uint32_t find_wanted(Derive *d, NeuronEquations *n, const Population *p, bool *wanted) {
     uint32_t live = 0;
@@ -252,6 +258,7 @@ static void derive_errors(Derive *d, NeuronEquations *n) {
         Expr g = derive_element(d, in.symbol);
         if (leaf->kind != LEAF_AHEAD) {
             derive_back(d, n, k); // its error goes to what it remembers
+            in.filtered = through_memory(d, leaf, g);
             vec_push(&n->errors, in);
             continue;
         }
@@ -263,6 +270,10 @@ static void derive_errors(Derive *d, NeuronEquations *n) {
         vec_push(&n->errors, in);
     }
     warn_of_circles(d, n, p);
+}
+
+Span gate_place(const Population *population, const Gate *gate) {
+    return gate->inside ? population->energy_span : population->outputs.items[gate->output].span;
 }
 
 // ---- The pass -------------------------------------------------------------------------------------------------------

@@ -80,14 +80,17 @@ static void dump_errors(const Printer *p, const NeuronEquations *n, const Popula
     for (uint32_t g = 0; g < n->gates.count; g++)
         if (n->gates.items[g].symbol)
             symbol_equation(p, n->gates.items[g].symbol, n->gates.items[g].value,
-                            population->outputs.items[n->gates.items[g].output].span);
+                            gate_place(population, &n->gates.items[g]));
     for (uint32_t k = 0; k < n->output_errors.count; k++)
         if (n->output_errors.items[k].cost)
             symbol_equation(p, n->output_errors.items[k].symbol,
                             expr_neg(p->equations->model->store, n->output_errors.items[k].cost),
                             p->equations->model->cost_span);
-    for (uint32_t e = 0; e < n->errors.count; e++)
-        symbol_equation(p, n->error, n->errors.items[e].filtered, population->energy_span);
+    for (uint32_t e = 0; e < n->errors.count; e++) {
+        const Leaf *leaf = &n->leaves.items[n->errors.items[e].leaf];
+        symbol_equation(p, leaf->kind == LEAF_AHEAD ? n->error : leaf->back, n->errors.items[e].filtered,
+                        population->energy_span);
+    }
 }
 
 // Several lines with one left side add up.

@@ -40,6 +40,9 @@ typedef struct Gate {
     Symbol symbol; // h.r_gate
 } Gate;
 
+// Where the formula of a gate stands.
+Span gate_place(const Population *population, const Gate *gate);
+
 // What reaches an output from all its readers: the sum of their downward errors and of -dC/d(output), before the gate.
 typedef struct OutputError {
     uint32_t output;
@@ -72,9 +75,11 @@ typedef struct ErrorInput {
     uint32_t leaf;
     Symbol symbol; // h.error_in, the gated, unfiltered error
     Expr own; // -dE/dX from the neuron's own energy terms other than the solved mismatch (rate costs, …); may be 0
-    Expr filtered; // its contribution to the error, in operator form: ahead(lowpass(g, tau_k), tau_m) under gle
-    Symbol state;  // h.error_state, for a filtered contribution; 0 when the filter is the identity
-    Gain gain;     // of the filtered contribution; all 0 for none
+    // Its contribution to the error, in operator form: ahead(lowpass(g, tau_k), tau_m) under gle. Of a leaf with
+    // memory: what its x receives, Leaf.back.
+    Expr filtered;
+    Symbol state; // h.error_state, for a filtered contribution; 0 when the filter is the identity
+    Gain gain;    // of the filtered contribution; all 0 for none
 } ErrorInput;
 
 typedef struct NeuronEquations {
@@ -147,8 +152,5 @@ void equations_dump(const Equations *equations, Text *out);
 // The total energy as one scalar, over lookaheads, drives and parameters: `--dump=energy`.
 void gradient_report_none(const Model *model, Symbol parameter, Span span); // E0306: no cost depends on it
 void energy_dump(const Equations *equations, Text *out);
-
-// `lequel derive`: the derived system for readers, each term with the line of the energy it came from.
-void equations_print(const Equations *equations, ExprStyle style, Text *out);
 
 #endif

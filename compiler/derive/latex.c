@@ -85,7 +85,7 @@ static void set_head(const char *command, const char *text, Text *out) {
 static void open_document(Text *out) {
     text_add(out, "\\documentclass[10pt,fleqn]{article}\n\\usepackage{amsmath}\n"
                   "\\addtolength{\\textwidth}{8em}\\addtolength{\\oddsidemargin}{-4em}\n"
-                  "\\allowdisplaybreaks\n\\setlength{\\parindent}{0pt}\n\\begin{document}\n");
+                  "\\allowdisplaybreaks\n\\sloppy\n\\setlength{\\parindent}{0pt}\n\\begin{document}\n");
 }
 
 void page_set_latex(const Page *page, Text *out) {
@@ -96,6 +96,7 @@ void page_set_latex(const Page *page, Text *out) {
         bool last = i + 1 == page->items.count || page->items.items[i + 1].kind != PAGE_EQUATION;
         switch (item->kind) {
         case PAGE_TITLE: set_head("section*", item->text, out); break;
+        case PAGE_BESIDE:
         case PAGE_STEP: set_head("subsection*", item->text, out); break;
         case PAGE_HEAD: set_head("paragraph", item->text, out); break;
         case PAGE_SAY: text_addf(out, "%s\n", item->text); break;

@@ -70,11 +70,17 @@ static void shorten(Names *names, const Population *p, Symbol symbol, const char
 static void shorten_neuron(Names *names, const NeuronEquations *n) {
     const Population *p = &names->model->populations.items[n->population];
     Arena *arena = names->model->arena;
+    uint32_t ahead = 0, filters = 0;
+    for (uint32_t k = 0; k < n->leaves.count; k++) ahead += n->leaves.items[k].kind == LEAF_AHEAD;
     for (uint32_t k = 0; k < n->leaves.count; k++) {
-        const char *word = k == n->solved         ? "p"
-                           : n->leaves.count == 2 ? "q"
-                                                  : arena_format(arena, "q_%u", k < n->solved ? k + 1 : k);
+        bool looks = n->leaves.items[k].kind == LEAF_AHEAD;
+        const char *word = k == n->solved        ? "p"
+                           : looks && ahead == 2 ? "q"
+                           : looks               ? arena_format(arena, "q_%u", k < n->solved ? k + 1 : k)
+                           : ++filters == 1      ? "z"
+                                                 : arena_format(arena, "z_%u", filters);
         shorten(names, p, n->leaves.items[k].symbol, word);
+        if (n->leaves.items[k].back) shorten(names, p, n->leaves.items[k].back, arena_format(arena, "h_%s", word));
     }
     shorten(names, p, n->error, "e");
     for (uint32_t i = 0; i < n->errors.count; i++) {
@@ -97,9 +103,8 @@ void names_open(Names *names, const Equations *equations, ExprStyle style) {
                      arena_new_array(m->arena, Atom, count + 1)};
     for (Symbol s = 1; s <= count; s++) {
         names->documented[s] = symbol_info(m->store, s)->name;
-        const char *dot = end_of_owner(names->documented[s]);
-        names->member[s] = dot ? arena_atom_z(m->arena, dot + 1) : names->documented[s];
     }
+    names_keep_documented(names);
     for (uint32_t i = 0; i < equations->neurons.count; i++) shorten_neuron(names, &equations->neurons.items[i]);
     for (uint32_t i = 0; i < equations->connections.count; i++) {
         const ConnectionEquations *ce = &equations->connections.items[i];
@@ -108,6 +113,13 @@ void names_open(Names *names, const Equations *equations, ExprStyle style) {
             names->member[ce->downward.items[k]] =
                 arena_format(m->arena, "lambda%s%s", *of ? "_" : "", *of ? of + 1 : "");
         }
+    }
+}
+
+void names_keep_documented(Names *names) {
+    for (Symbol s = 1; s <= names->count; s++) {
+        const char *dot = end_of_owner(names->documented[s]);
+        names->member[s] = dot ? arena_atom_z(names->model->arena, dot + 1) : names->documented[s];
     }
 }
 

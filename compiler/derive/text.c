@@ -99,11 +99,12 @@ void page_set_text(const Page *page, Text *out) {
         const PageItem *item = &page->items.items[i];
         PageKind before = i ? page->items.items[i - 1].kind : PAGE_EQUATION;
         if (item->kind == PAGE_EQUATION && before != PAGE_EQUATION) left = left_width(page, i);
-        if (i &&
-            (item->kind == PAGE_STEP || item->kind == PAGE_HEAD || (item->kind == PAGE_SAY && before == PAGE_EQUATION)))
+        if (i && (item->kind == PAGE_STEP || item->kind == PAGE_BESIDE || item->kind == PAGE_HEAD ||
+                  (item->kind == PAGE_SAY && before == PAGE_EQUATION)))
             text_add(out, "\n");
         switch (item->kind) {
         case PAGE_TITLE: underline(item->text, unicode ? "═" : "=", out); break;
+        case PAGE_BESIDE:
         case PAGE_STEP: underline(item->text, unicode ? "─" : "-", out); break;
         case PAGE_HEAD: text_addf(out, "  %s\n", item->text); break;
         case PAGE_SAY: set_sentence(item->text, out); break;

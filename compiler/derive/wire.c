@@ -3,21 +3,12 @@
 #include "wire.h"
 #include <string.h>
 
-typedef struct Wire {
-    Symbol owner; // its documented name says which array of owners, and which one of it
-    Expr left, right;
-    bool is_gradient; // left is the parameter, the equation is of dE/d(left)
-    const char *place;
-} Wire;
-typedef Vec(Wire) Wires;
-
 static void render(const Derivation *d, const Wire *wire, PageItem *item) {
-    static const char *const partial[] = {
-        [EXPR_TEXT] = "dE/d", [EXPR_UNICODE] = "∂E/∂", [EXPR_LATEX] = "\\frac{\\partial E}{\\partial "};
     const char *left = derivation_show(d, wire->left);
     if (wire->is_gradient)
-        left =
-            arena_format(d->page.arena, "%s%s%s", partial[d->page.style], left, d->page.style == EXPR_LATEX ? "}" : "");
+        left = arena_format(d->page.arena, "%s%s%s",
+                            derivation_choose(d, "dE/d", "∂E/∂", "\\frac{\\partial E}{\\partial ", MATHML_PARTIAL),
+                            left, derivation_choose(d, "", "", "}", MATHML_PARTIAL_END));
     *item = (PageItem){PAGE_EQUATION, left, "=", derivation_show(d, wire->right), "", wire->place};
 }
 
@@ -25,8 +16,8 @@ static bool same(const PageItem *a, const PageItem *b) {
     return a->text == b->text && a->right == b->right && a->place == b->place;
 }
 
-static const char *range_of(const Derivation *d, int64_t first, int64_t last) {
-    const char *dots = d->page.style == EXPR_TEXT ? " .. " : d->page.style == EXPR_UNICODE ? " … " : ",\\ldots,";
+const char *wire_range(const Derivation *d, int64_t first, int64_t last) {
+    const char *dots = derivation_choose(d, " .. ", " … ", ",\\ldots,", " … ");
     return arena_format(d->page.arena, "k = %lld%s%lld", (long long)first, dots, (long long)last);
 }
 
@@ -53,7 +44,7 @@ static int64_t take_run(Derivation *d, const Wires *wires, uint32_t i, bool *don
     return last;
 }
 
-static void put_wires(Derivation *d, Wires *wires) {
+void wires_put(Derivation *d, Wires *wires) {
     bool *done = arena_new_array(d->page.arena, bool, wires->count ? wires->count : 1);
     for (uint32_t i = 0; i < wires->count; i++) {
         size_t length;
@@ -63,11 +54,22 @@ static void put_wires(Derivation *d, Wires *wires) {
         int64_t first = name_number(d->names.documented[wires->items[i].owner], &length, &member),
                 last = take_run(d, wires, i, done, &item);
         if (last > first) {
-            item.range = range_of(d, first, last);
+            item.range = wire_range(d, first, last);
         } else {
             names_relative(&d->names, -1);
             render(d, &wires->items[i], &item);
         }
+        vec_push(&d->page.items, item);
+    }
+    vec_free(wires);
+}
+
+void wires_put_in_turn(Derivation *d, Wires *wires, int64_t first, int64_t last) {
+    names_relative(&d->names, first);
+    for (uint32_t i = 0; i < wires->count; i++) {
+        PageItem item;
+        render(d, &wires->items[i], &item);
+        item.range = wire_range(d, first, last);
         vec_push(&d->page.items, item);
     }
     vec_free(wires);
@@ -84,7 +86,7 @@ static void add_place(const Derivation *d, Span span, Text *places) {
 }
 
 // Both sides get the axes i, j, … of their own, so that each letter means the same on the left and on the right.
-static Wire with_own_axes(const Derivation *d, Wire wire) {
+Wire wire_with_own_axes(const Derivation *d, Wire wire) {
     ExprNode node = expr_node(d->store, wire.left);
     for (uint32_t k = 0; k < node.count; k++) {
         ExprNode axis = expr_node(d->store, node.argument[k]);
@@ -96,9 +98,10 @@ static Wire with_own_axes(const Derivation *d, Wire wire) {
     return wire;
 }
 
-static void push(const Derivation *d, Wires *wires, Symbol owner, Expr right, Text *places) {
+static void push(Derivation *d, Wires *wires, Symbol owner, Expr right, Text *places) {
     Wire wire = {owner, element(d, owner), right, false, arena_atom_z(d->page.arena, text_z(places))};
-    vec_push(wires, with_own_axes(d, wire));
+    derivation_came_from(d, owner, wire.place);
+    vec_push(wires, wire_with_own_axes(d, wire));
     text_free(places);
 }
 
@@ -120,7 +123,24 @@ void wires_of_inputs(Derivation *d) {
             push(d, &wires, p->ports.items[port].symbol, total, &places);
         }
     }
-    put_wires(d, &wires);
+    wires_put(d, &wires);
+}
+
+// The `cost` statements that read an output, where each is a term of its own in the file of the cost, in their order.
+static void add_cost_places(const Derivation *d, Symbol output, Text *places) {
+    Span all = d->model->cost_span, next = {0};
+    ExprNode node = expr_node(d->store, d->model->cost);
+    for (uint32_t after = 0; node.kind == EXPR_ADD; after = next.begin + 1) {
+        next = (Span){0};
+        for (uint32_t i = 0; i < node.count; i++) {
+            Span own = expr_span(d->store, node.argument[i]);
+            bool reads = own.source == all.source && expr_reads(d->store, node.argument[i], output);
+            if (reads && own.begin >= after && (!next.source || own.begin < next.begin)) next = own;
+        }
+        if (!next.source) break;
+        add_place(d, next, places);
+    }
+    if (!places->length) add_place(d, all, places);
 }
 
 // delta of an output: the downward errors of the connections that read it, and -dC/d(output).
@@ -128,7 +148,7 @@ static void output_error(Derivation *d, const NeuronEquations *n, const OutputEr
     const Population *p = &d->model->populations.items[n->population];
     Expr total = error->cost ? expr_neg(d->store, error->cost) : expr_const(d->store, 0);
     Text places = {0};
-    if (error->cost) add_place(d, d->model->cost_span, &places);
+    if (error->cost) add_cost_places(d, p->outputs.items[error->output].symbol, &places);
     for (uint32_t i = 0; i < d->equations->connections.count; i++) {
         const ConnectionEquations *ce = &d->equations->connections.items[i];
         const Connection *c = &d->model->connections.items[ce->connection];
@@ -139,6 +159,23 @@ static void output_error(Derivation *d, const NeuronEquations *n, const OutputEr
         }
     }
     push(d, wires, error->symbol, total, &places);
+}
+
+// "In recordings h.delta_r is `h.r_error`, …": one example of each.
+static void say_recorded(Derivation *d, Symbol delta, Symbol lambda) {
+    Text text = {0};
+    names_relative(&d->names, -1);
+    for (int i = 0; i < 2; i++) {
+        Symbol symbol = i ? lambda : delta;
+        if (!symbol) continue;
+        const char *shown = derivation_show(d, expr_access(d->store, symbol, VERSION_OLD, NULL, 0));
+        text_addf(&text, "%s%s%s%s is %s", text.length ? ", " : "In recordings ",
+                  derivation_choose(d, "", "", "$", "<math>"), shown, derivation_choose(d, "", "", "$", "</math>"),
+                  derivation_code(d, d->names.documented[symbol]));
+    }
+    text_add(&text, ".");
+    if (delta || lambda) derivation_put(d, PAGE_SAY, arena_atom_z(d->page.arena, text_z(&text)));
+    text_free(&text);
 }
 
 void wires_of_errors(Derivation *d) {
@@ -157,8 +194,10 @@ void wires_of_errors(Derivation *d) {
         }
     }
     if (deltas.count) vec_push(&d->page.items, (PageItem){PAGE_HEAD, "Between populations", "", "", "", ""});
-    put_wires(d, &deltas);
-    put_wires(d, &lambdas);
+    Symbol delta = deltas.count ? deltas.items[0].owner : 0, lambda = lambdas.count ? lambdas.items[0].owner : 0;
+    wires_put(d, &deltas);
+    wires_put(d, &lambdas);
+    say_recorded(d, delta, lambda);
 }
 
 // The rate of the membrane prints as the derivative that it is.
@@ -178,7 +217,7 @@ void wires_of_gradients(Derivation *d) {
         const Gradient *g = &d->equations->gradients.items[i];
         Wire wire = {g->parameter, element(d, g->parameter), with_rates(d, g->value), true,
                      derivation_place(d, g->span)};
-        vec_push(&wires, with_own_axes(d, wire));
+        vec_push(&wires, wire_with_own_axes(d, wire));
     }
-    put_wires(d, &wires);
+    wires_put(d, &wires);
 }

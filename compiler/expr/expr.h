@@ -188,8 +188,9 @@ Expr expr_partial(ExprStore *store, Expr expr, Expr leaf);
 // line, since users' expressions were checked before).
 bool expr_unit(const ExprStore *store, Expr expr, Unit *unit);
 
-// Printing. `names` of symbols are their names; versions print as x and x' (old and new) in step notation.
-typedef enum ExprStyle { EXPR_TEXT, EXPR_UNICODE, EXPR_LATEX } ExprStyle;
+// Printing. `names` of symbols are their names; versions print as x and x' (old and new) in step notation. MathML is a
+// sequence of elements in UTF-8, to be put into a <math>.
+typedef enum ExprStyle { EXPR_TEXT, EXPR_UNICODE, EXPR_LATEX, EXPR_MATHML } ExprStyle;
 void expr_print(const ExprStore *store, Expr expr, ExprStyle style, Text *out);
 const char *expr_function_name(ExprFunction function); // "log1p"
 double expr_function_value(ExprFunction function, double x);

@@ -1,4 +1,4 @@
-// Prints expressions as text (the language's own notation), as Unicode mathematics and as LaTeX.
+// Prints expressions as text (the language's own notation), as Unicode mathematics, as LaTeX and as MathML.
 //
 // Text has as few parentheses as precedence allows, `a - b` for a + -1*b, and one denominator for all negative powers.
 // Factors print in the order constants, scalars, parameters, weights, anything else, sums; terms with a positive one
@@ -7,7 +7,8 @@
 // A name `h[2].tau_m` is made of an owner `h[2]` and a member `tau_m`, which is made of a base `tau` and subscripts.
 // Unicode turns Greek bases into letters and short subscripts into subscript characters: h[2].τₘ[i]. LaTeX prints the
 // base, all subscripts and then the indices below, and the owner in parentheses above: \tau^{(h_{2})}_{m,i}. It needs
-// no package. New versions carry a prime.
+// no package. MathML does the same with elements of MathML Core; it is a sequence of elements, to be put into a <math>.
+// New versions carry a prime.
 #include "../support/vec.h"
 #include "expr.h"
 #include <ctype.h>
@@ -46,12 +47,17 @@ typedef Vec(Index) IndexList;
 static void print(Printer *p, Expr expr, Level needed);
 
 // The spelling of the printer's style.
-static void add(Printer *p, const char *text, const char *unicode, const char *latex) {
-    text_add(p->out, p->style == EXPR_TEXT ? text : p->style == EXPR_UNICODE ? unicode : latex);
+static void add(Printer *p, const char *text, const char *unicode, const char *latex, const char *mathml) {
+    const char *const spelling[] = {
+        [EXPR_TEXT] = text, [EXPR_UNICODE] = unicode, [EXPR_LATEX] = latex, [EXPR_MATHML] = mathml};
+    text_add(p->out, spelling[p->style]);
 }
 
-static void open_bracket(Printer *p) { add(p, "(", "(", "\\left("); }
-static void close_bracket(Printer *p) { add(p, ")", ")", "\\right)"); }
+// LaTeX and MathML set fractions, exponents and indices in two dimensions.
+static bool is_set(const Printer *p) { return p->style == EXPR_LATEX || p->style == EXPR_MATHML; }
+
+static void open_bracket(Printer *p) { add(p, "(", "(", "\\left(", "<mrow><mo>(</mo>"); }
+static void close_bracket(Printer *p) { add(p, ")", ")", "\\right)", "<mo>)</mo></mrow>"); }
 
 // ---- Names ----------------------------------------------------------------------------------------------------------
 
@@ -203,41 +209,73 @@ static void add_latex_word(Text *out, Word word) {
     if (upright) text_add(out, "}");
 }
 
+static void add_escaped(Text *out, Word word) {
+    for (size_t i = 0; i < word.length; i++) {
+        char c = word.begin[i];
+        if (c == '<' || c == '>' || c == '&') {
+            text_add(out, c == '<' ? "&lt;" : c == '>' ? "&gt;" : "&amp;");
+        } else {
+            text_add_bytes(out, &c, 1);
+        }
+    }
+}
+
+static void add_mathml_word(Text *out, Word word) {
+    const Greek *greek = find_greek(word);
+    const char *element = is_number(word) ? "mn" : "mi";
+    text_addf(out, "<%s>", element);
+    add_escaped(out, greek ? (Word){greek->letter, strlen(greek->letter)} : word);
+    text_addf(out, "</%s>", element);
+}
+
+static void add_word(Text *out, ExprStyle style, Word word) {
+    if (style == EXPR_MATHML) {
+        add_mathml_word(out, word);
+    } else {
+        add_latex_word(out, word);
+    }
+}
+
+static const char *comma_of(ExprStyle style) { return style == EXPR_MATHML ? "<mo separator=\"true\">,</mo>" : ","; }
+
 // The subscripts of a component: words between underscores, brackets and commas, separated by commas.
-static bool add_latex_subscripts(Text *out, Word rest) {
+static bool add_subscripts(Text *out, ExprStyle style, Word rest) {
     bool any = false;
     for (size_t i = 0; i < rest.length;) {
         Word word = {rest.begin + i, 0};
         while (i + word.length < rest.length && !strchr("_[], ", word.begin[word.length])) word.length++;
-        if (word.length && any) text_add(out, ",");
-        if (word.length) add_latex_word(out, word);
+        if (word.length && any) text_add(out, comma_of(style));
+        if (word.length) add_word(out, style, word);
         any |= word.length > 0;
         i += word.length ? word.length : 1;
     }
     return any;
 }
 
-static void add_latex_component(Text *out, Word component) {
+static void add_component(Text *out, ExprStyle style, Word component) {
     Word base = base_of(component);
-    add_latex_word(out, base);
-    if (base.length == component.length) return;
-    text_add(out, "_{");
-    add_latex_subscripts(out, (Word){component.begin + base.length, component.length - base.length});
-    text_add(out, "}");
+    bool plain = base.length == component.length, latex = style == EXPR_LATEX;
+    if (!plain && !latex) text_add(out, "<msub>");
+    add_word(out, style, base);
+    if (plain) return;
+    text_add(out, latex ? "_{" : "<mrow>");
+    add_subscripts(out, style, (Word){component.begin + base.length, component.length - base.length});
+    text_add(out, latex ? "}" : "</mrow></msub>");
 }
 
-static void add_latex_owner(Text *out, Word owner) {
-    text_add(out, "(");
+static void add_owner(Text *out, ExprStyle style, Word owner) {
+    bool latex = style == EXPR_LATEX;
+    text_add(out, latex ? "(" : "<mo stretchy=\"false\">(</mo>");
     size_t begin = 0;
     int depth = 0;
     for (size_t i = 0; i <= owner.length; i++) {
         if (i < owner.length) depth += (owner.begin[i] == '[') - (owner.begin[i] == ']');
         if (i < owner.length && (owner.begin[i] != '.' || depth != 0)) continue;
-        if (begin) text_add(out, ".");
-        add_latex_component(out, (Word){owner.begin + begin, i - begin});
+        if (begin) text_add(out, latex ? "." : "<mo>.</mo>");
+        add_component(out, style, (Word){owner.begin + begin, i - begin});
         begin = i + 1;
     }
-    text_add(out, ")");
+    text_add(out, latex ? ")" : "<mo stretchy=\"false\">)</mo>");
 }
 
 // ---- Index variables ------------------------------------------------------------------------------------------------
@@ -306,8 +344,8 @@ static void enter_free_indices(Printer *p, Expr expr) {
 
 static void add_index_name(Printer *p, Index index) {
     const char *name = index_name(p, index);
-    if (p->style == EXPR_LATEX) {
-        add_latex_component(p->out, (Word){name, strlen(name)});
+    if (is_set(p)) {
+        add_component(p->out, p->style, (Word){name, strlen(name)});
     } else {
         text_add(p->out, name);
     }
@@ -315,7 +353,7 @@ static void add_index_name(Printer *p, Index index) {
 
 // ---- Numbers and accesses -------------------------------------------------------------------------------------------
 
-static void add_minus(Printer *p) { add(p, "-", "−", "-"); }
+static void add_minus(Printer *p) { add(p, "-", "−", "-", "<mo form=\"prefix\">−</mo>"); }
 
 // 1e-08 is 10^{-8} in LaTeX.
 static void add_latex_number(Text *out, const char *digits) {
@@ -331,12 +369,25 @@ static void add_latex_number(Text *out, const char *digits) {
     text_addf(out, "10^{%ld}", strtol(e + 1, NULL, 10));
 }
 
+static void add_mathml_number(Text *out, const char *digits) {
+    const char *e = strchr(digits, 'e');
+    if (!e) {
+        text_addf(out, "<mn>%s</mn>", digits);
+        return;
+    }
+    if (e - digits != 1 || digits[0] != '1') text_addf(out, "<mn>%.*s</mn><mo>⋅</mo>", (int)(e - digits), digits);
+    long power = strtol(e + 1, NULL, 10);
+    text_addf(out, "<msup><mn>10</mn><mrow>%s<mn>%ld</mn></mrow></msup>", power < 0 ? "<mo>−</mo>" : "", labs(power));
+}
+
 static void add_magnitude(Printer *p, double value) {
     char buffer[32];
     if (isinf(value)) {
-        add(p, "inf", "∞", "\\infty");
+        add(p, "inf", "∞", "\\infty", "<mi>∞</mi>");
     } else if (isnan(value)) {
-        add(p, "nan", "nan", "\\mathrm{nan}");
+        add(p, "nan", "nan", "\\mathrm{nan}", "<mi>nan</mi>");
+    } else if (p->style == EXPR_MATHML) {
+        add_mathml_number(p->out, number_format(buffer, fabs(value)));
     } else if (p->style == EXPR_LATEX) {
         add_latex_number(p->out, number_format(buffer, fabs(value)));
     } else {
@@ -351,9 +402,34 @@ static void add_number(Printer *p, double value) {
 
 static void print_list(Printer *p, const Expr *expr, uint32_t count, const char *separator) {
     for (uint32_t i = 0; i < count; i++) {
-        if (i) text_add(p->out, separator);
+        if (i) text_add(p->out, p->style == EXPR_MATHML ? comma_of(p->style) : separator);
         print(p, expr[i], LEVEL_LOOSE);
     }
+}
+
+static void print_mathml_access(Printer *p, const ExprNode *node, bool dotted) {
+    Word owner, member;
+    split_owner(symbol_info(p->store, node->symbol)->name, &owner, &member);
+    Word base = base_of(member), rest = {member.begin + base.length, member.length - base.length};
+    bool is_new = node->version == VERSION_NEW, above = owner.length || is_new, below = rest.length || node->count;
+    const char *element = above && below ? "msubsup" : above ? "msup" : below ? "msub" : "mrow";
+    text_addf(p->out, "<%s>", element);
+    if (dotted) text_add(p->out, "<mover accent=\"true\">");
+    add_mathml_word(p->out, base);
+    if (dotted) text_add(p->out, "<mo>˙</mo></mover>");
+    if (below) {
+        text_add(p->out, "<mrow>");
+        if (add_subscripts(p->out, p->style, rest) && node->count) text_add(p->out, comma_of(p->style));
+        print_list(p, node->argument, node->count, ",");
+        text_add(p->out, "</mrow>");
+    }
+    if (above) {
+        text_add(p->out, "<mrow>");
+        if (owner.length) add_owner(p->out, p->style, owner);
+        if (is_new) text_add(p->out, "<mo>′</mo>");
+        text_add(p->out, "</mrow>");
+    }
+    text_addf(p->out, "</%s>", element);
 }
 
 static void print_latex_access(Printer *p, const ExprNode *node, bool dotted) {
@@ -366,20 +442,20 @@ static void print_latex_access(Printer *p, const ExprNode *node, bool dotted) {
     if (dotted) text_add(p->out, "}");
     if (owner.length || is_new) {
         text_add(p->out, "^{");
-        if (owner.length) add_latex_owner(p->out, owner);
+        if (owner.length) add_owner(p->out, p->style, owner);
         if (is_new) text_add(p->out, "\\prime");
         text_add(p->out, "}");
     }
     if (!rest.length && !node->count) return;
     text_add(p->out, "_{");
-    if (add_latex_subscripts(p->out, rest) && node->count) text_add(p->out, ",");
+    if (add_subscripts(p->out, p->style, rest) && node->count) text_add(p->out, ",");
     print_list(p, node->argument, node->count, ",");
     text_add(p->out, "}");
 }
 
 static void print_access(Printer *p, const ExprNode *node, bool dotted) {
-    if (p->style == EXPR_LATEX) {
-        print_latex_access(p, node, dotted);
+    if (is_set(p)) {
+        (p->style == EXPR_LATEX ? print_latex_access : print_mathml_access)(p, node, dotted);
         return;
     }
     Atom name = symbol_info(p->store, node->symbol)->name;
@@ -388,7 +464,7 @@ static void print_access(Printer *p, const ExprNode *node, bool dotted) {
     } else {
         text_add(p->out, name);
     }
-    if (node->version == VERSION_NEW) add(p, "'", "′", "'");
+    if (node->version == VERSION_NEW) add(p, "'", "′", "", "");
     if (!node->count) return;
     text_add(p->out, "[");
     print_list(p, node->argument, node->count, ", ");
@@ -481,7 +557,7 @@ static Product product_of(Printer *p, Expr expr) {
 static bool has_superscript(const Printer *p, Expr base) {
     ExprNode node = expr_node(p->store, base);
     if (node.kind == EXPR_RATE) node = expr_node(p->store, node.argument[0]); // a dotted letter
-    if (p->style != EXPR_LATEX || node.kind != EXPR_ACCESS) return false;
+    if (!is_set(p) || node.kind != EXPR_ACCESS) return false;
     Word owner, member;
     split_owner(symbol_info(p->store, node.symbol)->name, &owner, &member);
     return owner.length || node.version == VERSION_NEW;
@@ -495,9 +571,9 @@ static void print_base(Printer *p, Expr base) {
 }
 
 static void print_root(Printer *p, Expr base) {
-    add(p, "sqrt(", "√", "\\sqrt{");
+    add(p, "sqrt(", "√", "\\sqrt{", "<msqrt>");
     print(p, base, p->style == EXPR_UNICODE ? LEVEL_ATOM : LEVEL_LOOSE);
-    add(p, ")", "", "}");
+    add(p, ")", "", "}", "</msqrt>");
 }
 
 static bool add_superscript(Printer *p, double power) {
@@ -518,20 +594,21 @@ static void print_factor(Printer *p, Factor factor, Level needed) {
         print_root(p, factor.base);
         return;
     }
+    add(p, "", "", "", "<msup><mrow>");
     print_base(p, factor.base);
     if (!factor.exponent && add_superscript(p, factor.power)) return;
-    add(p, "^", "^", "^{");
+    add(p, "^", "^", "^{", "</mrow><mrow>");
     if (factor.exponent) {
-        print(p, factor.exponent, p->style == EXPR_LATEX ? LEVEL_LOOSE : LEVEL_POWER);
+        print(p, factor.exponent, is_set(p) ? LEVEL_LOOSE : LEVEL_POWER);
     } else {
         add_number(p, factor.power);
     }
-    add(p, "", "", "}");
+    add(p, "", "", "}", "</mrow></msup>");
 }
 
 static void add_times(Printer *p, const Factor *next) {
     bool number = next && expr_node(p->store, next->base).kind == EXPR_CONST; // 2\,3^{x} would read 23
-    add(p, "*", "·", number ? " \\cdot " : "\\,");
+    add(p, "*", "·", number ? " \\cdot " : "\\,", number ? "<mo>⋅</mo>" : "<mo>&#x2062;</mo>");
 }
 
 // One side of a fraction. Alone in a LaTeX fraction nothing needs a bracket.
@@ -542,20 +619,20 @@ static void print_factors(Printer *p, double constant, const Factor *factor, uin
         if (i || number) add_times(p, &factor[i]);
         bool last = i + 1 == count;
         Level needed = LEVEL_POWER;
-        if (p->style == EXPR_LATEX && fraction && alone) needed = LEVEL_LOOSE;
+        if (is_set(p) && fraction && alone) needed = LEVEL_LOOSE;
         // A sum sign reaches to the end of the product, so it may end one.
-        if (last && factor[i].rank == 5 && (p->style == EXPR_LATEX || !fraction)) needed = LEVEL_PRODUCT;
+        if (last && factor[i].rank == 5 && (is_set(p) || !fraction)) needed = LEVEL_PRODUCT;
         print_factor(p, factor[i], needed);
     }
 }
 
 static void print_fraction(Printer *p, const Product *product) {
     bool several = product->below.count + (product->divisor != 1) > 1;
-    add(p, "", "", "\\frac{");
+    add(p, "", "", "\\frac{", "<mfrac><mrow>");
     print_factors(p, product->constant, product->above.items, product->above.count, true);
-    add(p, several ? "/(" : "/", several ? "/(" : "/", "}{");
+    add(p, several ? "/(" : "/", several ? "/(" : "/", "}{", "</mrow><mrow>");
     print_factors(p, product->divisor, product->below.items, product->below.count, true);
-    add(p, several ? ")" : "", several ? ")" : "", "}");
+    add(p, several ? ")" : "", several ? ")" : "", "}", "</mrow></mfrac>");
 }
 
 static void print_product(Printer *p, Expr expr, bool with_sign) {
@@ -581,7 +658,9 @@ static bool is_negative(const Printer *p, Expr term) {
 
 static void print_term(Printer *p, Expr term, bool first) {
     bool negative = is_negative(p, term);
-    if (!first) add(p, negative ? " - " : " + ", negative ? " − " : " + ", negative ? " - " : " + ");
+    if (!first)
+        add(p, negative ? " - " : " + ", negative ? " − " : " + ", negative ? " - " : " + ",
+            negative ? "<mo form=\"infix\">−</mo>" : "<mo form=\"infix\">+</mo>");
     if (first && negative) add_minus(p);
     ExprNode node = expr_node(p->store, term);
     if (node.kind == EXPR_CONST) {
@@ -611,21 +690,24 @@ static void print_terms(Printer *p, const ExprNode *node) {
 static void print_reduction(Printer *p, const ExprNode *node) {
     bool is_sum = node->kind == EXPR_SUM;
     enter_index(p, node->index);
-    add(p, is_sum ? "sum(" : "max(", is_sum ? "Σ" : "max", is_sum ? "\\sum_{" : "\\max_{");
+    add(p, is_sum ? "sum(" : "max(", is_sum ? "Σ" : "max", is_sum ? "\\sum_{" : "\\max_{",
+        is_sum ? "<mrow><munder><mo>∑</mo>" : "<mrow><munder><mi>max</mi>");
     if (p->style == EXPR_UNICODE) {
         const char *name = index_name(p, node->index);
         if (!add_subscript(p->out, (Word){name, strlen(name)})) text_addf(p->out, "_%s", name);
     } else {
         add_index_name(p, node->index);
     }
-    add(p, ": ", is_sum ? " " : "(", is_sum ? "} " : "} \\left(");
+    add(p, ": ", is_sum ? " " : "(", is_sum ? "} " : "} \\left(", is_sum ? "</munder>" : "</munder><mrow><mo>(</mo>");
     print(p, node->argument[0], p->style == EXPR_TEXT || !is_sum ? LEVEL_LOOSE : LEVEL_PRODUCT);
-    add(p, ")", is_sum ? "" : ")", is_sum ? "" : "\\right)");
+    add(p, ")", is_sum ? "" : ")", is_sum ? "" : "\\right)", is_sum ? "</mrow>" : "<mo>)</mo></mrow></mrow>");
     p->names.count--;
 }
 
 static void print_function(Printer *p, const char *name, const char *latex, const Expr *argument, uint32_t count) {
-    if (p->style != EXPR_LATEX) {
+    if (p->style == EXPR_MATHML) {
+        text_addf(p->out, "<mi>%s</mi><mo>&#x2061;</mo>", name);
+    } else if (p->style != EXPR_LATEX) {
         text_add(p->out, name);
     } else if (latex) {
         text_add(p->out, latex);
@@ -645,32 +727,33 @@ static void print_call(Printer *p, const ExprNode *node) {
     if (node->function == FUNCTION_SQRT) {
         print_root(p, node->argument[0]);
     } else if (node->function == FUNCTION_ABS && p->style != EXPR_TEXT) {
-        add(p, "", "|", "\\left|");
+        add(p, "", "|", "\\left|", "<mrow><mo>|</mo>");
         print(p, node->argument[0], LEVEL_LOOSE);
-        add(p, "", "|", "\\right|");
+        add(p, "", "|", "\\right|", "<mo>|</mo></mrow>");
     } else {
         print_function(p, expr_function_name(node->function), latex[node->function], node->argument, node->count);
     }
 }
 
 static void print_select(Printer *p, const ExprNode *node) {
-    if (p->style != EXPR_LATEX) {
+    if (!is_set(p)) {
         print_function(p, "select", NULL, node->argument, node->count);
         return;
     }
-    text_add(p->out, "\\left\\{\\begin{array}{ll} ");
+    add(p, "", "", "\\left\\{\\begin{array}{ll} ", "<mrow><mo>{</mo><mtable><mtr><mtd>");
     print(p, node->argument[1], LEVEL_LOOSE);
-    text_add(p->out, " & \\mbox{if } ");
+    add(p, "", "", " & \\mbox{if } ", "</mtd><mtd><mtext>if&#xA0;</mtext>");
     print(p, node->argument[0], LEVEL_LOOSE);
-    text_add(p->out, " \\\\ ");
+    add(p, "", "", " \\\\ ", "</mtd></mtr><mtr><mtd>");
     print(p, node->argument[2], LEVEL_LOOSE);
-    text_add(p->out, " & \\mbox{otherwise} \\end{array}\\right.");
+    add(p, "", "", " & \\mbox{otherwise} \\end{array}\\right.",
+        "</mtd><mtd><mtext>otherwise</mtext></mtd></mtr></mtable></mrow>");
 }
 
 static void print_delta(Printer *p, const ExprNode *node) {
-    add(p, "delta(", "δ(", "\\delta_{");
+    add(p, "delta(", "δ(", "\\delta_{", "<msub><mi>δ</mi><mrow>");
     print_list(p, node->argument, node->count, p->style == EXPR_LATEX ? "," : ", ");
-    add(p, ")", ")", "}");
+    add(p, ")", ")", "}", "</mrow></msub>");
 }
 
 // A dot stands on one letter only; anything longer is differentiated in words.
@@ -679,8 +762,11 @@ static bool is_dotted(const Printer *p, Expr x) {
     if (p->style == EXPR_TEXT || node.kind != EXPR_ACCESS) return false;
     Word owner, member;
     split_owner(symbol_info(p->store, node.symbol)->name, &owner, &member);
-    return p->style == EXPR_LATEX || is_one_letter(base_of(member));
+    return is_set(p) || is_one_letter(base_of(member));
 }
+
+#define MATHML_D_DT                                                                                                    \
+    "<mfrac><mi mathvariant=\"normal\">d</mi><mrow><mi mathvariant=\"normal\">d</mi><mi>t</mi></mrow></mfrac>"
 
 static void print_rate(Printer *p, Expr x) {
     if (is_dotted(p, x)) {
@@ -688,21 +774,23 @@ static void print_rate(Printer *p, Expr x) {
         print_access(p, &node, true);
         return;
     }
-    add(p, "d(", "d/dt(", "\\frac{\\mathrm{d}}{\\mathrm{d}t}\\left(");
+    add(p, "d(", "d/dt(", "\\frac{\\mathrm{d}}{\\mathrm{d}t}\\left(", MATHML_D_DT "<mrow><mo>(</mo>");
     print(p, x, LEVEL_LOOSE);
     close_bracket(p);
 }
 
-// In LaTeX the lookahead is the operator 1 + tau d/dt, the low-pass its inverse.
+// In LaTeX and MathML the lookahead is the operator 1 + tau d/dt, the low-pass its inverse.
 static void print_filter(Printer *p, const ExprNode *node) {
-    if (p->style != EXPR_LATEX) {
+    bool inverse = node->kind == EXPR_LOWPASS;
+    if (!is_set(p)) {
         print_function(p, node->kind == EXPR_AHEAD ? "ahead" : "lowpass", NULL, node->argument, 2);
         return;
     }
-    text_add(p->out, "\\left(1 + ");
+    if (inverse) add(p, "", "", "", "<msup>");
+    add(p, "", "", "\\left(1 + ", "<mrow><mo>(</mo><mn>1</mn><mo>+</mo>");
     print(p, node->argument[1], LEVEL_POWER);
-    text_add(p->out, "\\,\\frac{\\mathrm{d}}{\\mathrm{d}t}\\right)");
-    text_add(p->out, node->kind == EXPR_LOWPASS ? "^{-1} " : " ");
+    add(p, "", "", "\\,\\frac{\\mathrm{d}}{\\mathrm{d}t}\\right)", "<mo>&#x2062;</mo>" MATHML_D_DT "<mo>)</mo></mrow>");
+    add(p, "", "", inverse ? "^{-1} " : " ", inverse ? "<mrow><mo>−</mo><mn>1</mn></mrow></msup>" : "");
     print(p, node->argument[0], LEVEL_POWER);
 }
 
@@ -712,26 +800,26 @@ static void print_delay(Printer *p, const ExprNode *node) {
         return;
     }
     print(p, node->argument[0], LEVEL_ATOM);
-    add(p, "", "(t − ", "(t - ");
+    add(p, "", "(t − ", "(t - ", "<mrow><mo>(</mo><mi>t</mi><mo>−</mo>");
     print(p, node->argument[1], LEVEL_PRODUCT);
-    text_add(p->out, ")");
+    add(p, ")", ")", ")", "<mo>)</mo></mrow>");
 }
 
 static void print_infix(Printer *p, const ExprNode *node, Level level) {
     bool chains = node->kind == EXPR_AND || node->kind == EXPR_OR;
     print(p, node->argument[0], chains ? level : level + 1);
     switch (node->kind) {
-    case EXPR_LESS: add(p, " < ", " < ", " < "); break;
-    case EXPR_LESS_EQUAL: add(p, " <= ", " ≤ ", " \\le "); break;
-    case EXPR_EQUAL: add(p, " == ", " = ", " = "); break;
-    case EXPR_AND: add(p, " and ", " ∧ ", " \\wedge "); break;
-    default: add(p, " or ", " ∨ ", " \\vee "); break;
+    case EXPR_LESS: add(p, " < ", " < ", " < ", "<mo>&lt;</mo>"); break;
+    case EXPR_LESS_EQUAL: add(p, " <= ", " ≤ ", " \\le ", "<mo>≤</mo>"); break;
+    case EXPR_EQUAL: add(p, " == ", " = ", " = ", "<mo>=</mo>"); break;
+    case EXPR_AND: add(p, " and ", " ∧ ", " \\wedge ", "<mo>∧</mo>"); break;
+    default: add(p, " or ", " ∨ ", " \\vee ", "<mo>∨</mo>"); break;
     }
     print(p, node->argument[1], level + 1);
 }
 
 static void print_not(Printer *p, const ExprNode *node) {
-    add(p, "not ", "¬", "\\neg ");
+    add(p, "not ", "¬", "\\neg ", "<mo>¬</mo>");
     print(p, node->argument[0], LEVEL_SUM);
 }
 
@@ -740,7 +828,7 @@ static void print_not(Printer *p, const ExprNode *node) {
 static Level level_of_number(const Printer *p, double value) {
     char buffer[32];
     if (value < 0) return LEVEL_PRODUCT;
-    return p->style == EXPR_LATEX && strchr(number_format(buffer, value), 'e') ? LEVEL_PRODUCT : LEVEL_ATOM;
+    return is_set(p) && strchr(number_format(buffer, value), 'e') ? LEVEL_PRODUCT : LEVEL_ATOM;
 }
 
 static Level level_of_power(const Printer *p, const ExprNode *node) {
@@ -764,10 +852,10 @@ static Level level_of(const Printer *p, const ExprNode *node) {
     case EXPR_OR: return LEVEL_OR;
     case EXPR_NOT: return LEVEL_NOT;
     case EXPR_AHEAD:
-    case EXPR_LOWPASS: return p->style == EXPR_LATEX ? LEVEL_PRODUCT : LEVEL_ATOM;
+    case EXPR_LOWPASS: return is_set(p) ? LEVEL_PRODUCT : LEVEL_ATOM;
     case EXPR_RATE: return p->style == EXPR_TEXT || is_dotted(p, node->argument[0]) ? LEVEL_ATOM : LEVEL_PRODUCT;
     case EXPR_DELAY: return p->style == EXPR_TEXT ? LEVEL_ATOM : LEVEL_POWER;
-    case EXPR_SELECT: return p->style == EXPR_LATEX ? LEVEL_LOOSE : LEVEL_ATOM;
+    case EXPR_SELECT: return is_set(p) ? LEVEL_LOOSE : LEVEL_ATOM;
     default: return LEVEL_ATOM;
     }
 }

@@ -191,7 +191,7 @@ static void outputs(Discretise *d, const NeuronEquations *n) {
     for (uint32_t g = 0; g < n->gates.count; g++)
         if (n->gates.items[g].symbol && d->mode == STEP_TRAIN && n->has_error)
             assign(d, n->gates.items[g].symbol, place(d, n->gates.items[g].value), 0,
-                   n->gates.items[g].inside ? p->energy_span : p->outputs.items[n->gates.items[g].output].span);
+                   gate_place(p, &n->gates.items[g]));
 }
 
 // ---- Backward: downward errors, gates, filters ----------------------------------------------------------------------
