@@ -2,6 +2,7 @@
 #include "../compiler/derive/derivation.h"
 #include "../compiler/derive/equations.h"
 #include "../compiler/step/step.h"
+#include "analysis.h"
 #include "experiment.h"
 #include "files.h"
 #include "gradcheck.h"
@@ -258,6 +259,31 @@ char *lequel_model_gradcheck(LequelModel *model, const LequelGradcheckOptions *o
     if (report && agrees) *agrees = report->agrees;
     bool good = settle(report != NULL, &sentence, error);
     return good ? hand_over(&out) : NULL;
+}
+
+LequelAnalysis *lequel_analysis_new(LequelModel *model, const LequelAnalysisOptions *options, char **error) {
+    static const LequelAnalysisOptions none = {0};
+    if (!options) options = &none;
+    Text sentence = {0};
+    Analysis *analysis = NULL;
+    if (lequel_model_good(model) && !model->equations) model->equations = equations_derive(model->model);
+    AnalyzeOptions inner = {.neuron = options->neuron, .omegas = options->omegas, .omega_count = options->omega_count};
+    if (model->equations) analysis = analysis_of_model(model->equations, &inner, options->seed, &sentence);
+    if (!analysis && !sentence.length) text_add(&sentence, "the model has errors");
+    settle(analysis != NULL, &sentence, error);
+    return (LequelAnalysis *)(void *)analysis;
+}
+
+void lequel_analysis_free(LequelAnalysis *analysis) { analysis_free((Analysis *)(void *)analysis); }
+
+char *lequel_analysis_print(const LequelAnalysis *analysis, LequelAnalysisForm form) {
+    const Analysis *inner = (const Analysis *)(const void *)analysis;
+    Text out = {0};
+    if (form == LEQUEL_ANALYSIS_SVG)
+        analysis_svg(inner, &out);
+    else
+        (form == LEQUEL_ANALYSIS_JSON ? analysis_json : analysis_print)(inner, &out);
+    return hand_over(&out);
 }
 
 char *lequel_model_dump(const LequelModel *model, const char *what) {
@@ -554,6 +580,11 @@ char *lequel_file_read(const char *path, size_t *length, char **error) {
 bool lequel_file_replace(const char *path, const char *bytes, size_t length, char **error) {
     Text sentence = {0};
     return settle(file_replace(path, bytes, length, &sentence), &sentence, error);
+}
+
+bool lequel_folder_make(const char *path, char **error) {
+    Text sentence = {0};
+    return settle(folder_make(path, &sentence), &sentence, error);
 }
 
 const char *lequel_nearest(const char *word, const char *const *words) {

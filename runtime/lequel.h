@@ -91,6 +91,23 @@ typedef struct LequelGradcheckOptions {
 LEQUEL_API char *lequel_model_gradcheck(LequelModel *model, const LequelGradcheckOptions *options, bool *agrees,
                                         char **error);
 
+typedef struct LequelAnalysis LequelAnalysis;
+
+typedef struct LequelAnalysisOptions {
+    const char *neuron;   // a population, family or kind of neuron, with [unit] behind it or a unit alone; NULL: all
+    const double *omegas; // frequencies of the tables, at most 8; count 0: by decades
+    uint32_t omega_count;
+    uint64_t seed; // of initial values that are drawn
+} LequelAnalysisOptions;
+
+// Frequency responses, stability and warnings at the initial values. NULL when it cannot be made: either the model has
+// diagnostics now, or the error says why. It needs the model. `options` may be NULL.
+LEQUEL_API LequelAnalysis *lequel_analysis_new(LequelModel *model, const LequelAnalysisOptions *options, char **error);
+LEQUEL_API void lequel_analysis_free(LequelAnalysis *analysis);
+
+typedef enum LequelAnalysisForm { LEQUEL_ANALYSIS_TEXT, LEQUEL_ANALYSIS_JSON, LEQUEL_ANALYSIS_SVG } LequelAnalysisForm;
+LEQUEL_API char *lequel_analysis_print(const LequelAnalysis *analysis, LequelAnalysisForm form);
+
 // "ast" or "model", for a look inside; NULL when there is nothing to show.
 LEQUEL_API char *lequel_model_dump(const LequelModel *model, const char *what);
 
@@ -210,6 +227,7 @@ LEQUEL_API bool lequel_plot(const char *folder, char **report, char **error);
 LEQUEL_API char *lequel_file_read(const char *path, size_t *length, char **error);
 // Replaces a file at once or, on failure, not at all.
 LEQUEL_API bool lequel_file_replace(const char *path, const char *bytes, size_t length, char **error);
+LEQUEL_API bool lequel_folder_make(const char *path, char **error); // with its parents; one that exists is fine
 // The word of a NULL-terminated list that is nearest to `word`; NULL when none is near.
 LEQUEL_API const char *lequel_nearest(const char *word, const char *const *words);
 

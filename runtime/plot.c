@@ -202,8 +202,9 @@ static void ticks_log(Axis *axis, double wanted) {
 
 // ---- Ranges --------------------------------------------------------------------------------------------------------
 
-static double series_x(const PlotSeries *series, size_t i) {
+static double series_x(const PlotSeries *series, size_t i, bool log) {
     double x = series->x ? series->x[i] : (double)i;
+    if (log) return x > 0 && isfinite(x) ? log10(x) : (double)NAN;
     return isfinite(x) ? fmin(fmax(x, -LARGEST), LARGEST) : (double)NAN;
 }
 
@@ -221,13 +222,14 @@ static void widen(Axis *axis, double value) {
 }
 
 static void measure(Frame *frame, bool log) {
-    frame->x = (Axis){.empty = true};
+    frame->x = (Axis){.empty = true, .log = frame->panel->log_x};
     frame->y = (Axis){.empty = true, .log = log};
     for (uint32_t s = 0; s < frame->panel->series_count; s++) {
         const PlotSeries *series = &frame->panel->series[s];
         for (size_t i = 0; i < series->count; i++) {
-            widen(&frame->x, series_x(series, i));
-            if (!isnan(series_x(series, i))) widen(&frame->y, series_y(series, i, log));
+            double x = series_x(series, i, frame->x.log);
+            widen(&frame->x, x);
+            if (!isnan(x)) widen(&frame->y, series_y(series, i, log));
         }
     }
 }
@@ -258,7 +260,10 @@ static void prepare_axes(Frame *frame) {
     if (frame->y.log && (frame->y.empty || frame->y.high - frame->y.low < 1)) measure(frame, false);
     pad(&frame->x, few_points(frame->panel) ? 0.015 : 0);
     pad(&frame->y, 0.05);
-    ticks_linear(&frame->x, fmax(frame->width / 80, 2), 6);
+    if (frame->x.log)
+        ticks_log(&frame->x, fmax(frame->width / 40, 2));
+    else
+        ticks_linear(&frame->x, fmax(frame->width / 80, 2), 6);
     if (frame->y.log)
         ticks_log(&frame->y, fmax(frame->height / 24, 2));
     else
@@ -323,7 +328,7 @@ static void pen_add(Pen *pen, Point point) {
 static void trace(const Frame *frame, const PlotSeries *series, bool dots, Text *path) {
     Pen pen = {.path = path};
     for (size_t i = 0; i < series->count; i++) {
-        double x = series_x(series, i), y = series_y(series, i, frame->y.log);
+        double x = series_x(series, i, frame->x.log), y = series_y(series, i, frame->y.log);
         bool gap = isnan(x) || isnan(y);
         if (gap || dots) pen_gap(&pen);
         if (!gap) pen_add(&pen, (Point){place_x(frame, x), place_y(frame, y), i});
@@ -358,7 +363,8 @@ static void draw_series(const Frame *frame, uint32_t s, Text *out) {
         Text path = {0};
         trace(frame, series, pass == 1, &path);
         if (path.length) {
-            text_addf(out, "<path class=\"%s\" stroke=\"%s\" d=\"%s\">", pass ? "dots" : "line", colour, text_z(&path));
+            const char *class = pass ? "dots" : series->broken ? "line broken" : "line";
+            text_addf(out, "<path class=\"%s\" stroke=\"%s\" d=\"%s\">", class, colour, text_z(&path));
             if (series->name && !pass) {
                 text_add(out, "<title>");
                 add_escaped(out, series->name);
@@ -403,8 +409,9 @@ static void draw_x_axis(const Frame *frame, bool labels, Text *out) {
     double bottom = frame->top + frame->height;
     for (uint32_t t = 0; t < axis->tick_count && !axis->empty; t++) {
         double x = place_x(frame, axis->ticks[t].at);
-        add_line(out, "axis", x, bottom, x, bottom + 4);
-        if (labels) add_label(out, "middle", x, bottom + 16, axis->ticks[t].label);
+        bool minor = axis->ticks[t].minor;
+        add_line(out, "axis", x, bottom, x, bottom + (minor ? 2 : 4));
+        if (labels && !minor) add_label(out, "middle", x, bottom + 16, axis->ticks[t].label);
     }
     add_line(out, "axis", frame->left, bottom, frame->left + frame->width, bottom);
     if (!labels) return;
@@ -427,7 +434,7 @@ static void draw_legend(const Frame *frame, Text *out) {
         if (!panel->series[s].name || !*panel->series[s].name) continue;
         char colour[8];
         series_colour(colour, panel, s);
-        text_addf(out, "<path class=\"key\" stroke=\"%s\" d=\"M", colour);
+        text_addf(out, "<path class=\"key%s\" stroke=\"%s\" d=\"M", panel->series[s].broken ? " broken" : "", colour);
         add_pixels(out, x);
         text_add(out, " ");
         add_pixels(out, y);
@@ -437,11 +444,22 @@ static void draw_legend(const Frame *frame, Text *out) {
     }
 }
 
+static void draw_marks(const Frame *frame, Text *out) {
+    for (uint32_t m = 0; m < frame->panel->mark_count; m++) {
+        const PlotMark *mark = &frame->panel->marks[m];
+        double at = !frame->x.log ? mark->x : mark->x > 0 ? log10(mark->x) : (double)NAN, x = place_x(frame, at);
+        if (!(at >= frame->x.low && at <= frame->x.high)) continue;
+        add_line(out, "mark", x, frame->top, x, frame->top + frame->height);
+        if (mark->label) add_label(out, "label", x + 4, frame->top + 10, mark->label);
+    }
+}
+
 static void draw_panel(const Frame *frame, bool x_labels, Text *out) {
     text_add(out, "<g>\n");
     if (frame->panel->title) add_label(out, "name", frame->left, frame->top - 8, frame->panel->title);
     draw_y_axis(frame, out);
     draw_x_axis(frame, x_labels, out);
+    draw_marks(frame, out);
     if (frame->y.empty) {
         add_label(out, "middle", frame->left + frame->width / 2, frame->top + frame->height / 2, "no finite values");
     } else {
@@ -528,17 +546,19 @@ static void open_svg(const PlotOptions *options, const Layout *layout, Text *out
         add_escaped(out, options->title);
         text_add(out, "</title>\n");
     }
-    text_add(out, "<style>\n"
-                  "text { font: 11px Helvetica, Arial, 'Liberation Sans', sans-serif; fill: #3c3c3c }\n"
-                  ".end { text-anchor: end } .middle { text-anchor: middle }\n"
-                  ".name { font-size: 12px; font-weight: bold } .title { font-size: 14px; font-weight: bold }\n"
-                  ".back { fill: #ffffff } .axis { stroke: #5a5a5a; stroke-width: 1 }\n"
-                  ".grid { stroke: #e6e6e6; stroke-width: 1 }\n"
-                  ".line, .dots, .key { fill: none; stroke-linecap: round; stroke-linejoin: round }\n"
-                  ".line { stroke-width: 1.3 } .dots { stroke-width: 4.2 } .key { stroke-width: 2.2 }\n"
-                  "@media (prefers-color-scheme: dark) { text { fill: #d0d0d0 } .back { fill: #16181c } "
-                  ".axis { stroke: #a0a0a0 } .grid { stroke: #33363c } }\n"
-                  "</style>\n<rect class=\"back\" width=\"100%\" height=\"100%\"/>\n");
+    text_add(out,
+             "<style>\n"
+             "text { font: 11px Helvetica, Arial, 'Liberation Sans', sans-serif; fill: #3c3c3c }\n"
+             ".end { text-anchor: end } .middle { text-anchor: middle }\n"
+             ".name { font-size: 12px; font-weight: bold } .title { font-size: 14px; font-weight: bold }\n"
+             ".back { fill: #ffffff } .axis { stroke: #5a5a5a; stroke-width: 1 }\n"
+             ".grid { stroke: #e6e6e6; stroke-width: 1 }\n"
+             ".line, .dots, .key { fill: none; stroke-linecap: round; stroke-linejoin: round }\n"
+             ".line { stroke-width: 1.3 } .dots { stroke-width: 4.2 } .key { stroke-width: 2.2 }\n"
+             ".broken { stroke-dasharray: 4 3 } .mark { stroke: #a05050; stroke-width: 1; stroke-dasharray: 2 2 }\n"
+             "@media (prefers-color-scheme: dark) { text { fill: #d0d0d0 } .back { fill: #16181c } "
+             ".axis { stroke: #a0a0a0 } .grid { stroke: #33363c } }\n"
+             "</style>\n<rect class=\"back\" width=\"100%\" height=\"100%\"/>\n");
     if (options->title) add_label(out, "title", layout->left, 24, options->title);
 }
 

@@ -16,13 +16,22 @@ typedef struct PlotSeries {
     size_t count;
     size_t stride;   // 0 means 1
     uint32_t colour; // 0: by its place in the panel; 1, 2…: a fixed one, so that a name keeps its colour in all panels
+    bool broken;     // drawn with gaps
 } PlotSeries;
+
+typedef struct PlotMark { // a vertical line
+    double x;
+    const char *label; // beside its upper end; NULL: none
+} PlotMark;
 
 typedef struct PlotPanel {
     const char *title, *x_label, *y_label; // UTF-8; NULL: none
     bool log_y;                            // taken as a wish: linear where the values span less than a decade
     const PlotSeries *series;
     uint32_t series_count;
+    bool log_x;            // x <= 0 is a gap
+    const PlotMark *marks; // those outside of the range of x are left out
+    uint32_t mark_count;
 } PlotPanel;
 
 typedef struct PlotOptions {

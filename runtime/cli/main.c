@@ -2,8 +2,8 @@
 #include "cli.h"
 #include <string.h>
 
-static const CliCommand *const commands[] = {&cli_check, &cli_fmt,  &cli_derive,  &cli_inspect, &cli_gradcheck,
-                                             &cli_run,   &cli_plot, &cli_explain, NULL};
+static const CliCommand *const commands[] = {&cli_check,   &cli_fmt, &cli_derive, &cli_analyze, &cli_gradcheck,
+                                             &cli_inspect, &cli_run, &cli_plot,   &cli_explain, NULL};
 
 static const CliCommand *find_command(const char *name) {
     for (int i = 0; commands[i]; i++)
@@ -43,7 +43,8 @@ static bool wants_help(int argc, char **argv) {
 }
 
 static int unknown_command(const char *name) {
-    const char *names[] = {"check", "fmt", "derive", "inspect", "gradcheck", "run", "plot", "explain", "help", NULL};
+    const char *names[sizeof commands / sizeof *commands + 1] = {"help"};
+    for (int i = 0; commands[i]; i++) names[i + 1] = commands[i]->name;
     const char *nearest = lequel_nearest(name, names);
     if (nearest)
         cli_error("there is no command `%s`; did you mean `%s`?", name, nearest);

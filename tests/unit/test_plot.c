@@ -309,8 +309,32 @@ static void failures_say_why(void **state) {
     text_free(&report);
 }
 
+// Decades are equally far apart, x <= 0 is a gap, marks stand where they belong and only inside of the range.
+static void test_logarithmic_x(void **state) {
+    (void)state;
+    const double x[] = {0, 0.01, 0.1, 1, 10}, y[] = {7, 1, 2, 3, 4};
+    PlotSeries series = {.x = x, .y = y, .count = 5, .broken = true};
+    PlotMark marks[] = {{0.1, "here"}, {1000, "outside"}, {-1, "nowhere"}};
+    Text svg = draw((PlotPanel){.log_x = true, .series = &series, .series_count = 1, .marks = marks, .mark_count = 3});
+    assert_contains(&svg, "class=\"line broken\"");
+    assert_contains(&svg, ">here<");
+    assert_lacks(&svg, "outside");
+    assert_lacks(&svg, "nowhere");
+    double at[4], mark;
+    const char *path = strstr(text_z(&svg), " d=\"M");
+    assert_non_null(path);
+    assert_int_equal(sscanf(path, " d=\"M%lf %*fL%lf %*fL%lf %*fL%lf", &at[0], &at[1], &at[2], &at[3]), 4);
+    for (int i = 1; i < 4; i++) assert_true(fabs(at[i] - at[i - 1] - (at[1] - at[0])) < 0.03);
+    const char *line = strstr(text_z(&svg), "class=\"mark\" x1=\"");
+    assert_non_null(line);
+    assert_int_equal(sscanf(line, "class=\"mark\" x1=\"%lf", &mark), 1);
+    assert_true(fabs(mark - at[1]) < 0.02);
+    text_free(&svg);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_logarithmic_x),
         cmocka_unit_test(ticks_are_round),
         cmocka_unit_test(log_axis_has_powers),
         cmocka_unit_test(odd_values_are_drawn_or_left_out),
