@@ -122,14 +122,14 @@ Ast *ast_reduction(Parser *parser, Span span, Ast *callee, const AstList *indice
 
 const char *ast_kind_name(AstKind kind) {
     static const char *const names[] = {
-        "number", "string",     "name",    "member",    "index",       "call",       "argument",   "reduction",
-        "unary",  "binary",     "range",   "list",      "over",        "file",       "import",     "function",
-        "neuron", "synapse",    "network", "optimiser", "experiment",  "parameters", "parameter",  "state",
-        "input",  "output",     "let",     "energy",    "compartment", "equation",   "assignment", "couple",
-        "noise",  "weight",     "option",  "current",   "plasticity",  "count",      "setting",    "target",
-        "label",  "population", "connect", "for",       "cost",        "dynamics",   "learn",      "from",
-        "until",  "clamp",      "order",   "phase",     "on",          "data",       "present",    "batch",
-        "epochs", "duration",   "settle",  "score",     "evaluate",    "anneal",     "record"};
+        "number", "string",     "name",    "member",    "index",       "call",         "argument",   "reduction",
+        "unary",  "binary",     "range",   "list",      "over",        "file",         "import",     "function",
+        "neuron", "synapse",    "network", "optimiser", "experiment",  "parameters",   "parameter",  "state",
+        "input",  "output",     "let",     "energy",    "compartment", "equation",     "assignment", "couple",
+        "noise",  "weight",     "option",  "current",   "plasticity",  "count",        "setting",    "target",
+        "label",  "population", "connect", "for",       "cost",        "dynamics",     "learn",      "from",
+        "until",  "clamp",      "order",   "phase",     "on",          "data",         "present",    "batch",
+        "epochs", "duration",   "settle",  "score",     "evaluate",    "evaluate for", "anneal",     "record"};
     _Static_assert(sizeof names / sizeof *names == AST_KIND_COUNT, "one name for each kind");
     return kind < AST_KIND_COUNT ? names[kind] : "?";
 }
@@ -139,6 +139,7 @@ static void dump_flags(uint32_t flags, Text *out) {
     if (flags & AST_STEP) text_add(out, " step");
     if (flags & AST_SHUFFLE) text_add(out, " shuffle");
     if (flags & AST_ALL) text_add(out, " all");
+    if (flags & AST_RESET) text_add(out, " reset");
 }
 
 static void dump_node(const Ast *node, uint32_t depth, Text *out) {

@@ -23,7 +23,7 @@
 // BINARY        name = + - * / @ ^ == != < <= > >= and or  left, right
 // RANGE         -                                          low, high                 a .. b, both ends included
 // LIST          -                                          element…                  [a, b]
-// OVER          name = presentation | epoch                body                      out.r over presentation
+// OVER          name = presentation | epoch | all          body                      out.r over presentation
 //
 // Top level
 // FILE          -                                          declaration…
@@ -72,13 +72,14 @@
 //
 // Items of experiments
 // DATA          name                                       value
-// PRESENT       -                                          ARGUMENT…, DURATION or none (last)   present x = …, y = … for 360 steps
+// PRESENT       flag RESET                                 ARGUMENT…, DURATION or none (last)   present x = …, y = … for 360 steps
 // BATCH         flag SHUFFLE                               size
 // EPOCHS        -                                          number
 // DURATION      flag STEP when written with `steps`        value
 // SETTLE        flag STEP                                  value                     settle 100 steps: presented, not scored
 // SCORE         name                                       value
 // EVALUATE      name = data set                            every-epochs, batch or none   evaluate test every 1 epoch, batch 1000
+// AFTERWARDS    flag STEP when written with `steps`        value                     evaluate for 600
 // ANNEAL        name = parameter                           rule                      anneal rate by plateau(test.loss, …)
 // RECORD        flag STEP when `every N steps`             LIST of what, every or none
 #define AST_KINDS(X)                                                                                                   \
@@ -87,7 +88,7 @@
     X(PARAMETER) X(STATE) X(INPUT) X(OUTPUT) X(LET) X(ENERGY) X(COMPARTMENT) X(EQUATION) X(ASSIGN) X(COUPLE) X(NOISE)  \
     X(WEIGHT) X(OPTION) X(CURRENT) X(PLASTICITY) X(COUNT) X(SETTING) X(TARGET) X(LABEL) X(POPULATION) X(CONNECT)       \
     X(FOR) X(COST) X(DYNAMICS) X(LEARN) X(FROM) X(UNTIL) X(CLAMP) X(ORDER) X(PHASE) X(ON) X(DATA) X(PRESENT) X(BATCH)  \
-    X(EPOCHS) X(DURATION) X(SETTLE) X(SCORE) X(EVALUATE) X(ANNEAL) X(RECORD)
+    X(EPOCHS) X(DURATION) X(SETTLE) X(SCORE) X(EVALUATE) X(AFTERWARDS) X(ANNEAL) X(RECORD)
 
 // clang-format on
 
@@ -95,7 +96,7 @@
 typedef enum AstKind { AST_KINDS(X) AST_KIND_COUNT } AstKind;
 #undef X
 
-enum { AST_DRAW = 1, AST_STEP = 2, AST_SHUFFLE = 4, AST_ALL = 8 }; // flags
+enum { AST_DRAW = 1, AST_STEP = 2, AST_SHUFFLE = 4, AST_ALL = 8, AST_RESET = 16 }; // flags
 
 typedef struct Ast {
     AstKind kind;

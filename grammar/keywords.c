@@ -145,8 +145,11 @@ static const Keyword infix_keywords[] = {
 };
 
 // Words that open an option after a comma outside of brackets.
-static const Keyword option_keywords[] = {
-    {"clamp", TOK_CLAMP}, {"batch", TOK_BATCH}, {"shuffle", TOK_SHUFFLE}, {"exponential", TOK_EXPONENTIAL}};
+static const Keyword option_keywords[] = {{"clamp", TOK_CLAMP},
+                                          {"batch", TOK_BATCH},
+                                          {"shuffle", TOK_SHUFFLE},
+                                          {"exponential", TOK_EXPONENTIAL},
+                                          {"reset", TOK_RESET}};
 
 static const Keyword period_keywords[] = {{"presentation", TOK_PRESENTATION}, {"epoch", TOK_EPOCH}};
 

@@ -66,10 +66,10 @@ static Name name_of(Parser *p, const char *word, Span span);
 
 /* Words that have a meaning only at their place in a statement */
 %token INITIALLY "initially" OVER "over" BY "by" WITH "with" FOR "for" IN "in" FROM "from" UNTIL "until" EVERY "every"
-%token <name> CLAMP "`clamp`" BATCH "`batch`" SHUFFLE "`shuffle`" EXPONENTIAL "`exponential`"
+%token <name> CLAMP "`clamp`" BATCH "`batch`" SHUFFLE "`shuffle`" EXPONENTIAL "`exponential`" RESET "`reset`"
 %token <name> PRESENTATION "presentation" EPOCH "epoch"
-%token <name> GAMMA "gamma"
-%token STEP "step" STEPS "steps" EPOCH_COUNT "epochs " ALL "all" AT_END "end" OF "of"
+%token <name> GAMMA "gamma" ALL "all"
+%token STEP "step" STEPS "steps" EPOCH_COUNT "epochs " AT_END "end" OF "of"
 
 %token ARROW "->" ASSIGN "<-" DOTS ".." EQUAL "==" DIFFERENT "!=" AT_MOST "<=" AT_LEAST ">="
 %token OR "or" AND "and" NOT "not"
@@ -410,8 +410,13 @@ experiment_item:
 
 data: DATA name '=' value                  { $$ = NODE(DATA, @$, $2, 1, $4); }
 
-present: PRESENT bindings presented_for
-    { $$ = NODE_LIST(PRESENT, @$, NO_NAME, ast_list_add(p, $2, $3)); }
+present:
+  PRESENT bindings                         { $$ = NODE_LIST(PRESENT, @$, NO_NAME, ast_list_add(p, $2, NULL)); }
+| PRESENT bindings ',' RESET
+    { $$ = ast_with_flags(NODE_LIST(PRESENT, @$, NO_NAME, ast_list_add(p, $2, NULL)), AST_RESET); }
+| PRESENT bindings presented_for           { $$ = NODE_LIST(PRESENT, @$, NO_NAME, ast_list_add(p, $2, $3)); }
+| PRESENT bindings presented_for ',' RESET
+    { $$ = ast_with_flags(NODE_LIST(PRESENT, @$, NO_NAME, ast_list_add(p, $2, $3)), AST_RESET); }
 
 bindings:
   binding                                  { $$ = ast_list_of(p, $1); }
@@ -420,10 +425,12 @@ bindings:
 binding: name '=' value                    { $$ = NODE(ARGUMENT, @$, $1, 1, $3); }
 
 presented_for:
-  %empty                                   { $$ = NULL; }
-| FOR amount                               { $$ = ast_with_flags(NODE(DURATION, @$, NO_NAME, 1, $2.value), $2.flags); }
+  FOR amount                               { $$ = ast_with_flags(NODE(DURATION, @$, NO_NAME, 1, $2.value), $2.flags); }
 
-evaluate: EVALUATE name every batch_option { $$ = NODE(EVALUATE, @$, $2, 2, $3, $4); }
+evaluate:
+  EVALUATE name every batch_option         { $$ = NODE(EVALUATE, @$, $2, 2, $3, $4); }
+| EVALUATE FOR amount
+    { $$ = ast_with_flags(NODE(AFTERWARDS, @$, NO_NAME, 1, $3.value), $3.flags); }
 
 every:
   %empty                                   { $$ = NULL; }
@@ -455,7 +462,7 @@ amount:
 
 /* ---- Expressions */
 
-name: NAME | CLAMP | BATCH | SHUFFLE | EXPONENTIAL
+name: NAME | CLAMP | BATCH | SHUFFLE | EXPONENTIAL | RESET
 
 /* What may be assigned to, connected or learnt: u, apical.v, w[0].W */
 target:
@@ -490,6 +497,7 @@ operand_list: value | range
 value:
   expression
 | expression OVER period                   { $$ = NODE(OVER, @$, $3, 1, $1); }
+| expression OVER ALL                      { $$ = NODE(OVER, @$, $3, 1, $1); }
 
 expression:
   postfix

@@ -90,8 +90,8 @@ static Atom statement_phrase(Parser *p, Set *set, int opener) {
             first[count++] = set->names[i];
     }
     set->count = kept;
-    strike(set, (const char *const[]){"a name", "`clamp`", "`batch`", "`shuffle`", "`exponential`", "d(…)", "'}'",
-                                      "the end of the file", NULL});
+    strike(set, (const char *const[]){"a name", "`clamp`", "`batch`", "`shuffle`", "`exponential`", "`reset`", "d(…)",
+                                      "'}'", "the end of the file", NULL});
     if (count < 4) return "a statement";
     return arena_format(p->arena, "a %s such as `%s`, `%s`, `%s` or `%s`", opener ? "statement" : "declaration",
                         first[0], first[1], first[2], first[3]);
@@ -123,10 +123,10 @@ static int rank(const char *name) {
     return is_phrase(name) ? 3 : 1;
 }
 
-static const char *const operand_names[] = {"a name",        "a number", "a text in quotes", "'('",     "'['",
-                                            "'-'",           "not",      "`clamp`",          "`batch`", "`shuffle`",
-                                            "`exponential`", NULL};
-static const char *const contextual_names[] = {"`clamp`", "`batch`", "`shuffle`", "`exponential`", NULL};
+static const char *const operand_names[] = {
+    "a name",  "a number", "a text in quotes", "'('",           "'['",     "'-'", "not",
+    "`clamp`", "`batch`",  "`shuffle`",        "`exponential`", "`reset`", NULL};
+static const char *const contextual_names[] = {"`clamp`", "`batch`", "`shuffle`", "`exponential`", "`reset`", NULL};
 static const char *const operator_names[] = {"'+'", "'-'", "'*'", "'/'", "'@'", "'^'", "'<'", "'>'", "==",
                                              "!=",  "<=",  ">=",  "and", "or",  "'.'", "'['", "'('", NULL};
 

@@ -14,6 +14,7 @@ bool token_ends_operand(int kind) {
     case TOK_BATCH:
     case TOK_SHUFFLE:
     case TOK_EXPONENTIAL:
+    case TOK_RESET:
     case TOK_PRESENTATION:
     case TOK_EPOCH:
     case TOK_ALL:
@@ -201,7 +202,8 @@ static int word_kind(Parser *p) {
     switch (p->previous) {
     case TOK_SEPARATOR:
     case '{': return head_word(p);
-    case TOK_OVER:
+    case TOK_OVER: kind = raw_is(p, "all") ? TOK_ALL : period_keyword(word, raw_length(p)); break;
+    case TOK_EVALUATE: kind = raw_is(p, "for") && operand_follows(p) ? TOK_FOR : 0; break;
     case TOK_OF: kind = period_keyword(word, raw_length(p)); break;
     case TOK_ON: kind = raw_is(p, "end") ? TOK_AT_END : 0; break;
     case TOK_AT_END: kind = raw_is(p, "of") ? TOK_OF : 0; break;

@@ -1,4 +1,4 @@
-// Annealing by plateau.
+// Annealing by plateau and by steps.
 #include "anneal.h"
 #include <math.h>
 
@@ -24,4 +24,11 @@ double plateau_next(Plateau *plateau, double score, double rate) {
     plateau->bad = 0;
     double next = rate * plateau->factor;
     return rate - next > least_change ? next : rate;
+}
+
+double schedule_factor(const AnnealStep *stages, uint32_t count, int64_t step, int64_t steps) {
+    double factor = 1;
+    for (uint32_t i = 0; i < count; i++) // a stage begins at the step nearest to its part
+        if (step >= (int64_t)floor(stages[i].after * (double)steps + 0.5)) factor = stages[i].factor;
+    return factor;
 }

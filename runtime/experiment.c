@@ -20,16 +20,18 @@ typedef struct Run {
     SourceCache cache;
     SampleSet train_samples, test_samples;
     Track train, test;
-    bool tests;                   // there is something to evaluate on
+    bool tests;                   // there is something to evaluate on, or a time to evaluate for
     int64_t epochs, epoch, steps; // planned, done; of a presentation or of a continuous run
     Recorder *recorder;
     Progress progress;
     Plateau plateau;
     ScoreTable table;
-    double began;
-    double cost_sum; // of a continuous run, since the last line
+    double began, first_rate; // of the parameter that is annealed
+    double cost_sum;          // of a continuous run, since the last line
     int64_t cost_steps;
 } Run;
+
+static int64_t bounded_product(int64_t a, int64_t b) { return b && a > INT64_MAX / 4 / b ? INT64_MAX / 4 : a * b; }
 
 double clock_seconds(void) {
     struct timespec now;
@@ -86,8 +88,10 @@ static bool open_samples(Run *run, int64_t data, SampleSet *samples, int64_t bat
 
 static bool open_test(Run *run, Text *error) {
     const Experiment *experiment = run->experiment;
-    run->tests = experiment->test_data >= 0 && experiment->evaluate_every > 0;
+    bool continuous = experiment->present_steps == 0;
+    run->tests = continuous ? experiment->afterwards > 0 : experiment->test_data >= 0 && experiment->evaluate_every > 0;
     if (!run->tests) return true;
+    if (continuous) return track_continue(&run->test, &run->train, experiment->afterwards, error);
     if (!open_samples(run, experiment->test_data, &run->test_samples, 1, error)) return false;
     int64_t wanted = experiment->evaluate_batch ? experiment->evaluate_batch : experiment->batch;
     TrackPlan plan = {.program = run->program,
@@ -121,11 +125,41 @@ static bool open_train(Run *run, Text *error) {
     TrackPlan plan = {.program = run->program,
                       .samples = continuous ? NULL : &run->train_samples,
                       .steps = run->steps,
+                      .more_steps = continuous ? experiment->afterwards : 0,
                       .settle = experiment->settle_steps,
                       .batch = experiment->batch,
                       .seed = run->options->seed,
                       .entry = ENTRY_TRAIN};
     return track_open(&run->train, &plan, error);
+}
+
+// Steps that learn: of all epochs, or of a continuous run.
+static int64_t training_steps(const Run *run) {
+    if (run->experiment->present_steps == 0) return run->steps;
+    return bounded_product(run->epochs, bounded_product(feeder_batches(run->train.feeder), run->steps));
+}
+
+static double rate_now(const Run *run) {
+    return run->experiment->anneal ? instance_scalar(run->train.instance, run->experiment->anneal) : NAN;
+}
+
+// The rate for the next step, where the experiment gives it as a schedule. It depends on the number of steps only.
+static void follow_schedule(Run *run) {
+    const Experiment *experiment = run->experiment;
+    if (!experiment->anneal || experiment->anneal_rule != ANNEAL_STEPS) return;
+    int64_t step = instance_steps(run->train.instance);
+    double factor = schedule_factor(experiment->schedule.items, experiment->schedule.count, step, training_steps(run));
+    instance_set_scalar(run->train.instance, experiment->anneal, factor * run->first_rate);
+}
+
+// What presentations and schedules return to.
+static void keep_first_values(Run *run) {
+    if (run->experiment->reset) {
+        track_reset_before_each(&run->train);
+        if (run->tests) track_reset_before_each(&run->test);
+    }
+    run->first_rate = rate_now(run);
+    follow_schedule(run);
 }
 
 static bool options_fit(const Run *run, Text *error) {
@@ -145,6 +179,7 @@ static bool open_run(Run *run, Text *error) {
     const RunOptions *options = run->options;
     if (!options_fit(run, error) || !open_train(run, error)) return false;
     if (!initialise_arrays(run->program, run->train.instance, options, error) || !open_test(run, error)) return false;
+    keep_first_values(run);
     if (options->out) {
         if (!folder_make(options->out, error)) return false;
         run->recorder = recorder_new(run->program, options, run->train.batch, error);
@@ -171,6 +206,7 @@ static void stepped(void *context, double cost) {
     Run *run = context;
     if (run->report->first_step == 0) run->report->first_step = clock_seconds() - run->options->started;
     run->report->steps = instance_steps(run->train.instance);
+    follow_schedule(run);
     run->cost_sum += cost;
     run->cost_steps++;
     if (run->epochs || !progress_tenth(&run->progress)) return;
@@ -205,15 +241,15 @@ static PresentResult present_all(Run *run, Track *track, Text *error) {
 
 static void anneal(Run *run) {
     double score;
-    if (!run->experiment->anneal || !score_table_find(&run->table, run->experiment->anneal_score, &score)) return;
+    if (!run->experiment->anneal || run->experiment->anneal_rule != ANNEAL_PLATEAU) return;
+    if (!score_table_find(&run->table, run->experiment->anneal_score, &score)) return;
     double rate = instance_scalar(run->train.instance, run->experiment->anneal);
     instance_set_scalar(run->train.instance, run->experiment->anneal, plateau_next(&run->plateau, score, rate));
 }
 
 // The row of an epoch: printed, and saved at once, so that a long run can be watched.
 static bool end_epoch(Run *run, bool tested, Text *error) {
-    double rate = run->experiment->anneal ? instance_scalar(run->train.instance, run->experiment->anneal) : NAN;
-    score_table_add(&run->table, run->epoch, &run->train, tested ? &run->test : NULL, rate,
+    score_table_add(&run->table, run->epoch, &run->train, tested ? &run->test : NULL, rate_now(run),
                     clock_seconds() - run->began);
     if (tested || strncmp(run->experiment->anneal_score ? run->experiment->anneal_score : "", "test.", 5) != 0)
         anneal(run);
@@ -245,16 +281,18 @@ static PresentResult run_continuous(Run *run, Text *error) {
                         .stepped = stepped,
                         .context = run};
     PresentResult result = track_present(&run->train, &watch, error);
-    if (result == PRESENT_DONE) score_table_add(&run->table, 0, &run->train, NULL, NAN, clock_seconds() - run->began);
-    return result;
+    double rate = rate_now(run); // of the last step that learned
+    if (result == PRESENT_DONE && run->tests) result = track_present(&run->test, &watch, error);
+    if (result != PRESENT_DONE) return result;
+    score_table_add(&run->table, run->report->steps, &run->train, run->tests ? &run->test : NULL, rate,
+                    clock_seconds() - run->began);
+    bool saved = !run->options->out || score_table_save(&run->table, run->options->out, error);
+    return saved ? PRESENT_DONE : PRESENT_FAILED;
 }
 
-static int64_t bounded_product(int64_t a, int64_t b) { return b && a > INT64_MAX / 4 / b ? INT64_MAX / 4 : a * b; }
-
 static int64_t planned_steps(const Run *run) {
-    if (run->experiment->present_steps == 0) return run->steps;
-    int64_t epoch = bounded_product(feeder_batches(run->train.feeder), run->steps);
-    int64_t steps = bounded_product(run->epochs, epoch);
+    int64_t steps = training_steps(run);
+    if (run->experiment->present_steps == 0) return steps + run->experiment->afterwards;
     if (!run->tests) return steps;
     int64_t every = run->experiment->evaluate_every;
     int64_t evaluations = run->epochs / every + (run->epochs % every != 0);
@@ -285,10 +323,19 @@ static bool save_results(Run *run, const char *status, Text *error) {
     run->recorder = NULL;
     bool fine = recorder_close(recorder, &run->report->files, error);
     if (fine) fine = save_learned(run->program, run->train.instance, run->options->out, &run->report->files, error);
-    if (fine && run->table.rows && run->epochs) run->report->files++; // scores.csv stands since the last epoch
+    if (fine && run->table.rows) run->report->files++; // scores.csv stands since the last epoch, or the end of the run
     if (fine) fine = save_manifest(run, status, error);
     if (fine) run->report->files++;
     return fine;
+}
+
+// Those of a continuous run; epochs have a line each.
+static void print_scores(const Run *run) {
+    if (run->experiment->present_steps || !run->table.rows || !run->options->progress) return;
+    Text line = {0};
+    score_table_scores(&run->table, &line);
+    fprintf(run->options->progress, "scores: %s\n", text_z(&line));
+    text_free(&line);
 }
 
 static void print_learned(const Run *run) {
@@ -307,6 +354,7 @@ static bool carry_out(Run *run, Text *error) {
     run->report->seconds = clock_seconds() - run->began;
     run->report->interrupted = result == PRESENT_STOPPED;
     progress_end(&run->progress);
+    print_scores(run);
     print_learned(run);
     const char *status = result == PRESENT_DONE ? "complete" : result == PRESENT_STOPPED ? "interrupted" : "failed";
     bool saved = save_results(run, status, error);

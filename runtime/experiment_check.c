@@ -57,7 +57,7 @@ static void check_recordings(const Model *model) {
 // Annealing may watch what stands in scores.csv: train.loss, train.accuracy, test.loss, …
 static void check_annealing(const Model *model) {
     const Experiment *experiment = model->experiment;
-    if (!experiment->anneal || !experiment->anneal_score) return;
+    if (!experiment->anneal || experiment->anneal_rule != ANNEAL_PLATEAU || !experiment->anneal_score) return;
     NameList names = {0};
     Text list = {0};
     bool found = false;

@@ -38,12 +38,23 @@ static bool feed_fails(const Feeder *feeder, const Feed *feed, Text *error, cons
     return false;
 }
 
+// Everything that is fed from one data set reads one signal, which reaches as far as the one that is furthest ahead.
+static int64_t furthest_lead(const Feeder *feeder, uint32_t data) {
+    int64_t furthest = 0;
+    for (uint32_t i = 0; i < feeder->experiment->feeds.count; i++) {
+        const Feed *feed = &feeder->experiment->feeds.items[i];
+        if (feed->kind == FEED_SIGNAL && feed->data == data && feed->lead > furthest) furthest = feed->lead;
+    }
+    return furthest;
+}
+
 static bool open_signal(Feeder *feeder, Channel *channel, Text *error) {
     const DataSet *data = &feeder->experiment->data.items[channel->feed->data];
     SignalPlan plan = {.model = feeder->model,
                        .name = data->name,
                        .seed = feeder->plan.seed,
-                       .steps = feeder->plan.steps,
+                       .steps = feeder->plan.steps + furthest_lead(feeder, channel->feed->data),
+                       .lead = channel->feed->lead,
                        .batch = feeder->plan.batch,
                        .channels = channel->external->size,
                        .classes_allowed = channel->external->kind == EXTERNAL_LABEL};

@@ -223,6 +223,56 @@ const Program *instance_program(const Instance *in) { return in->program; }
 int64_t instance_batch(const Instance *in) { return in->batch; }
 int64_t instance_steps(const Instance *in) { return in->steps; }
 
+// ---- States remembered
+// -----------------------------------------------------------------------------------------------
+
+// The arrays that have one value per sample, one after another, as they lie in memory.
+struct InstanceMemory {
+    char *bytes;
+};
+
+typedef struct Piece {
+    void *at;
+    size_t bytes;
+} Piece;
+
+// Of array `number`; nothing when all samples share it.
+static Piece own_piece(const Instance *in, uint32_t number) {
+    const LoopArray *array = &in->program->fused->program.arrays.items[number];
+    if (!array->batched) return (Piece){NULL, 0};
+    if (in->current) return (Piece){in->current[number], (size_t)logical_count(array, in->batch) * sizeof(double)};
+    return (Piece){in->arrays[number], (size_t)program_array_bytes(array, in->padded)};
+}
+
+InstanceMemory *instance_remember(const Instance *in) {
+    uint32_t count = in->program->fused->program.arrays.count;
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) bytes += own_piece(in, i).bytes;
+    InstanceMemory *memory = memory_resize(NULL, 1, sizeof *memory);
+    char *to = memory->bytes = memory_resize(NULL, bytes ? bytes : 1, 1);
+    for (uint32_t i = 0; i < count; i++) {
+        Piece piece = own_piece(in, i);
+        if (piece.bytes) memcpy(to, piece.at, piece.bytes);
+        to += piece.bytes;
+    }
+    return memory;
+}
+
+void instance_recall(Instance *in, const InstanceMemory *memory) {
+    const char *from = memory->bytes;
+    for (uint32_t i = 0; i < in->program->fused->program.arrays.count; i++) {
+        Piece piece = own_piece(in, i);
+        if (piece.bytes) memcpy(piece.at, from, piece.bytes);
+        from += piece.bytes;
+    }
+}
+
+void instance_memory_free(InstanceMemory *memory) {
+    if (!memory) return;
+    free(memory->bytes);
+    free(memory);
+}
+
 // ---- Stepping -------------------------------------------------------------------------------------------------------
 
 static uint64_t active_rules(const Instance *in, bool learning) {

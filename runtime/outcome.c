@@ -132,7 +132,7 @@ static void add_columns(ScoreTable *table, const Experiment *experiment, const c
 void score_table_open(ScoreTable *table, const Experiment *experiment, const Model *model, bool tests) {
     *table = (ScoreTable){
         .arena = arena_new(), .scores = experiment->scores.count, .tests = tests, .rate = experiment->anneal != 0};
-    vec_push(&table->names, "epoch");
+    vec_push(&table->names, experiment->present_steps ? "epoch" : "step");
     add_columns(table, experiment, "train");
     if (tests) add_columns(table, experiment, "test");
     if (table->rate) vec_push(&table->names, symbol_info(model->store, experiment->anneal)->name);
@@ -171,18 +171,26 @@ bool score_table_find(const ScoreTable *table, const char *name, double *value) 
     return false;
 }
 
+static void print_scores(const ScoreTable *table, int width, const char *before, const char *after, Text *line) {
+    const double *row = last_row(table);
+    for (uint32_t i = 1; i + 1 < table->names.count; i++) {
+        text_add(line, i > 1 ? after : before);
+        if (isnan(row[i]))
+            text_addf(line, "%s %-*s", table->names.items[i], width, "-");
+        else
+            text_addf(line, "%s %-*.4g", table->names.items[i], width, row[i]);
+    }
+}
+
+void score_table_scores(const ScoreTable *table, Text *line) { print_scores(table, 1, "", ", ", line); }
+
 void score_table_line(const ScoreTable *table, int64_t epochs, Text *line) {
     const double *row = last_row(table);
     char total[24];
     int width = snprintf(total, sizeof total, "%lld", (long long)epochs);
     text_addf(line, "epoch %*.0f/%s", width, row[0], total);
-    uint32_t seconds = table->names.count - 1;
-    for (uint32_t i = 1; i < seconds; i++)
-        if (isnan(row[i]))
-            text_addf(line, "  %s %-9s", table->names.items[i], "-");
-        else
-            text_addf(line, "  %s %-9.4g", table->names.items[i], row[i]);
-    text_addf(line, "  %8.1f s", row[seconds]);
+    print_scores(table, 9, "  ", "  ", line);
+    text_addf(line, "  %8.1f s", row[table->names.count - 1]);
 }
 
 void score_table_note(const ScoreTable *table, char *note, size_t size) {

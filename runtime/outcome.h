@@ -24,6 +24,7 @@ typedef struct ScoreTable { // scores.csv: epoch, train.loss, train.…, test.lo
     bool tests, rate;
 } ScoreTable;
 
+// The first column counts epochs, or the steps of a continuous run.
 void score_table_open(ScoreTable *table, const Experiment *experiment, const Model *model, bool tests);
 void score_table_free(ScoreTable *table);
 // `test` NULL when this epoch was not evaluated: NaN.
@@ -31,6 +32,7 @@ void score_table_add(ScoreTable *table, int64_t epoch, const Track *train, const
                      double seconds);
 bool score_table_find(const ScoreTable *table, const char *name, double *value); // in the last row
 void score_table_line(const ScoreTable *table, int64_t epochs, Text *line);      // the last row, for people
+void score_table_scores(const ScoreTable *table, Text *line);                    // its losses and scores alone
 void score_table_note(const ScoreTable *table, char *note, size_t size);         // the same, short
 uint32_t score_table_last(const ScoreTable *table, ManifestScore *scores, uint32_t room);
 bool score_table_save(const ScoreTable *table, const char *out, Text *error);

@@ -82,6 +82,11 @@ int64_t instance_recomputed(const Instance *instance); // forward steps that wer
 int64_t instance_length(const Instance *instance, uint32_t array); // elements
 void instance_get(const Instance *instance, uint32_t array, double *values);
 void instance_set(Instance *instance, uint32_t array, const double *values);
+// What each sample has of its own (states, registers, inputs), to be put back later. The caller frees it.
+typedef struct InstanceMemory InstanceMemory;
+InstanceMemory *instance_remember(const Instance *instance);
+void instance_recall(Instance *instance, const InstanceMemory *memory); // of the same program and batch
+void instance_memory_free(InstanceMemory *memory);
 double instance_mean_cost(const Instance *instance); // over the samples, of the last step; NaN without a cost
 double instance_scalar(const Instance *instance, Symbol scalar);
 void instance_set_scalar(Instance *instance, Symbol scalar, double value);

@@ -1,5 +1,6 @@
 // Evaluates scores: the formula becomes a tree of operations on [batch][length] blocks, walked once a step for what is
-// summed over a presentation and once at its end for the rest.
+// combined over time and once at the end of a presentation for the rest. A reduction over all steps and samples goes on
+// from presentation to presentation; where its body holds one over a presentation, it takes that one's result.
 #include "score.h"
 #include "../compiler/support/vec.h"
 #include <math.h>
@@ -30,10 +31,11 @@ typedef enum NodeKind {
     NODE_LOG,
     NODE_SUM,
     NODE_MEAN,
+    NODE_VARIANCE, // the mean squared distance from the mean
     NODE_MAX,
     NODE_MIN,
     NODE_ARGMAX, // over the elements of a vector
-    NODE_OVER,   // over the steps of a presentation, combined as `over` says
+    NODE_OVER,   // over the steps of a presentation, or over all, combined as `over` says
 } NodeKind;
 
 typedef struct Node {
@@ -44,16 +46,22 @@ typedef struct Node {
     ScoreArray array;
     int64_t element, length;
     double *values; // [batch][length]
-    int64_t steps;  // OVER: how many were combined
+    const Ast *ast; // for messages; of arrays and OVER
+    // OVER: what was combined so far, [batch][length], or [length] when samples are combined as well
+    bool all;
+    bool late;         // all: at the end of each presentation, not in each step
+    int64_t count;     // how many values
+    double *total;     // their sum, mean (of a variance), maximum or minimum
+    double *deviation; // of a variance: the sum of squared distances from the mean
 } Node;
 
 struct Scorer {
     ScoreSource source;
     Arena *arena;
     Node *root;
-    Vec(Node *) over, late; // the reductions over time; the arrays read in the last step only
-    double *row;            // an array without samples, before it is repeated
-    bool within_over;       // while the tree is built
+    Vec(Node *) over, all, late;  // reductions over a presentation, over all; the arrays read in the last step only
+    double *row;                  // an array without samples, before it is repeated
+    bool within_over, within_all; // while the tree is built
     Span *place;
     Text *error;
 };
@@ -99,10 +107,11 @@ static bool spell(const Ast *ast, Text *name) {
     }
 }
 
-static Node *array_node(Scorer *scorer, const ScoreArray *array) {
+static Node *array_node(Scorer *scorer, const ScoreArray *array, const Ast *ast) {
     Node *node = node_new(scorer, NODE_ARRAY, NULL, NULL, array->length);
     node->array = *array;
-    if (!scorer->within_over) vec_push(&scorer->late, node);
+    node->ast = ast;
+    if (!scorer->within_over && !scorer->within_all) vec_push(&scorer->late, node);
     return node;
 }
 
@@ -127,7 +136,7 @@ static Node *build_name(Scorer *scorer, const Ast *ast) {
          found = spelled && scorer->source.find(scorer->source.context, text_z(&name), &array);
     Node *node = NULL;
     if (found) {
-        node = array_node(scorer, &array);
+        node = array_node(scorer, &array, ast);
     } else if (ast->kind == AST_INDEX) {
         node = build_element(scorer, ast);
     } else {
@@ -153,8 +162,9 @@ static const OperatorWord operators[] = {
     {"and", NODE_AND},  {">=", NODE_MORE_EQUAL}, {"or", NODE_OR},      {NULL, NODE_NUMBER},
 };
 static const OperatorWord functions[] = {
-    {"sum", NODE_SUM}, {"mean", NODE_MEAN}, {"max", NODE_MAX}, {"min", NODE_MIN}, {"argmax", NODE_ARGMAX},
-    {"abs", NODE_ABS}, {"sqrt", NODE_SQRT}, {"exp", NODE_EXP}, {"log", NODE_LOG}, {NULL, NODE_NUMBER},
+    {"sum", NODE_SUM}, {"mean", NODE_MEAN},     {"variance", NODE_VARIANCE}, {"max", NODE_MAX},
+    {"min", NODE_MIN}, {"argmax", NODE_ARGMAX}, {"abs", NODE_ABS},           {"sqrt", NODE_SQRT},
+    {"exp", NODE_EXP}, {"log", NODE_LOG},       {NULL, NODE_NUMBER},
 };
 
 static bool find_word(const OperatorWord *words, const char *word, NodeKind *kind) {
@@ -182,30 +192,63 @@ static Node *build_binary(Scorer *scorer, const Ast *ast) {
     return node_new(scorer, kind, a, b, a->length > b->length ? a->length : b->length);
 }
 
+static bool holds_presentation(const Node *node) {
+    return node &&
+           ((node->kind == NODE_OVER && !node->all) || holds_presentation(node->a) || holds_presentation(node->b));
+}
+
+// The arrays beside reductions over a presentation are read in its last step.
+static void read_late(Scorer *scorer, Node *node) {
+    if (!node || node->kind == NODE_OVER) return;
+    if (node->kind == NODE_ARRAY) vec_push(&scorer->late, node);
+    read_late(scorer, node->a);
+    read_late(scorer, node->b);
+}
+
+static Node *over_node(Scorer *scorer, const Ast *ast, Node *body, NodeKind reduction, bool all) {
+    Node *node = node_new(scorer, NODE_OVER, body, NULL, body->length);
+    int64_t slots = body->length * (all ? 1 : scorer->source.batch);
+    node->ast = ast;
+    node->over = reduction;
+    node->all = all;
+    node->late = all && holds_presentation(body);
+    node->total = arena_new_array(scorer->arena, double, slots);
+    node->deviation = reduction == NODE_VARIANCE ? arena_new_array(scorer->arena, double, slots) : NULL;
+    if (node->late) read_late(scorer, body);
+    if (all)
+        vec_push(&scorer->all, node);
+    else
+        vec_push(&scorer->over, node);
+    return node;
+}
+
 static Node *build_over(Scorer *scorer, const Ast *ast, NodeKind reduction) {
-    bool known = ast->name && strcmp(ast->name, "presentation") == 0;
-    if (!known || scorer->within_over || reduction < NODE_SUM || reduction > NODE_MIN) {
-        text_add(scorer->error, !known                ? "a score goes over a presentation only"
-                                : scorer->within_over ? "`over presentation` inside of another one"
-                                                      : "`over presentation` belongs into sum, mean, max or min");
+    bool all = ast->name && strcmp(ast->name, "all") == 0;
+    bool known = all || (ast->name && strcmp(ast->name, "presentation") == 0);
+    bool nested = scorer->within_over || (all && scorer->within_all);
+    if (!known || nested || reduction < NODE_SUM || reduction > NODE_MIN) {
+        if (!known)
+            text_add(scorer->error, "a score goes over a presentation, or over all");
+        else if (nested)
+            text_addf(scorer->error, "`over %s` inside of %s", ast->name,
+                      all && scorer->within_over ? "`over presentation`" : "another one");
+        else
+            text_addf(scorer->error, "`over %s` belongs into sum, mean, variance, max or min", ast->name);
         return refuse(scorer, ast);
     }
-    scorer->within_over = true;
+    bool *within = all ? &scorer->within_all : &scorer->within_over;
+    *within = true;
     Node *body = build(scorer, ast->child[0]);
-    scorer->within_over = false;
-    if (!body) return NULL;
-    Node *node = node_new(scorer, NODE_OVER, body, NULL, body->length);
-    node->over = reduction;
-    vec_push(&scorer->over, node);
-    return node;
+    *within = false;
+    return body ? over_node(scorer, ast, body, reduction, all) : NULL;
 }
 
 static Node *build_function(Scorer *scorer, const Ast *ast, const char *name, const Ast *argument) {
     NodeKind kind;
     if (!name || !argument || !find_word(functions, name, &kind)) {
         text_addf(scorer->error,
-                  "a score has no function `%s` of one argument; it has sum, mean, max, min, argmax, abs, "
-                  "sqrt, exp, log",
+                  "a score has no function `%s` of one argument; it has sum, mean, variance, max, min, argmax, "
+                  "abs, sqrt, exp, log",
                   name ? name : "?");
         return refuse(scorer, ast);
     }
@@ -251,6 +294,17 @@ static Node *build(Scorer *scorer, const Ast *ast) {
     }
 }
 
+// A score with `over all` is one number: nothing that each sample has its own of may stand outside of it.
+static bool stands_for_all(Scorer *scorer, const Node *node) {
+    if (!node || (node->kind == NODE_OVER && node->all)) return true;
+    if (node->kind != NODE_OVER && (node->kind != NODE_ARRAY || !node->array.batched))
+        return stands_for_all(scorer, node->a) && stands_for_all(scorer, node->b);
+    text_add(scorer->error, "this has a value for each sample, but beside `over all` there is one number for all of "
+                            "them: put it inside of a reduction `over all`");
+    refuse(scorer, node->ast);
+    return false;
+}
+
 Scorer *scorer_new(const Ast *value, const ScoreSource *source, Span *place, Text *error) {
     Scorer *scorer = memory_resize(NULL, 1, sizeof *scorer);
     *scorer = (Scorer){.source = *source, .arena = arena_new(), .place = place, .error = error};
@@ -260,7 +314,8 @@ Scorer *scorer_new(const Ast *value, const ScoreSource *source, Span *place, Tex
                   (long long)scorer->root->length);
         scorer->root = refuse(scorer, value);
     }
-    if (scorer->root) return scorer;
+    if (scorer->root && scorer->all.count && !stands_for_all(scorer, scorer->root)) scorer->root = NULL;
+    if (scorer->root) return scorer_begin_all(scorer), scorer;
     scorer_free(scorer);
     return NULL;
 }
@@ -268,6 +323,7 @@ Scorer *scorer_new(const Ast *value, const ScoreSource *source, Span *place, Tex
 void scorer_free(Scorer *scorer) {
     if (!scorer) return;
     vec_free(&scorer->over);
+    vec_free(&scorer->all);
     vec_free(&scorer->late);
     free(scorer->row);
     arena_free(scorer->arena);
@@ -320,14 +376,17 @@ static double apply(NodeKind kind, double a) {
 
 static double reduce(NodeKind kind, const double *a, int64_t length) {
     int64_t best = 0;
-    double sum = 0;
+    double sum = 0, squares = 0;
     for (int64_t i = 0; i < length; i++) {
         sum += a[i];
         if (kind == NODE_MIN ? a[i] < a[best] : a[i] > a[best]) best = i; // of equal ones the first
     }
+    double mean = sum / (double)length;
+    for (int64_t i = 0; i < length && kind == NODE_VARIANCE; i++) squares += (a[i] - mean) * (a[i] - mean);
     switch (kind) {
     case NODE_SUM: return sum;
-    case NODE_MEAN: return sum / (double)length;
+    case NODE_MEAN: return mean;
+    case NODE_VARIANCE: return squares / (double)length;
     case NODE_ARGMAX: return (double)best;
     default: return length ? a[best] : NAN;
     }
@@ -374,30 +433,61 @@ static void evaluate(Scorer *scorer, Node *node, bool reading) {
 }
 
 void scorer_begin(Scorer *scorer) {
-    for (uint32_t i = 0; i < scorer->over.count; i++) scorer->over.items[i]->steps = 0;
+    for (uint32_t i = 0; i < scorer->over.count; i++) scorer->over.items[i]->count = 0;
 }
 
-static void accumulate(Node *over, int64_t count) {
-    const double *body = over->a->values;
-    for (int64_t i = 0; i < count; i++) {
-        double *value = &over->values[i];
-        if (over->steps == 0)
-            *value = body[i];
-        else if (over->over == NODE_MAX)
-            *value = fmax(*value, body[i]);
-        else if (over->over == NODE_MIN)
-            *value = fmin(*value, body[i]);
-        else
-            *value += body[i];
+void scorer_begin_all(Scorer *scorer) {
+    for (uint32_t i = 0; i < scorer->all.count; i++) scorer->all.items[i]->count = 0;
+}
+
+bool scorer_goes_over_all(const Scorer *scorer) { return scorer->all.count > 0; }
+
+// The count-th value of a slot. Variances by Welford's recurrence, which does not cancel.
+static void take_value(Node *over, int64_t slot, int64_t count, double value) {
+    double *total = &over->total[slot];
+    if (count == 1) {
+        *total = value;
+        if (over->deviation) over->deviation[slot] = 0;
+    } else if (over->over == NODE_VARIANCE) {
+        double distance = value - *total;
+        *total += distance / (double)count;
+        over->deviation[slot] += distance * (value - *total);
+    } else if (over->over == NODE_MAX) {
+        *total = fmax(*total, value);
+    } else if (over->over == NODE_MIN) {
+        *total = fmin(*total, value);
+    } else {
+        *total += value;
     }
-    over->steps++;
+}
+
+static void accumulate(Node *over, int64_t batch) {
+    const double *body = over->a->values;
+    if (!over->all) over->count++;
+    for (int64_t b = 0; b < batch; b++) {
+        if (over->all) over->count++;
+        for (int64_t i = 0; i < over->length; i++)
+            take_value(over, (over->all ? 0 : b * over->length) + i, over->count, body[b * over->length + i]);
+    }
+}
+
+static void conclude(Node *over, int64_t batch) {
+    for (int64_t b = 0; b < batch; b++)
+        for (int64_t i = 0; i < over->length; i++) {
+            int64_t slot = (over->all ? 0 : b * over->length) + i;
+            double total = over->over == NODE_VARIANCE ? over->deviation[slot] : over->total[slot];
+            bool divided = over->over == NODE_MEAN || over->over == NODE_VARIANCE;
+            over->values[b * over->length + i] = !over->count ? NAN : divided ? total / (double)over->count : total;
+        }
 }
 
 void scorer_observe(Scorer *scorer, bool last) {
-    for (uint32_t i = 0; i < scorer->over.count; i++) {
-        Node *over = scorer->over.items[i];
+    for (uint32_t i = 0; i < scorer->over.count + scorer->all.count; i++) {
+        bool all = i >= scorer->over.count;
+        Node *over = all ? scorer->all.items[i - scorer->over.count] : scorer->over.items[i];
+        if (over->late) continue;
         evaluate(scorer, over->a, true);
-        accumulate(over, over->length * scorer->source.batch);
+        accumulate(over, scorer->source.batch);
     }
     if (last)
         for (uint32_t i = 0; i < scorer->late.count; i++) read_array(scorer, scorer->late.items[i]);
@@ -405,14 +495,18 @@ void scorer_observe(Scorer *scorer, bool last) {
 
 double scorer_finish(Scorer *scorer, double *per_sample) {
     int64_t batch = scorer->source.batch;
-    for (uint32_t i = 0; i < scorer->over.count; i++) {
-        Node *over = scorer->over.items[i];
-        if (over->over == NODE_MEAN)
-            for (int64_t k = 0; k < over->length * batch; k++) over->values[k] /= (double)over->steps;
+    for (uint32_t i = 0; i < scorer->over.count; i++) conclude(scorer->over.items[i], batch);
+    for (uint32_t i = 0; i < scorer->all.count; i++) {
+        Node *all = scorer->all.items[i];
+        if (all->late) {
+            evaluate(scorer, all->a, false);
+            accumulate(all, batch);
+        }
+        conclude(all, batch);
     }
     evaluate(scorer, scorer->root, false);
     double sum = 0;
     for (int64_t b = 0; b < batch; b++) sum += scorer->root->values[b];
     if (per_sample) memcpy(per_sample, scorer->root->values, (size_t)batch * sizeof(double));
-    return sum / (double)batch;
+    return scorer->all.count ? scorer->root->values[0] : sum / (double)batch;
 }

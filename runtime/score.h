@@ -1,5 +1,6 @@
 // Scores: small formulas over the arrays of a running instance, such as argmax(sum(out.r over presentation)) == y.
-// A score gives one number per sample and presentation; what is reported is the mean over samples.
+// A score gives one number per sample and presentation; what is reported is the mean over samples. A score with
+// reductions `over all` gives one number for all samples and presentations since scorer_begin_all.
 #ifndef LEQUEL_SCORE_H
 #define LEQUEL_SCORE_H
 
@@ -25,7 +26,8 @@ typedef struct ScoreSource {
 typedef struct Scorer Scorer;
 
 // Understands: names of arrays and elements of them; numbers; + - * / ^; == != < <= > >=; and, or, not;
-// sum, mean, max, min, argmax of a vector; sum, mean, max, min (x over presentation); abs, sqrt, exp, log.
+// sum, mean, variance, max, min, argmax of a vector; the same but argmax of (x over presentation) and (x over all);
+// abs, sqrt, exp, log.
 // NULL with a sentence in `error`; `place` is set to the part of the formula that is to blame.
 Scorer *scorer_new(const Ast *value, const ScoreSource *source, Span *place, Text *error);
 void scorer_free(Scorer *scorer);
@@ -34,6 +36,8 @@ void scorer_free(Scorer *scorer);
 typedef void ScoreVisit(void *context, const char *name);
 void score_names(const Ast *value, ScoreVisit *visit, void *context);
 
+void scorer_begin_all(Scorer *scorer); // of what is `over all`; done by scorer_new, too
+bool scorer_goes_over_all(const Scorer *scorer);
 void scorer_begin(Scorer *scorer);              // of a presentation
 void scorer_observe(Scorer *scorer, bool last); // one step; what is not `over presentation` is read in the last one
 double scorer_finish(Scorer *scorer, double *per_sample); // the mean; per_sample [batch] may be NULL

@@ -221,6 +221,7 @@ static bool window_of_filter(Signal *signal, int64_t first, int64_t count, doubl
 }
 
 bool signal_window(Signal *signal, int64_t first, int64_t count, double *out, Text *error) {
+    first += signal->plan.lead;
     if (signal->inner) return window_of_filter(signal, first, count, out, error);
     if (signal->whole) return window_of_whole(signal, first, count, out), true;
     if (signal->make) return window_of_wave(signal, first, count, out, error);
@@ -252,6 +253,7 @@ static bool open_filter(Signal *signal, Text *error) {
         return source_fails(model, source, error, "expected a sigma of 0 to 1000000 steps");
     SignalPlan plan = signal->plan;
     plan.classes_allowed = false;
+    plan.lead = 0;
     signal->inner = signal_new(inner->source, &plan, error);
     return signal->inner != NULL;
 }

@@ -34,7 +34,8 @@ typedef struct SignalPlan {
     const Model *model;
     Atom name; // of the data set: with the seed it fixes all random numbers
     uint64_t seed;
-    int64_t steps; // of the whole run; edges of filters lie at its ends
+    int64_t steps; // of the whole run, leads included; edges of filters lie at its ends
+    int64_t lead;  // how many steps ahead windows are
     int64_t batch, channels;
     bool classes_allowed; // a file may hold one class per sample instead of `channels` values
 } SignalPlan;
@@ -46,8 +47,8 @@ Signal *signal_new(const DataSource *source, const SignalPlan *plan, Text *error
 void signal_free(Signal *signal);
 int64_t signal_channels(const Signal *signal); // the plan's, or 1 when a file holds classes
 
-// Steps first .. first+count-1 into out[count][batch][channels]. Each step has the same values in whatever windows it
-// is asked for, up to rounding of the time.
+// Steps lead+first .. lead+first+count-1 into out[count][batch][channels]. Each step has the same values in whatever
+// windows it is asked for, up to rounding of the time.
 bool signal_window(Signal *signal, int64_t first, int64_t count, double *out, Text *error);
 
 #endif

@@ -50,6 +50,18 @@ static bool open_scorer(Track *track, const Score *score, Text *error) {
 
 // ---- Opening --------------------------------------------------------------------------------------------------------
 
+static bool open_scorers(Track *track, Text *error) {
+    uint32_t scores = track->experiment->scores.count;
+    track->scores = memory_resize(NULL, scores, sizeof(double));
+    track->score_sums = memory_resize(NULL, scores, sizeof(double));
+    for (uint32_t i = 0; i < scores; i++) {
+        if (!open_scorer(track, &track->experiment->scores.items[i], error)) return false;
+        track->scores[i] = NAN;
+    }
+    track_begin(track);
+    return true;
+}
+
 bool track_open(Track *track, const TrackPlan *plan, Text *error) {
     const Model *model = program_model(plan->program);
     *track = (Track){.program = plan->program,
@@ -62,25 +74,35 @@ bool track_open(Track *track, const TrackPlan *plan, Text *error) {
     // The larger part first: it can say how much memory is missing.
     track->instance = instance_new(plan->program, plan->batch, plan->seed, plan->weights, error);
     if (!track->instance) return false;
-    FeederPlan feeder = {plan->program, plan->seed, plan->batch, plan->steps, plan->samples};
+    FeederPlan feeder = {plan->program, plan->seed, plan->batch, plan->steps + plan->more_steps, plan->samples};
     track->feeder = feeder_new(&feeder, error);
-    if (!track->feeder) return false;
-    uint32_t scores = track->experiment->scores.count;
-    track->scores = memory_resize(NULL, scores, sizeof(double));
-    track->score_sums = memory_resize(NULL, scores, sizeof(double));
-    for (uint32_t i = 0; i < scores; i++) {
-        if (!open_scorer(track, &track->experiment->scores.items[i], error)) return false;
-        track->scores[i] = NAN;
-    }
-    track_begin(track);
-    return true;
+    return track->feeder && open_scorers(track, error);
 }
+
+bool track_continue(Track *track, const Track *before, int64_t steps, Text *error) {
+    *track = (Track){.program = before->program,
+                     .experiment = before->experiment,
+                     .instance = before->instance,
+                     .feeder = before->feeder,
+                     .continues = true,
+                     .entry = ENTRY_EVALUATE,
+                     .batch = before->batch,
+                     .steps = steps,
+                     .first = before->first + before->steps,
+                     .observe_after = before->observe_after};
+    return open_scorers(track, error);
+}
+
+void track_reset_before_each(Track *track) { track->silence = instance_remember(track->instance); }
 
 void track_close(Track *track) {
     for (uint32_t i = 0; i < track->scorers.count; i++) scorer_free(track->scorers.items[i]);
     vec_free(&track->scorers);
-    if (track->instance) instance_free(track->instance);
-    feeder_free(track->feeder);
+    instance_memory_free(track->silence);
+    if (!track->continues) {
+        instance_free(track->instance);
+        feeder_free(track->feeder);
+    }
     free(track->scores);
     free(track->score_sums);
     *track = (Track){0};
@@ -91,7 +113,10 @@ void track_close(Track *track) {
 void track_begin(Track *track) {
     track->loss_sum = 0;
     track->presentations = 0;
-    for (uint32_t i = 0; i < track->scorers.count; i++) track->score_sums[i] = 0;
+    for (uint32_t i = 0; i < track->scorers.count; i++) {
+        track->score_sums[i] = 0;
+        scorer_begin_all(track->scorers.items[i]);
+    }
 }
 
 static void observe(Track *track, int64_t t) {
@@ -110,7 +135,8 @@ static void finish(Track *track, double cost_sum) {
 
 // One step of a presentation; the cost and the scores read what lies in the registers before it.
 static bool present_step(Track *track, int64_t t, double *cost, Text *error) {
-    if (!feeder_step(track->feeder, track->instance, t, error)) return false;
+    if (t == 0 && track->silence) instance_recall(track->instance, track->silence);
+    if (!feeder_step(track->feeder, track->instance, track->first + t, error)) return false;
     bool scored = t >= track->settle;
     if (scored && !track->observe_after) observe(track, t);
     instance_step(track->instance, track->entry, track->entry == ENTRY_TRAIN);
@@ -144,5 +170,6 @@ PresentResult track_present(Track *track, const TrackWatch *watch, Text *error) 
 
 double track_loss(const Track *track) { return track->loss_sum / (double)track->presentations; }
 double track_score(const Track *track, uint32_t score) {
-    return track->score_sums[score] / (double)track->presentations;
+    bool over_all = scorer_goes_over_all(track->scorers.items[score]);
+    return over_all ? track->scores[score] : track->score_sums[score] / (double)track->presentations;
 }

@@ -10,10 +10,13 @@
 typedef struct Track {
     const Program *program;
     const Experiment *experiment;
-    Instance *instance; // owned
-    Feeder *feeder;     // owned
+    Instance *instance; // owned, unless the track continues another one
+    Feeder *feeder;     // the same
+    bool continues;
+    InstanceMemory *silence; // what a presentation begins with; NULL: with what the one before has left
     ProgramEntry entry;
     int64_t batch, steps, settle; // of a presentation
+    int64_t first;                // the feeder's step that it begins with
     bool observe_after;           // the scores read what the step made, as the cost does under `sequential`
     Vec(Scorer *) scorers;
     double *scores;               // of the last presentation
@@ -26,6 +29,7 @@ typedef struct TrackPlan {
     Program *program;
     const SampleSet *samples; // NULL: a continuous run
     int64_t steps, settle, batch;
+    int64_t more_steps; // of the signals of a continuous run, for a track that continues this one
     uint64_t seed;
     ProgramEntry entry;
     Instance *weights; // NULL: of its own
@@ -33,6 +37,11 @@ typedef struct TrackPlan {
 
 // False with a sentence in `error`; the track is to be closed in any case.
 bool track_open(Track *track, const TrackPlan *plan, Text *error);
+// A track that goes on with the instance and the signals where `before`, a continuous run, ends: `steps` steps without
+// learning, scores of its own. It must be closed before the other one.
+bool track_continue(Track *track, const Track *before, int64_t steps, Text *error);
+// From now on each presentation begins with the states that the instance has now.
+void track_reset_before_each(Track *track);
 void track_close(Track *track);
 
 // What stands around a presentation; recorder and stop may be NULL.

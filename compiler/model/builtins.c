@@ -247,13 +247,17 @@ static bool whole_count(Resolver *r, const Value *value, double number, uint32_t
     return false;
 }
 
+// fill(value, n): a number, or a whole list, n times over.
 static Value make_fill(Resolver *r, const Builtin *self, Value *args, uint32_t count, Span span) {
-    double numbers[2];
+    double value, times;
     uint32_t n;
-    if (!constants(r, args, count, self->name, numbers) || !whole_count(r, &args[1], numbers[1], &n))
+    bool many = args[0].kind == VALUE_LIST;
+    if ((!many && !constants(r, args, 1, self->name, &value)) ||
+        !constants(r, args + 1, count - 1, self->name, &times) || !whole_count(r, &args[1], times, &n) ||
+        !whole_count(r, &args[1], times * (many ? args[0].list_count : 1), &n))
         return value_error();
     double *list = arena_new_array(r->arena, double, n ? n : 1);
-    for (uint32_t i = 0; i < n; i++) list[i] = numbers[0];
+    for (uint32_t i = 0; i < n; i++) list[i] = many ? args[0].list[i % args[0].list_count] : value;
     return (Value){.kind = VALUE_LIST,
                    .list = list,
                    .list_count = n,
@@ -319,6 +323,14 @@ static Value make_later(Resolver *r, const Builtin *self, Value *args, uint32_t 
     return value_error();
 }
 
+static Value make_variance(Resolver *r, const Builtin *self, Value *args, uint32_t count, Span span) {
+    (void)args;
+    (void)count;
+    report(r, DIAG_E0212, span, "`%s` outside of a score", self->name);
+    diag_help(r->diags, "write `mean((x - mean(x))^2)`");
+    return value_error();
+}
+
 static const Builtin builtins[] = {
     {"exp", 1, 1, make_function, FUNCTION_EXP},
     {"expm1", 1, 1, make_function, FUNCTION_EXPM1},
@@ -358,6 +370,7 @@ static const Builtin builtins[] = {
     {"grad", 2, 2, make_grad, 0},
     {"noise", 1, 1, make_later, 0},
     {"argmax", 1, 1, make_later, 1},
+    {"variance", 1, 1, make_variance, 0},
 };
 
 const Builtin *builtin_find(Atom name) {
@@ -368,10 +381,10 @@ const Builtin *builtin_find(Atom name) {
 
 const char *const *builtin_names(void) {
     static const char *const names[] = {
-        "exp",      "expm1",    "log",    "log1p",       "tanh",  "sin",       "cos",     "logistic",
-        "log1pexp", "sqrt",     "abs",    "sign",        "floor", "round",     "sum",     "mean",
-        "max",      "min",      "where",  "clamp",       "outer", "transpose", "size",    "fill",
-        "linspace", "uniform",  "normal", "uniform_int", "load",  "ahead",     "lowpass", "delay",
-        "constant", "previous", "d",      "grad",        "noise", "argmax",    NULL};
+        "exp",      "expm1",    "log",    "log1p",       "tanh",  "sin",       "cos",      "logistic",
+        "log1pexp", "sqrt",     "abs",    "sign",        "floor", "round",     "sum",      "mean",
+        "max",      "min",      "where",  "clamp",       "outer", "transpose", "size",     "fill",
+        "linspace", "uniform",  "normal", "uniform_int", "load",  "ahead",     "lowpass",  "delay",
+        "constant", "previous", "d",      "grad",        "noise", "argmax",    "variance", NULL};
     return names;
 }

@@ -316,7 +316,7 @@ static bool is_time_index(Resolver *r, const Ast *sample) {
 }
 
 static void refuse_feed(Resolver *r, const Experiment *e, const Ast *value, bool samples) {
-    const Ast *named = value->kind == AST_INDEX ? value->child[0] : value;
+    const Ast *named = value->kind == AST_INDEX || value->kind == AST_CALL ? value->child[0] : value;
     Atom name = named->kind == AST_NAME ? named->name : NULL;
     if (samples)
         diag_report(r->diags, DIAG_E0202, value->span, "`%s` is a set of samples", name);
@@ -338,7 +338,23 @@ static void refuse_feed(Resolver *r, const Experiment *e, const Ast *value, bool
     vec_free(&names);
 }
 
-static bool feed_kind(Resolver *r, const Experiment *e, const Ast *value, Feed *feed) {
+// series(t + 6): the value that the signal will have 6 units of time later.
+static bool lead_of(Resolver *r, const Scope *scope, const Ast *call, int64_t *lead) {
+    const Ast *time = call->count == 2 ? call->child[1] : NULL;
+    bool sum = time && time->kind == AST_BINARY && strcmp(time->name, "+") == 0;
+    bool back = time && time->kind == AST_BINARY && strcmp(time->name, "-") == 0;
+    const Ast *now = sum || back ? time->child[0] : time;
+    if (now && now->kind == AST_NAME && strcmp(now->name, "t") == 0 && !back)
+        return !sum || constant_steps(r, scope, time->child[1], false, "how far a signal is ahead", lead);
+    Atom name = call->child[0]->name;
+    diag_report(r->diags, DIAG_E0202, time ? time->span : call->span,
+                back ? "a signal has no values before the run" : "a signal is presented as a function of the time");
+    diag_expected(r->diags, "`%s`, or `%s(t + 6)` for its value 6 units of time later", name, name);
+    if (back) diag_help(r->diags, "present the other inputs ahead of this one: `x = %s(t + 6), y = %s`", name, name);
+    return false;
+}
+
+static bool feed_kind(Resolver *r, const Scope *scope, const Experiment *e, const Ast *value, Feed *feed) {
     if (value->kind == AST_INDEX && value->child[0]->kind == AST_NAME && strcmp(value->child[0]->name, "sample") == 0) {
         if (!is_time_index(r, value)) return false;
         feed->kind = FEED_SAMPLE_AT;
@@ -352,18 +368,20 @@ static bool feed_kind(Resolver *r, const Experiment *e, const Ast *value, Feed *
         feed->kind = FEED_CLASS;
         return true;
     }
-    int64_t data = value->kind == AST_NAME ? find_data(e, value->name) : -1;
+    const Ast *named = value->kind == AST_CALL ? value->child[0] : value;
+    int64_t data = named->kind == AST_NAME ? find_data(e, named->name) : -1;
     if (data >= 0 && !e->data.items[data].source) return false; // its own mistake is reported
     if (data >= 0 && e->data.items[data].source->is_signal) {
         feed->kind = FEED_SIGNAL;
         feed->data = (uint32_t)data;
-        return true;
+        return value == named || lead_of(r, scope, value, &feed->lead);
     }
     refuse_feed(r, e, value, data >= 0);
     return false;
 }
 
 static void add_present(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
+    e->reset |= (item->flags & AST_RESET) != 0;
     for (uint32_t i = 0; i < item->count; i++) {
         const Ast *child = item->child[i];
         if (!child) continue;
@@ -394,7 +412,7 @@ static void add_present(Resolver *r, const Scope *scope, Experiment *e, const As
             diag_note(r->diags, e->feeds.items[k].span, "the first time is here");
         }
         Feed feed = {.external = target->number, .span = child->span};
-        if (feed_kind(r, e, child->child[0], &feed)) vec_push(&e->feeds, feed);
+        if (feed_kind(r, scope, e, child->child[0], &feed)) vec_push(&e->feeds, feed);
     }
 }
 
@@ -429,14 +447,21 @@ static void check_score(Resolver *r, const Scope *scope, const Ast *ast) {
         break;
     }
     case AST_MEMBER: elaborate(r, scope, ast); break;
+    case AST_INDEX: check_score(r, scope, ast->child[0]); break; // the element is chosen by the runtime
     case AST_CALL:
         if (ast->child[0]->kind != AST_NAME || !builtin_find(ast->child[0]->name))
             refuse_score_function(r, ast->child[0]);
         for (uint32_t i = 1; i < ast->count; i++) check_score(r, scope, ast->child[i]);
         break;
+    case AST_OVER:
+        if (strcmp(ast->name, "epoch") == 0) {
+            diag_report(r->diags, DIAG_E0202, ast->span, "a score can't go over an epoch");
+            diag_expected(r->diags, "`over presentation`, or `over all` for all steps and samples of an epoch");
+        }
+        check_score(r, scope, ast->child[0]);
+        break;
     case AST_BINARY:
     case AST_UNARY:
-    case AST_OVER:
         for (uint32_t i = 0; i < ast->count; i++) check_score(r, scope, ast->child[i]);
         break;
     default: diag_report(r->diags, DIAG_E0202, ast->span, "this can't stand in a score");
@@ -461,29 +486,9 @@ static void add_record(Resolver *r, const Scope *scope, Experiment *e, const Ast
     }
 }
 
-// anneal rate by plateau(test.loss, patience = 2, factor = 0.5)
-static void add_anneal(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
-    const Value *value = scope_find(scope, item->name);
-    if (!value) {
-        report_unknown(r, scope, item->name, item->name_span, "a parameter of the network");
-        return;
-    }
-    ExprNode node = value->kind == VALUE_NUMBER ? expr_node(r->store, value->expr) : (ExprNode){0};
-    if (node.kind != EXPR_ACCESS) {
-        diag_report(r->diags, DIAG_E0202, item->name_span, "`%s` can't be annealed", item->name);
-        diag_expected(r->diags, "a parameter of the network that is a single number");
-        return;
-    }
-    e->anneal = node.symbol;
-    const Ast *rule = item->child[0];
-    if (rule->kind != AST_CALL || rule->child[0]->kind != AST_NAME || strcmp(rule->child[0]->name, "plateau") != 0) {
-        diag_report(r->diags, DIAG_E0202, rule->span, "unknown way to anneal");
-        diag_expected(r->diags, "`plateau(test.loss, patience = 2, factor = 0.5)`");
-        Atom plateau = arena_atom_z(r->arena, "plateau");
-        const Ast *named = rule->kind == AST_CALL ? rule->child[0] : rule;
-        if (named->kind == AST_NAME) suggest(r, named->name, &plateau, 1);
-        return;
-    }
+// plateau(test.loss, patience = 2, factor = 0.5)
+static void anneal_by_plateau(Resolver *r, const Scope *scope, Experiment *e, const Ast *rule) {
+    e->anneal_rule = ANNEAL_PLATEAU;
     e->patience = 10;
     e->factor = 0.1;
     for (uint32_t i = 1; i < rule->count; i++) {
@@ -508,6 +513,99 @@ static void add_anneal(Resolver *r, const Scope *scope, Experiment *e, const Ast
     }
     size_t length = strlen(e->anneal_score);
     e->lower_is_better = length >= 4 && strcmp(e->anneal_score + length - 4, "loss") == 0;
+}
+
+// A number, or a list of them, without a unit.
+static bool plain_numbers(Resolver *r, const Scope *scope, const Ast *ast, const char *what, const double **numbers,
+                          uint32_t *count) {
+    Value value = elaborate(r, scope, ast);
+    if (value.kind == VALUE_ERROR) return false;
+    if (value.kind == VALUE_LIST && unit_is_none(value.unit)) {
+        *numbers = value.list;
+        *count = value.list_count;
+        return true;
+    }
+    double *one = arena_new_array(r->arena, double, 1);
+    Unit unit;
+    *numbers = one;
+    *count = 1;
+    if (value.kind != VALUE_LIST) {
+        if (!constant_number(r, scope, ast, what, one, &unit)) return false;
+        if (unit_is_none(unit)) return true;
+    }
+    diag_report(r->diags, DIAG_E0206, ast->span, "%s has a unit", what);
+    diag_expected(r->diags, "a number without a unit, such as `60 %%`, or a list of them");
+    return false;
+}
+
+static bool parts_in_order(Resolver *r, const Ast *ast, const double *parts, uint32_t count) {
+    bool good = true;
+    for (uint32_t i = 0; i < count; i++) good &= parts[i] >= (i ? parts[i - 1] : 0) && parts[i] <= 1;
+    if (good) return true;
+    diag_report(r->diags, DIAG_E0216, ast->span, "parts of the training out of order or range");
+    diag_expected(r->diags, "parts from 0 to 100 %%, the earliest first, as in `after = [60 %%, 85 %%]`");
+    return false;
+}
+
+// steps(after = [60 %, 85 %], factor = [0.3, 0.1])
+static void anneal_by_steps(Resolver *r, const Scope *scope, Experiment *e, const Ast *rule) {
+    static const char *const parameters[] = {"after", "factor"};
+    const double *numbers[2] = {0};
+    uint32_t count[2] = {0}, position = 0;
+    const Ast *given[2] = {0};
+    e->anneal_rule = ANNEAL_STEPS;
+    for (uint32_t i = 1; i < rule->count; i++) {
+        const Ast *arg = rule->child[i];
+        bool named = arg->kind == AST_ARGUMENT;
+        uint32_t which = named ? strcmp(arg->name, "factor") == 0 ? 1 : 0 : position++;
+        if (which > 1 || (named && strcmp(arg->name, parameters[which]) != 0)) {
+            diag_report(r->diags, DIAG_E0204, named ? arg->name_span : arg->span,
+                        named ? "`steps` has no parameter `%s`" : "too many arguments for `steps`", arg->name);
+            diag_expected(r->diags, "`after`, `factor`");
+            Atom names[2] = {arena_atom_z(r->arena, "after"), arena_atom_z(r->arena, "factor")};
+            if (named) suggest(r, arg->name, names, 2);
+            return;
+        }
+        given[which] = named ? arg->child[0] : arg;
+        const char *what = which ? "the factor" : "a part of the training";
+        if (!plain_numbers(r, scope, given[which], what, &numbers[which], &count[which])) return;
+    }
+    if (!given[0] || !given[1] || count[0] != count[1]) {
+        diag_report(r->diags, DIAG_E0204, rule->span, "`steps` needs one factor for each step");
+        diag_expected(r->diags, "`steps(after = [60 %%, 85 %%], factor = [0.3, 0.1])`");
+        return;
+    }
+    if (!parts_in_order(r, given[0], numbers[0], count[0])) return;
+    for (uint32_t i = 0; i < count[0]; i++) vec_push(&e->schedule, (AnnealStep){numbers[0][i], numbers[1][i]});
+}
+
+// anneal rate by plateau(…), anneal rate by steps(…)
+static void add_anneal(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
+    const Value *value = scope_find(scope, item->name);
+    if (!value) {
+        report_unknown(r, scope, item->name, item->name_span, "a parameter of the network");
+        return;
+    }
+    ExprNode node = value->kind == VALUE_NUMBER ? expr_node(r->store, value->expr) : (ExprNode){0};
+    if (node.kind != EXPR_ACCESS) {
+        diag_report(r->diags, DIAG_E0202, item->name_span, "`%s` can't be annealed", item->name);
+        diag_expected(r->diags, "a parameter of the network that is a single number");
+        return;
+    }
+    e->anneal = node.symbol;
+    const Ast *rule = item->child[0], *named = rule->kind == AST_CALL ? rule->child[0] : rule;
+    const char *name = named->kind == AST_NAME && rule->kind == AST_CALL ? named->name : "";
+    if (strcmp(name, "plateau") == 0) {
+        anneal_by_plateau(r, scope, e, rule);
+    } else if (strcmp(name, "steps") == 0) {
+        anneal_by_steps(r, scope, e, rule);
+    } else {
+        diag_report(r->diags, DIAG_E0202, rule->span, "unknown way to anneal");
+        diag_expected(r->diags, "`plateau(test.loss, patience = 2, factor = 0.5)` or "
+                                "`steps(after = [60 %%, 85 %%], factor = [0.3, 0.1])`");
+        Atom rules[2] = {arena_atom_z(r->arena, "plateau"), arena_atom_z(r->arena, "steps")};
+        if (named->kind == AST_NAME) suggest(r, named->name, rules, 2);
+    }
 }
 
 // ---- The whole ------------------------------------------------------------------------------------------------------
@@ -550,6 +648,9 @@ static void experiment_item(Resolver *r, const Scope *scope, Experiment *e, cons
         vec_push(&e->scores, (Score){item->name, item->child[0], item->span});
         break;
     case AST_EVALUATE: add_evaluate(r, scope, e, item); break;
+    case AST_AFTERWARDS:
+        constant_steps(r, scope, item->child[0], item->flags & AST_STEP, "the time of evaluation", &e->afterwards);
+        break;
     case AST_ANNEAL: add_anneal(r, scope, e, item); break;
     case AST_RECORD: add_record(r, scope, e, item); break;
     default:
@@ -574,6 +675,12 @@ static void check_experiment(Resolver *r, Experiment *e) {
     } else if (!samples && !e->duration) {
         diag_report(r->diags, DIAG_E0401, e->span, "nothing says how long the experiment runs");
         diag_help(r->diags, "write `duration 100` (a time) or `duration 500 steps`");
+    } else if (!samples && e->reset) {
+        diag_report(r->diags, DIAG_E0202, e->span, "`reset` belongs to samples, but this run goes along signals");
+        diag_help(r->diags, "leave it out: all states begin at their first values");
+    } else if (samples && e->afterwards) {
+        diag_report(r->diags, DIAG_E0202, e->span, "`evaluate for` goes on along signals, but samples are presented");
+        diag_expected(r->diags, "`evaluate test every 1 epoch`, with a set of samples `test`");
     } else if (!samples && e->settle_steps >= e->duration) {
         diag_report(r->diags, DIAG_E0216, e->span, "the experiment is over before it has settled");
     }
@@ -590,7 +697,8 @@ static void check_experiment(Resolver *r, Experiment *e) {
 static bool is_repeated(Resolver *r, const Ast *experiment, uint32_t number) {
     const Ast *item = experiment->child[number];
     bool once = item->kind == AST_BATCH || item->kind == AST_EPOCHS || item->kind == AST_DURATION ||
-                item->kind == AST_SETTLE || item->kind == AST_EVALUATE || item->kind == AST_ANNEAL;
+                item->kind == AST_SETTLE || item->kind == AST_EVALUATE || item->kind == AST_AFTERWARDS ||
+                item->kind == AST_ANNEAL;
     for (uint32_t i = 0; i < number; i++) {
         const Ast *other = experiment->child[i];
         bool same =

@@ -70,6 +70,7 @@ static void free_experiment(Experiment *e) {
     vec_free(&e->data);
     vec_free(&e->feeds);
     vec_free(&e->scores);
+    vec_free(&e->schedule);
     vec_free(&e->recordings);
 }
 

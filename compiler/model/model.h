@@ -192,6 +192,7 @@ typedef struct Feed {
     uint32_t external; // which input, target or label is fed
     FeedKind kind;
     uint32_t data; // FEED_SIGNAL: which data set
+    int64_t lead;  // FEED_SIGNAL: by how many steps it is ahead, as in series(t + 6)
     Span span;
 } Feed;
 
@@ -207,6 +208,12 @@ typedef struct Recording {
     Span span;
 } Recording;
 
+typedef enum AnnealRule { ANNEAL_PLATEAU, ANNEAL_STEPS } AnnealRule;
+
+typedef struct AnnealStep { // after this part of the training, 0 .. 1, this many times the first value
+    double after, factor;
+} AnnealStep;
+
 typedef struct Experiment {
     Atom name;
     Vec(DataSet) data;
@@ -214,7 +221,9 @@ typedef struct Experiment {
     Vec(Feed) feeds;
     int64_t present_steps; // of one sample; 0 for a continuous signal
     int64_t settle_steps;  // of these, the first that are not scored
+    bool reset;            // states return to their first values before each presentation
     int64_t duration;      // steps of a continuous run; 0 when epochs rule
+    int64_t afterwards;    // steps that follow them without learning
     int64_t epochs;
     uint32_t batch;
     bool shuffle;
@@ -223,8 +232,10 @@ typedef struct Experiment {
     uint32_t evaluate_batch;
     Vec(Score) scores;
     Vec(Recording) recordings;
-    Symbol anneal;     // the scalar that is annealed, or 0
-    Atom anneal_score; // "test.loss"
+    Symbol anneal; // the scalar that is annealed, or 0
+    AnnealRule anneal_rule;
+    Vec(AnnealStep) schedule; // ANNEAL_STEPS, in order
+    Atom anneal_score;        // ANNEAL_PLATEAU watches it: "test.loss"
     int64_t patience;
     double factor;
     bool lower_is_better;

@@ -7,8 +7,10 @@
 #include <cmocka.h>
 
 #include "assert_close.h"
+#include "runtime/anneal.h"
 #include "runtime/data/table.h"
 #include "runtime/lequel.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -44,6 +46,24 @@ static const char model_text[] = "network Small(rate = 0.01) {\n"
                                  "  batch 5\n"
                                  "  duration 10\n"
                                  "  record out.u, cost every 5 steps\n"
+                                 "}\n"
+                                 "experiment later {\n"
+                                 "  data s = sines(frequencies = [0.1, 0.3], phases = random)\n"
+                                 "  present x = s(t + 1.5)\n"
+                                 "  batch 5\n"
+                                 "  duration 6\n"
+                                 "  evaluate for 4 steps\n"
+                                 "  score level = mean(mean(out.r) over all)\n"
+                                 "  anneal rate by steps(after = [25 %, 50 %], factor = [0.5, 0.1])\n"
+                                 "  record x, w.W, out.r, rate every 1 step\n"
+                                 "}\n"
+                                 "experiment fresh {\n"
+                                 "  data train = samples(\"x.npy\", \"y.npy\")\n"
+                                 "  present x = sample, y = class for 4 steps, reset\n"
+                                 "  batch 3\n"
+                                 "  epochs 2\n"
+                                 "  anneal rate by steps(0 %, 0)\n"
+                                 "  record out.u every 1 step\n"
                                  "}\n";
 
 enum { TRAIN = 11, TEST = 8 };
@@ -232,6 +252,67 @@ static void runs_along_a_signal(void **state) {
     assert_int_equal(run(place, "wave", "f", options).steps, 7);
 }
 
+static double mean_of(const double *values, int count) {
+    double sum = 0;
+    for (int i = 0; i < count; i++) sum += values[i];
+    return sum / count;
+}
+
+// A signal ahead of its time, a rate by schedule, and then some steps in which nothing is learned.
+static void goes_on_without_learning(void **state) {
+    const Place *place = *state;
+    const char *const records[] = {"x"};
+    LequelRunOptions options = LEQUEL_RUN_INIT;
+    assert_int_equal(run(place, "later", "i", options).steps, 16);
+    options.records = records;
+    options.record_count = 1;
+    options.every = 1;
+    run(place, "wave", "j", options);
+    Table x = load(place, "i", "x.npy"), now = load(place, "j", "x.npy"), w = load(place, "i", "w.W.npy");
+    Table rate = load(place, "i", "rate.npy"), r = load(place, "i", "out.r.npy"),
+          scores = load(place, "i", "scores.csv");
+    assert_shape(&x, 3, (int64_t[]){16, 5, 2});
+    for (int i = 0; i < 160; i++) assert_close(x.data[i], now.data[3 * 10 + i], 1e-6); // 1.5 are 3 steps
+    for (int n = 1; n < 16; n++) {
+        bool changed = memcmp(w.data + 4 * n, w.data + 4 * (n - 1), 4 * sizeof(double)) != 0;
+        assert_int_equal(changed, n < 12);
+    }
+    for (int n = 0; n < 12; n++) assert_close(rate.data[n], n < 3 ? 0.01 : n < 6 ? 0.005 : 0.001, 1e-12);
+    const char *const names[] = {"step", "train.loss", "train.level", "test.loss", "test.level", "rate", "seconds"};
+    assert_shape(&scores, 2, (int64_t[]){1, 7});
+    for (int i = 0; i < 7; i++) assert_string_equal(scores.columns[i], names[i]);
+    assert_close(scores.data[0], 16, 0);
+    assert_close(scores.data[2], mean_of(r.data, 11 * 10) * 11 / 12, 1e-6); // a score sees the step before; 0 at first
+    assert_close(scores.data[4], mean_of(r.data + 11 * 10, 4 * 10), 1e-6);
+    assert_close(scores.data[5], 0.001, 1e-12);
+    Table *const all[] = {&x, &now, &w, &rate, &r, &scores};
+    for (int i = 0; i < 6; i++) table_free(all[i]);
+}
+
+// With dt/tau = 1/2 a neuron reaches 1/2, 3/4, … of its input, if it begins at 0.
+static void begins_each_presentation_anew(void **state) {
+    const Place *place = *state;
+    run(place, "fresh", "k", (LequelRunOptions)LEQUEL_RUN_INIT);
+    Table u = load(place, "k", "out.u.npy");
+    assert_shape(&u, 3, (int64_t[]){24, 3, 2});
+    for (int k = 0; k < 6; k++)
+        for (int i = 0; i < 6; i++) {
+            const double *first = u.data + 24 * k;
+            assert_true(fabs(first[i]) > 1e-3);
+            assert_close(first[6 + i], 1.5 * first[i], 1e-6);
+        }
+    table_free(&u);
+}
+
+static void follows_a_schedule(void **state) {
+    (void)state;
+    const AnnealStep stages[] = {{0.6, 0.3}, {0.85, 0.1}};
+    const int64_t steps[] = {0, 59, 60, 84, 85, 100, 1000};
+    const double factors[] = {1, 1, 0.3, 0.3, 0.1, 0.1, 0.1};
+    for (int i = 0; i < 7; i++) assert_close(schedule_factor(stages, 2, steps[i], 100), factors[i], 0);
+    assert_close(schedule_factor(stages, 0, 5, 10), 1, 0);
+}
+
 static void starts_from_files(void **state) {
     const Place *place = *state;
     const double w[] = {1, 2, 3, 4};
@@ -317,6 +398,31 @@ static void steps_by_hand(void **state) {
     lequel_model_free(model);
 }
 
+static void repeats_lists(void **state) {
+    const Place *place = *state;
+    static const char text[] = "network Lists {\n"
+                               "  dt = 0.5\n"
+                               "  input x[1]\n"
+                               "  population h = Leaky[6](tau_m = [fill([2, 3], 2), fill(dt, 2)], tau_r = 0.5)\n"
+                               "  connect w: x -> h by Dense()\n"
+                               "  dynamics gle(gamma = 0)\n"
+                               "}\n";
+    char path[64], *error;
+    snprintf(path, sizeof path, "%s/lists.leq", place->folder);
+    assert_true(lequel_file_replace(path, text, strlen(text), &error));
+    LequelModel *model = lequel_model_open(path, NULL);
+    assert_true(lequel_model_good(model));
+    LequelProgram *program = compile(model, NULL, 0);
+    LequelInstance *instance = lequel_instance_new(program, 1, 0, NULL, &error);
+    double tau[6];
+    const double expected[] = {2, 3, 2, 3, 0.5, 0.5};
+    lequel_instance_get(instance, (uint32_t)lequel_program_find(program, "h.tau_m"), tau);
+    for (int i = 0; i < 6; i++) assert_close(tau[i], expected[i], 1e-6);
+    lequel_instance_free(instance);
+    lequel_program_free(program);
+    lequel_model_free(model);
+}
+
 static void says_what_is_wrong(void **state) {
     const Place *place = *state;
     LequelModel *model = open_model(place, "wave");
@@ -351,8 +457,12 @@ int main(void) {
         cmocka_unit_test(averages_the_cost),
         cmocka_unit_test(repeats_itself),
         cmocka_unit_test(runs_along_a_signal),
+        cmocka_unit_test(goes_on_without_learning),
+        cmocka_unit_test(begins_each_presentation_anew),
+        cmocka_unit_test(follows_a_schedule),
         cmocka_unit_test(starts_from_files),
         cmocka_unit_test(steps_by_hand),
+        cmocka_unit_test(repeats_lists),
         cmocka_unit_test(refuses_what_does_not_fit),
         cmocka_unit_test(says_what_is_wrong),
     };

@@ -8,6 +8,7 @@
 
 #include "assert_close.h"
 #include "runtime/score.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -121,6 +122,46 @@ static void reduces_over_time(void **state) {
     expect("mean(sum((out.r - y)^2) over presentation)", (2.0 + 1 + 1) / 3, (17.0 + 11 + 11) / 3);
 }
 
+// What a score is after one presentation, after a second one, and when it begins anew.
+static void expect_of_all(const char *text, double first, double second) {
+    World world = {0};
+    ScoreSource source = {&world, BATCH, find, read, suggest};
+    Formula formula = parse(text);
+    Span place;
+    Text error = {0};
+    Scorer *scorer = scorer_new(formula.value, &source, &place, &error);
+    if (!scorer) fail_msg("%s: %s", text, text_z(&error));
+    assert_true(scorer_goes_over_all(scorer));
+    for (int round = 0; round < 2; round++) {
+        scorer_begin_all(scorer);
+        for (int presentation = 0; presentation < 2; presentation++) {
+            scorer_begin(scorer);
+            for (world.step = 0; world.step < STEPS; world.step++) scorer_observe(scorer, world.step == STEPS - 1);
+            double each[BATCH], value = scorer_finish(scorer, each);
+            assert_close(value, presentation ? second : first, 1e-14);
+            assert_close(each[1], value, 0);
+        }
+    }
+    scorer_free(scorer);
+    arena_free(formula.arena);
+}
+
+static void reduces_over_all(void **state) {
+    (void)state;
+    expect_of_all("sum(sum(out.r) over all)", 19, 38); // 1, 2, 2 of one sample, 6, 4, 4 of the other
+    expect_of_all("mean(sum(out.r) over all)", 19.0 / 6, 19.0 / 6);
+    expect_of_all("variance(sum(out.r) over all)", 101.0 / 36, 101.0 / 36);
+    expect_of_all("max(sum(out.r) over all) - min(sum(out.r) over all)", 5, 5);
+    expect_of_all("sqrt(mean((h[1].goal)^2 over all) / variance(h[1].goal over all))", sqrt(2.5 / 2.25),
+                  sqrt(2.5 / 2.25));
+    expect_of_all("max(mean(out.r over all))", 7.0 / 6, 7.0 / 6); // of the three neurons: 7, 6 and 6 in six values
+    expect_of_all("mean((argmax(sum(out.r over presentation)) == y) over all)", 0.5, 0.5);
+    expect_of_all("sum(sum(sum(out.r over presentation)) over all)", 19, 38);
+    expect_of_all("sum(h[1].goal over all) + sum(w.W)", 63, 66);
+    expect("variance(sum(out.r) over presentation)", 2.0 / 9, 8.0 / 9);
+    expect("variance(w.W)", 200.0 / 3, 200.0 / 3);
+}
+
 static void computes(void **state) {
     (void)state;
     expect("h[1].goal", 2, -1);
@@ -139,8 +180,14 @@ static void refuses(void **state) {
     expect_refusal("out.q == y", "no array `out.q` (instead of out.q)");
     expect_refusal("out.r", "this has 3");
     expect_refusal("out.r[3]", "from 0 to 2");
-    expect_refusal("argmax(out.r over presentation)", "belongs into sum, mean, max or min");
-    expect_refusal("sum(out.r over epoch)", "over a presentation only");
+    expect_refusal("argmax(out.r over presentation)", "belongs into sum, mean, variance, max or min");
+    expect_refusal("sum(out.r over epoch)", "over a presentation, or over all");
+    expect_refusal("mean(h[1].goal over all) + h[1].goal", "a value for each sample");
+    expect_refusal("mean(h[1].goal over all) + sum(h[1].goal over presentation)", "a value for each sample");
+    expect_refusal("mean(sum(h[1].goal over all) over presentation)", "`over all` inside of `over presentation`");
+    expect_refusal("mean(sum(h[1].goal over all) over all)", "inside of another one");
+    expect_refusal("argmax(out.r over all)", "`over all` belongs into");
+    expect_refusal("mean(out.r over all)", "this has 3");
     expect_refusal("sinh(h[1].goal)", "no function `sinh`");
 }
 
@@ -158,8 +205,8 @@ static void lists_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classifies), cmocka_unit_test(reduces_over_time), cmocka_unit_test(computes),
-        cmocka_unit_test(refuses),    cmocka_unit_test(lists_names),
+        cmocka_unit_test(classifies), cmocka_unit_test(reduces_over_time), cmocka_unit_test(reduces_over_all),
+        cmocka_unit_test(computes),   cmocka_unit_test(refuses),           cmocka_unit_test(lists_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
