@@ -1,5 +1,6 @@
 // What must hold of time constants, and where operators on signals may stand.
 #include "derive.h"
+#include <math.h>
 
 // ---- Time constants -------------------------------------------------------------------------------------------------
 
@@ -32,6 +33,17 @@ static const Array *drawn(Derive *d, const Leaf *leaf) {
     bool draw = array && (array->initial.kind == INITIAL_UNIFORM || array->initial.kind == INITIAL_NORMAL ||
                           array->initial.kind == INITIAL_UNIFORM_INT);
     return draw ? array : NULL;
+}
+
+double derive_longest(Derive *d, const Leaf *leaf) {
+    TauValues known = tau_values(d, leaf);
+    double longest = -1;
+    for (uint32_t i = 0; i < known.count; i++)
+        longest = tau_value(&known, i) > longest ? tau_value(&known, i) : longest;
+    const Array *array = drawn(d, leaf);
+    if (array && array->initial.kind == INITIAL_UNIFORM) longest = array->initial.b;
+    if (array && array->initial.kind == INITIAL_UNIFORM_INT) longest = array->initial.b * array->initial.scale;
+    return longest;
 }
 
 // Where the time constant was given: the argument, if it is a parameter of the neuron.
@@ -101,6 +113,21 @@ static bool check_time(Derive *d, const Population *p, const Leaf *solved, const
     return true;
 }
 
+// A delay counts in steps.
+static void check_rounding(Derive *d, const Population *p, const Leaf *leaf) {
+    TauValues own = tau_values(d, leaf);
+    for (uint32_t i = 0; i < own.count && i < p->size; i++) {
+        double steps = tau_value(&own, i) / d->model->dt;
+        if (fabs(steps - floor(steps + 0.5)) < 1e-6 * steps) continue;
+        char time[32];
+        diag_report(d->model->diags, DIAG_W0310, tau_place(d, leaf, p),
+                    "the delay `%s` of `%s` is %s, no whole number of steps", leaf->label, p->name,
+                    number_format(time, tau_value(&own, i)));
+        diag_help(d->model->diags, "it is taken as %.0f steps", floor(steps + 0.5));
+        return;
+    }
+}
+
 void derive_check_times(Derive *d, const NeuronEquations *n) {
     const Population *p = &d->model->populations.items[n->population];
     const Leaf *solved = &n->leaves.items[n->solved];
@@ -108,6 +135,8 @@ void derive_check_times(Derive *d, const NeuronEquations *n) {
     for (uint32_t k = 0; good && k < n->leaves.count; k++)
         if (n->leaves.items[k].tau)
             good = check_drawn(d, p, solved, &n->leaves.items[k]) && check_time(d, p, solved, &n->leaves.items[k]);
+    for (uint32_t k = 0; good && k < n->leaves.count; k++)
+        if (n->leaves.items[k].kind == LEAF_DELAY) check_rounding(d, p, &n->leaves.items[k]);
 }
 
 // ---- Operators on signals -------------------------------------------------------------------------------------------

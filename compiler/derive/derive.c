@@ -169,28 +169,6 @@ static Expr through_filters(Derive *d, const NeuronEquations *n, uint32_t k, Exp
     return expr_make2(d->store, inverse, filtered, n->leaves.items[n->solved].tau);
 }
 
-// The error that the x of a leaf with memory receives: the stand-in for the operator's adjoint.
-Symbol derive_back(Derive *d, NeuronEquations *n, uint32_t leaf) {
-    Leaf *own = &n->leaves.items[leaf];
-    if (own->back) return own->back;
-    const Population *p = &d->model->populations.items[n->population];
-    Unit unit = symbol_info(d->store, own->symbol)->unit;
-    const char *label =
-        arena_format(d->model->arena, ".%s.%s", own->kind == LEAF_LOWPASS ? "lowpass" : "previous", own->label);
-    own->back = derive_signal(d, p, ROLE_SIGNAL, unit, "error_back", label, "the error of a filter's input");
-    bool remembers = own->kind == LEAF_PREVIOUS || d->principle->adjoint_of_lowpass != EXPR_STOP;
-    if (remembers)
-        own->back_memory =
-            derive_signal(d, p, ROLE_STATE, unit, "error_back_state", label, "the state of a filter's error");
-    return own->back;
-}
-
-static Expr through_memory(Derive *d, const Leaf *leaf, Expr g) {
-    ExprKind adjoint = d->principle->adjoint_of_lowpass;
-    if (leaf->kind == LEAF_PREVIOUS) return expr_make1(d->store, EXPR_PREVIOUS, g);
-    return adjoint == EXPR_STOP ? g : expr_make2(d->store, adjoint, g, leaf->tau);
-}
-
 // Which leaves an error reaches: from outputs, from the neuron's own energy, and from what remembers them.
 static uint32_t find_wanted(Derive *d, NeuronEquations *n, const Population *p, bool *wanted) {
     uint32_t live = 0;
@@ -250,15 +228,15 @@ static void derive_errors(Derive *d, NeuronEquations *n) {
         if (!wanted[k]) continue;
         const Leaf *leaf = &n->leaves.items[k];
         Unit unit = symbol_info(d->store, leaf->kind == LEAF_AHEAD ? n->state : leaf->symbol)->unit;
-        const char *kinds[] = {"", "lowpass.", "previous."};
-        const char *label = live > 1 ? arena_format(d->model->arena, ".%s%s", kinds[leaf->kind], leaf->label) : "";
+        const char *which = leaf->kind == LEAF_AHEAD ? leaf->label : derive_member(d, p, leaf->symbol);
+        const char *label = live > 1 ? arena_format(d->model->arena, ".%s", which) : "";
         ErrorInput in = {.leaf = k, .own = own_force(d, n, p, k)};
         if (derive_is_zero(d, in.own)) in.own = 0;
         in.symbol = derive_signal(d, p, ROLE_SIGNAL, unit, "error_in", label, "an unfiltered error");
         Expr g = derive_element(d, in.symbol);
         if (leaf->kind != LEAF_AHEAD) {
             derive_back(d, n, k); // its error goes to what it remembers
-            in.filtered = through_memory(d, leaf, g);
+            in.filtered = derive_through_memory(d, leaf, g);
             vec_push(&n->errors, in);
             continue;
         }

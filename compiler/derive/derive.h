@@ -39,6 +39,22 @@ FreshAxes derive_fresh_axes(Derive *d, Symbol symbol);
 Expr derive_at_own_axes(Derive *d, const FreshAxes *axes, Expr expr);
 // sum over the target's neurons of (what the current sees of the error) * d current / d symbol, at its own axes.
 Expr derive_pull_back(Derive *d, const Connection *c, Symbol symbol);
+// The name of an array without its owner.
+const char *derive_member(Derive *d, const Population *p, Symbol symbol);
+// Names of leaves: by the parameter or number that is the time constant, NULL when it is composed; t2, t3, … instead.
+Atom derive_leaf_label(Derive *d, const Population *p, Expr tau, Symbol *tau_symbol);
+bool derive_label_taken(const NeuronEquations *n, Symbol state, Atom label);
+Atom derive_free_label(Derive *d, const NeuronEquations *n, const Population *p);
+// An expression with the leaves found so far as variables; delays are those that are read `across` a connection, or
+// not.
+Expr derive_over_leaves(Derive *d, const NeuronEquations *n, Expr expr, bool across);
+// The leaf of lowpass(x, tau), previous(x) or delay(x, T), read by others (`across`) or inside; those inside x are
+// known.
+bool derive_add_memory(Derive *d, NeuronEquations *n, const Population *p, Expr node, bool across);
+// The largest value that a time constant starts with; negative when nothing bounds it.
+double derive_longest(Derive *d, const Leaf *leaf);
+// What x receives of an error g, in operator form.
+Expr derive_through_memory(Derive *d, const Leaf *leaf, Expr g);
 // The symbol of the error that the x of a leaf with memory receives.
 Symbol derive_back(Derive *d, NeuronEquations *n, uint32_t leaf);
 // How an error that comes through leaf k is brought to the exact adjoint's amplitude.

@@ -10,6 +10,7 @@ typedef enum LeafKind {
     LEAF_AHEAD,    // ahead(u, tau) of a state; a plain `u` is ahead(u, dt), its value after the step
     LEAF_LOWPASS,  // lowpass(x, tau) of an expression over other leaves and inputs; its value after the step
     LEAF_PREVIOUS, // previous(x): x one step before
+    LEAF_DELAY,    // delay(x, T): x a time T before, in whole steps
 } LeafKind;
 
 typedef struct Leaf {
@@ -21,12 +22,16 @@ typedef struct Leaf {
     Expr tau;          // 0 (the handle) for PREVIOUS
     Symbol tau_symbol; // the parameter array when tau is one (its gradient can be learned), else 0
     Atom label;        // tau_r; distinguishes leaves in names
-    // Of LOWPASS and PREVIOUS:
+    // Of all but AHEAD:
     Expr input;         // x, over leaf symbols and drives
-    Symbol memory;      // PREVIOUS: x of this step, for the next one
+    Symbol memory;      // PREVIOUS: x of this step, for the next one. DELAY: the last values of x, [neuron, slot]
+    Symbol position;    // DELAY: the slot of this step, one number per sample
+    Symbol slots;       // DELAY: the numbers of the slots
+    bool across;        // DELAY: read over a connection, where the step between neurons counts
+    DelayCredit credit; // DELAY
     Symbol rate;        // LOWPASS: dX/dt
     Symbol back;        // the error that x receives: the stand-in for the adjoint applied to that of X; 0 for none
-    Symbol back_memory; // what the stand-in remembers; 0 for none
+    Symbol back_memory; // what the stand-in remembers; 0 for none. Of a delay's adjoint: [neuron, slot]
 } Leaf;
 
 enum { EXPR_MAX_OUTPUTS = 8, EXPR_MAX_LEAVES = 64 }; // of one neuron

@@ -20,17 +20,17 @@ static bool is_parameter_of(const Population *p, Symbol symbol) {
 }
 
 // The name of an array without its owner.
-static const char *member_of(Derive *d, const Population *p, Symbol symbol) {
+const char *derive_member(Derive *d, const Population *p, Symbol symbol) {
     return symbol_info(d->store, symbol)->name + strlen(p->name) + 1;
 }
 
 // What a time constant is called: as the parameter, or by its value. NULL when it is composed.
-static Atom leaf_label(Derive *d, const Population *p, Expr tau, Symbol *tau_symbol) {
+Atom derive_leaf_label(Derive *d, const Population *p, Expr tau, Symbol *tau_symbol) {
     ExprNode node = expr_node(d->store, tau);
     *tau_symbol = 0;
     if (node.kind == EXPR_ACCESS && is_parameter_of(p, node.symbol)) {
         *tau_symbol = node.symbol;
-        return arena_atom_z(d->model->arena, member_of(d, p, node.symbol));
+        return arena_atom_z(d->model->arena, derive_member(d, p, node.symbol));
     }
     if (expr_is_const(d->store, tau, d->model->dt)) return arena_atom_z(d->model->arena, "dt");
     if (node.kind == EXPR_CONST) {
@@ -40,7 +40,7 @@ static Atom leaf_label(Derive *d, const Population *p, Expr tau, Symbol *tau_sym
     return NULL;
 }
 
-static bool label_taken(const NeuronEquations *n, Symbol state, Atom label) {
+bool derive_label_taken(const NeuronEquations *n, Symbol state, Atom label) {
     for (uint32_t i = 0; i < n->leaves.count; i++)
         if (n->leaves.items[i].label == label && (!state || n->leaves.items[i].state == state)) return true;
     return false;
@@ -48,52 +48,25 @@ static bool label_taken(const NeuronEquations *n, Symbol state, Atom label) {
 
 // A name for a time constant without one: t2, t3, … A parameter of that name keeps it, even when its own lookahead
 // comes later.
-static Atom free_label(Derive *d, const NeuronEquations *n, const Population *p) {
+Atom derive_free_label(Derive *d, const NeuronEquations *n, const Population *p) {
     for (uint32_t k = 2;; k++) {
         Atom label = arena_format(d->model->arena, "t%u", k);
-        bool taken = label_taken(n, 0, label);
+        bool taken = derive_label_taken(n, 0, label);
         for (uint32_t i = 0; i < p->parameters.count; i++)
-            taken |= strcmp(member_of(d, p, p->parameters.items[i]), label) == 0;
+            taken |= strcmp(derive_member(d, p, p->parameters.items[i]), label) == 0;
         if (!taken) return label;
     }
 }
-
-static Expr over_leaves(Derive *d, const NeuronEquations *n, Expr expr);
 
 static void add_leaf(Derive *d, NeuronEquations *n, const Population *p, Expr node, Symbol state, Expr tau) {
     for (uint32_t i = 0; i < n->leaves.count; i++)
         if (n->leaves.items[i].node == node) return;
     Leaf leaf = {.node = node, .state = state, .tau = tau};
-    leaf.label = leaf_label(d, p, tau, &leaf.tau_symbol);
-    if (!leaf.label || label_taken(n, state, leaf.label)) leaf.label = free_label(d, n, p);
+    leaf.label = derive_leaf_label(d, p, tau, &leaf.tau_symbol);
+    if (!leaf.label || derive_label_taken(n, state, leaf.label)) leaf.label = derive_free_label(d, n, p);
     Unit unit = symbol_info(d->store, state)->unit;
-    Atom name = arena_format(d->model->arena, "%s_ahead.%s", member_of(d, p, state), leaf.label);
+    Atom name = arena_format(d->model->arena, "%s_ahead.%s", derive_member(d, p, state), leaf.label);
     leaf.symbol = derive_signal(d, p, ROLE_LEAF, unit, name, "", "a lookahead");
-    vec_push(&n->leaves, leaf);
-}
-
-// The leaf of lowpass(x, tau) or previous(x); the leaves inside x are known already.
-static void add_memory_leaf(Derive *d, NeuronEquations *n, const Population *p, Expr node) {
-    for (uint32_t i = 0; i < n->leaves.count; i++)
-        if (n->leaves.items[i].node == node) return;
-    ExprNode parts = expr_node(d->store, node);
-    bool filter = parts.kind == EXPR_LOWPASS;
-    Leaf leaf = {.kind = filter ? LEAF_LOWPASS : LEAF_PREVIOUS, .node = node, .tau = filter ? parts.argument[1] : 0};
-    leaf.input = over_leaves(d, n, parts.argument[0]);
-    leaf.node_inside = filter ? expr_make2(d->store, EXPR_LOWPASS, leaf.input, leaf.tau)
-                              : expr_make1(d->store, EXPR_PREVIOUS, leaf.input);
-    leaf.label = filter ? leaf_label(d, p, leaf.tau, &leaf.tau_symbol) : arena_atom_z(d->model->arena, "1");
-    if (!leaf.label || label_taken(n, 0, leaf.label)) leaf.label = free_label(d, n, p);
-    Unit unit = UNIT_NONE;
-    expr_unit(d->store, parts.argument[0], &unit);
-    const char *base = filter ? "lowpass." : "previous.";
-    leaf.symbol = derive_signal(d, p, ROLE_STATE, unit, base, leaf.label, "a signal with memory");
-    if (filter) {
-        Unit per_time = unit_multiply(unit, unit_power(d->model->time_unit, -1));
-        leaf.rate = derive_signal(d, p, ROLE_SIGNAL, per_time, "lowpass_rate.", leaf.label, "the rate of a low-pass");
-    } else {
-        leaf.memory = derive_signal(d, p, ROLE_STATE, unit, "to_come.", leaf.label, "a signal that waits for a step");
-    }
     vec_push(&n->leaves, leaf);
 }
 
@@ -126,7 +99,8 @@ typedef struct LeafSearch {
     Derive *derive;
     NeuronEquations *neuron;
     const Population *population;
-    Span span; // of the statement
+    Span span;   // of the statement
+    bool across; // it is sent to other neurons
     bool good;
 } LeafSearch;
 
@@ -136,8 +110,8 @@ static void report_operator(const LeafSearch *search, Expr expr) {
     diag_report(d->model->diags, DIAG_E0307, where.source ? where : search->span,
                 "`%s` has no causal local adjoint under `%s`",
                 in_neuron_terms(d, search->neuron, search->population, expr), d->principle->name);
-    diag_expected(d->model->diags, "lookaheads of states, `ahead(u, tau)`, plain states, `lowpass(x, tau)` or "
-                                   "`previous(x)`");
+    diag_expected(d->model->diags, "lookaheads of states, `ahead(u, tau)`, plain states, `lowpass(x, tau)`, "
+                                   "`previous(x)` or `delay(x, T)`");
 }
 
 static bool find_leaf(const ExprStore *store, Expr expr, void *context) {
@@ -157,12 +131,12 @@ static bool find_leaf(const ExprStore *store, Expr expr, void *context) {
         add_leaf(d, search->neuron, p, expr, inner.symbol, node.argument[1]);
         return false;
     }
-    if (node.kind == EXPR_LOWPASS || node.kind == EXPR_PREVIOUS) {
+    if (node.kind == EXPR_LOWPASS || node.kind == EXPR_PREVIOUS || node.kind == EXPR_DELAY) {
         expr_visit(store, node.argument[0], find_leaf, search);
-        if (search->good) add_memory_leaf(d, search->neuron, p, expr);
+        if (search->good) search->good = derive_add_memory(d, search->neuron, p, expr, search->across);
         return false;
     }
-    bool acts_in_time = node.kind == EXPR_AHEAD || node.kind == EXPR_DELAY || node.kind == EXPR_RATE;
+    bool acts_in_time = node.kind == EXPR_AHEAD || node.kind == EXPR_RATE;
     if (acts_in_time) {
         report_operator(search, expr);
         search->good = false;
@@ -172,8 +146,8 @@ static bool find_leaf(const ExprStore *store, Expr expr, void *context) {
 
 // Finds the lookaheads of states in `expr`; anything else that acts on a signal in time has no causal local adjoint
 // yet.
-static bool find_leaves(Derive *d, NeuronEquations *n, const Population *p, Expr expr, Span span) {
-    LeafSearch search = {d, n, p, span, true};
+static bool find_leaves(Derive *d, NeuronEquations *n, const Population *p, Expr expr, Span span, bool across) {
+    LeafSearch search = {d, n, p, span, across, true};
     expr_visit(d->store, expr, find_leaf, &search);
     return search.good;
 }
@@ -193,7 +167,7 @@ static Expr leaf_rule(ExprStore *store, Expr node, void *context) {
 
 // Plain states outside of lookaheads become ahead(u, dt), so that one replacement serves all. Bottom-up rewriting would
 // also reach the state inside ahead(u, tau), so lookaheads are replaced first; what remembers them comes last.
-static Expr over_leaves(Derive *d, const NeuronEquations *n, Expr expr) {
+Expr derive_over_leaves(Derive *d, const NeuronEquations *n, Expr expr, bool across) {
     Expr result = expr_rewrite(d->store, expr, leaf_rule, &(LeafRule){.neuron = n});
     for (uint32_t i = 0; i < n->leaves.count; i++) {
         const Leaf *leaf = &n->leaves.items[i];
@@ -202,7 +176,7 @@ static Expr over_leaves(Derive *d, const NeuronEquations *n, Expr expr) {
     }
     for (uint32_t i = 0; i < n->leaves.count; i++) {
         const Leaf *leaf = &n->leaves.items[i];
-        if (leaf->kind != LEAF_AHEAD)
+        if (leaf->kind != LEAF_AHEAD && (leaf->kind != LEAF_DELAY || leaf->across == across))
             result = expr_replace(d->store, result, leaf->node_inside, derive_element(d, leaf->symbol));
     }
     return result;
@@ -384,17 +358,16 @@ static bool is_leaf(Derive *d, const NeuronEquations *n, Expr value) {
 
 static void make_gates(Derive *d, NeuronEquations *n, const Population *p) {
     for (uint32_t o = 0; o < p->outputs.count; o++) {
-        bool memory = is_leaf(d, n, n->value[o]) && expr_node(d->store, p->outputs.items[o].value).kind != EXPR_AHEAD;
-        bool trivial =
-            !p->outputs.items[o].gated || (memory && expr_has_kind(d->store, p->outputs.items[o].value, EXPR_LOWPASS));
+        ExprKind kind = expr_node(d->store, p->outputs.items[o].value).kind;
+        bool remembered = kind == EXPR_LOWPASS || kind == EXPR_DELAY || kind == EXPR_PREVIOUS;
+        bool trivial = !p->outputs.items[o].gated || (remembered && is_leaf(d, n, n->value[o]));
         add_gates(d, n, p, n->value[o], false, o, p->outputs.items[o].member, trivial);
     }
     for (uint32_t m = 0; m < n->leaves.count; m++) {
         const Leaf *leaf = &n->leaves.items[m];
         if (leaf->kind == LEAF_AHEAD) continue;
-        const char *base = leaf->kind == LEAF_LOWPASS ? "lowpass" : "previous";
-        add_gates(d, n, p, leaf->input, true, m, arena_format(d->model->arena, "%s.%s", base, leaf->label),
-                  is_leaf(d, n, leaf->input));
+        Atom name = arena_atom_z(d->model->arena, derive_member(d, p, leaf->symbol));
+        add_gates(d, n, p, leaf->input, true, m, name, is_leaf(d, n, leaf->input));
     }
 }
 
@@ -426,11 +399,11 @@ static bool is_derivable(Derive *d, const Population *p) {
 }
 
 static bool find_all_leaves(Derive *d, NeuronEquations *n, const Population *p) {
-    bool good = find_leaves(d, n, p, p->energy, p->energy_span);
+    bool good = find_leaves(d, n, p, p->energy, p->energy_span, false);
     for (uint32_t o = 0; o < p->outputs.count; o++) {
         const Output *output = &p->outputs.items[o];
         if (!output->value) return false;
-        good &= find_leaves(d, n, p, output->value, output->span);
+        good &= find_leaves(d, n, p, output->value, output->span, true);
         if (!reads_drive(d, p, output->value)) continue;
         diag_report(d->model->diags, DIAG_E0307, output->span, "output `%s` reads an input directly", output->member);
         diag_expected(d->model->diags, "a function of lookaheads of states");
@@ -443,8 +416,9 @@ static bool find_all_leaves(Derive *d, NeuronEquations *n, const Population *p) 
 
 static bool derive_membrane(Derive *d, NeuronEquations *n, const Population *p) {
     Expr driven, rest;
-    n->energy = over_leaves(d, n, p->energy);
-    for (uint32_t o = 0; o < p->outputs.count; o++) n->value[o] = over_leaves(d, n, p->outputs.items[o].value);
+    n->energy = derive_over_leaves(d, n, p->energy, false);
+    for (uint32_t o = 0; o < p->outputs.count; o++)
+        n->value[o] = derive_over_leaves(d, n, p->outputs.items[o].value, true);
     derive_split_energy(d, n, p, n->energy, &driven, &rest);
     if (!find_solved(d, n, p, driven)) return false;
     n->state = n->leaves.items[n->solved].state;

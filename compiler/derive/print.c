@@ -296,7 +296,7 @@ static void solved(D *d, const NeuronEquations *n) {
         if (other->kind == LEAF_LOWPASS)
             derivation_equate(d, expr_mul(d->store, other->tau, rate_of(d, x)), expr_sub(d->store, other->input, x),
                               span);
-        else if (other->kind == LEAF_PREVIOUS)
+        else if (other->kind != LEAF_AHEAD)
             derivation_equate(d, x, other->node_inside, span);
         else if (k != n->solved)
             derivation_equate(d, x, expr_add(d->store, u, expr_mul(d->store, other->tau, rate_of(d, u))), span);

@@ -496,13 +496,13 @@ static Expr make_rate(ExprStore *store, Expr x) {
 }
 
 // The operator algebra (science.md section 1): a lookahead and a low-pass of one time constant cancel.
-static Expr make_filter(ExprStore *store, ExprKind kind, const Expr *arguments) {
+static Expr make_filter(ExprStore *store, ExprKind kind, const Expr *arguments, uint32_t count) {
     ExprNode node = expr_node(store, arguments[0]);
     ExprKind inverse = kind == EXPR_AHEAD ? EXPR_LOWPASS : EXPR_AHEAD;
     if (node.kind == EXPR_CONST) return arguments[0];
     if (kind != EXPR_DELAY && node.kind == inverse && node.argument[1] == arguments[1]) return node.argument[0];
     if (kind != EXPR_DELAY && expr_is_const(store, arguments[1], 0)) return arguments[0];
-    return expr_intern_kind(store, kind, arguments, 2);
+    return expr_intern_kind(store, kind, arguments, count);
 }
 
 Expr expr_make(ExprStore *store, ExprKind kind, const Expr *arguments, uint32_t count) {
@@ -516,7 +516,7 @@ Expr expr_make(ExprStore *store, ExprKind kind, const Expr *arguments, uint32_t 
     case EXPR_RATE: return make_rate(store, arguments[0]);
     case EXPR_AHEAD:
     case EXPR_LOWPASS:
-    case EXPR_DELAY: return make_filter(store, kind, arguments);
+    case EXPR_DELAY: return make_filter(store, kind, arguments, count);
     case EXPR_STOP:
     case EXPR_PREVIOUS:
         if (expr_get_const(store, arguments[0], &a) || expr_node(store, arguments[0]).kind == kind) return arguments[0];

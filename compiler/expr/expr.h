@@ -32,7 +32,7 @@ typedef enum ExprKind {
     // Operators on signals in time, symbolic until discretisation (science.md section 1)
     EXPR_AHEAD,   // x + tau dx/dt: x, tau
     EXPR_LOWPASS, // (1 + tau d/dt)^-1 x: x, tau
-    EXPR_DELAY,   // x(t - T): x, T
+    EXPR_DELAY,   // x(t - T): x, T and, if declared, a number for how an error returns (DelayCredit)
     EXPR_RATE,    // dx/dt: x
     EXPR_PREVIOUS, // x before this step
     EXPR_STOP,    // constant(x): no gradient flows through
@@ -68,6 +68,9 @@ typedef enum SymbolRole {
     ROLE_OPTIMISER, // state of an optimiser, one element per element of its parameter
     ROLE_SCALAR,    // a number of the model that may change between steps: a learning rate, a counter
 } SymbolRole;
+
+// How an error returns from a delay when it cannot wait for it: looked ahead by the delay, late as it comes, not at all.
+typedef enum DelayCredit { CREDIT_NONE_DECLARED, CREDIT_AHEAD, CREDIT_LATE, CREDIT_STOPPED } DelayCredit;
 
 enum { EXPR_MAX_RANK = 4 };
 

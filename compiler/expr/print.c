@@ -796,7 +796,7 @@ static void print_filter(Printer *p, const ExprNode *node) {
 
 static void print_delay(Printer *p, const ExprNode *node) {
     if (p->style == EXPR_TEXT || expr_node(p->store, node->argument[0]).kind != EXPR_ACCESS) {
-        print_function(p, "delay", NULL, node->argument, 2);
+        print_function(p, "delay", NULL, node->argument, 2); // how its error returns is told where it does
         return;
     }
     print(p, node->argument[0], LEVEL_ATOM);

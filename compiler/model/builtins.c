@@ -146,6 +146,31 @@ static Value make_filter(Resolver *r, const Builtin *self, Value *args, uint32_t
     return result;
 }
 
+// How an error returns from a delay, by the name of a function: ahead, linear or constant.
+static bool delay_credit(Resolver *r, const Value *word, Expr *credit) {
+    static const char *const names[] = {NULL, "ahead", "linear", "constant"};
+    const char *name = word->kind != VALUE_FUNCTION ? "" : word->builtin ? word->builtin->name : word->function->name;
+    for (int i = 1; i < 4; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *credit = expr_const(r->store, i);
+            return true;
+        }
+    report(r, DIAG_E0202, word->span, "this does not say how an error returns from a delay");
+    diag_expected(r->diags,
+                  "`ahead` (looked ahead by the delay), `linear` (late, as it comes) or `constant` (not at all)");
+    return false;
+}
+
+static Value make_delay(Resolver *r, const Builtin *self, Value *args, uint32_t count, Span span) {
+    Value result = make_filter(r, self, args, count, span);
+    Expr credit;
+    if (count < 3 || result.kind == VALUE_ERROR) return result;
+    if (!delay_credit(r, &args[2], &credit)) return value_error();
+    result.expr = expr_make(r->store, EXPR_DELAY, (Expr[]){args[0].expr, args[1].expr, credit}, 3);
+    expr_set_span(r->store, result.expr, span);
+    return result;
+}
+
 static Value make_unary_operator(Resolver *r, const Builtin *self, Value *args, uint32_t count, Span span) {
     (void)count;
     if (!require_number(r, &args[0], arena_format(r->arena, "the argument of `%s`", self->name))) return value_error();
@@ -363,7 +388,7 @@ static const Builtin builtins[] = {
     {"load", 1, 1, make_load, 0},
     {"ahead", 2, 2, make_filter, EXPR_AHEAD},
     {"lowpass", 2, 2, make_filter, EXPR_LOWPASS},
-    {"delay", 2, 2, make_filter, EXPR_DELAY},
+    {"delay", 2, 3, make_delay, EXPR_DELAY},
     {"constant", 1, 1, make_unary_operator, EXPR_STOP},
     {"previous", 1, 1, make_unary_operator, EXPR_PREVIOUS},
     {"d", 1, 1, make_unary_operator, EXPR_RATE},

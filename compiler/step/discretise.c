@@ -141,6 +141,51 @@ static void membrane(Discretise *d, const NeuronEquations *n) {
     assign(d, n->state, expr_add(s, u, expr_mul(s, expr_const(s, d->model->dt), du)), 0, p->energy_span);
 }
 
+// What a ring of slots held `shift` steps ago (or, for a shift below 0, will hold): the slot at that distance from the
+// one of this step. Shifts are whole numbers up to rounding.
+static Expr slot_at(Discretise *d, const Leaf *leaf, Symbol ring, ExprVersion version, Expr shift) {
+    ExprStore *s = d->store;
+    Index axes[EXPR_MAX_RANK];
+    model_axes(s, ring, axes);
+    Expr slot = expr_index(s, axes[1]), number = expr_access(s, leaf->slots, VERSION_OLD, &slot, 1);
+    Expr count = expr_const(s, symbol_info(s, ring)->extent[1]), half = expr_const(s, 0.5), zero = expr_const(s, 0);
+    Expr at = expr_sub(s, own_element(d, leaf->position), shift);
+    at = expr_select(s, expr_make2(s, EXPR_LESS, at, expr_neg(s, half)), expr_add(s, at, count), at);
+    at = expr_select(s, expr_make2(s, EXPR_LESS, expr_sub(s, count, half), at), expr_sub(s, at, count), at);
+    Expr far = expr_call(s, FUNCTION_ABS, expr_sub(s, number, at));
+    Expr value = expr_select(s, expr_make2(s, EXPR_LESS, far, half), model_element(s, ring, version), zero);
+    return expr_sum(s, axes[1], value);
+}
+
+// x goes into the slot of this step.
+static void put_in_slot(Discretise *d, const Leaf *leaf, Symbol ring, Expr x, Span span) {
+    ExprStore *s = d->store;
+    Index axes[EXPR_MAX_RANK];
+    model_axes(s, ring, axes);
+    Expr slot = expr_index(s, axes[1]), number = expr_access(s, leaf->slots, VERSION_OLD, &slot, 1);
+    Expr far = expr_call(s, FUNCTION_ABS, expr_sub(s, number, own_element(d, leaf->position)));
+    Expr here = expr_make2(s, EXPR_LESS, far, expr_const(s, 0.5));
+    assign(d, ring, expr_select(s, here, x, own_element(d, ring)), 0, span);
+}
+
+// T/dt steps, of which the register between neurons is one. Halves are rounded up, so that one slot is always nearest.
+static Expr delay_steps(Discretise *d, const Leaf *leaf) {
+    Expr per_step = expr_const(d->store, (1 + 1e-6) / d->model->dt), steps = expr_mul(d->store, leaf->tau, per_step);
+    return leaf->across && d->order->rate_held ? expr_sub(d->store, steps, expr_const(d->store, 1)) : steps;
+}
+
+// A reader over a connection may want the value of this step; one inside the neuron never does.
+static void delay(Discretise *d, const Leaf *leaf, Span span) {
+    ExprStore *s = d->store;
+    put_in_slot(d, leaf, leaf->memory, place(d, leaf->input), span);
+    bool now = leaf->across && d->order->rate_held;
+    assign(d, leaf->symbol, slot_at(d, leaf, leaf->memory, now ? VERSION_NEW : VERSION_OLD, delay_steps(d, leaf)), 0,
+           span);
+    Expr next = expr_add(s, own_element(d, leaf->position), expr_const(s, 1));
+    Expr last = expr_const(s, symbol_info(s, leaf->memory)->extent[1] - 0.5);
+    assign(d, leaf->position, expr_select(s, expr_make2(s, EXPR_LESS, next, last), next, expr_const(s, 0)), 0, span);
+}
+
 // A low-pass is its value after the step; previous(x) is what x was in the step before.
 static void memories(Discretise *d, const NeuronEquations *n) {
     ExprStore *s = d->store;
@@ -148,6 +193,10 @@ static void memories(Discretise *d, const NeuronEquations *n) {
         const Leaf *leaf = &n->leaves.items[k];
         if (leaf->kind == LEAF_AHEAD) continue;
         Span span = expr_span(s, leaf->node);
+        if (leaf->kind == LEAF_DELAY) {
+            delay(d, leaf, span);
+            continue;
+        }
         Expr x = place(d, leaf->input);
         if (leaf->kind == LEAF_PREVIOUS) {
             assign(d, leaf->symbol, own_element(d, leaf->memory), 0, span);
@@ -160,27 +209,52 @@ static void memories(Discretise *d, const NeuronEquations *n) {
     }
 }
 
-// The stand-ins for the adjoints of what remembers: the inverse of a low-pass, which is its discrete equation solved
-// for x; backward in time, the low-pass itself, as a low-pass is its own mirror image; one step of waiting for
-// previous(x).
-static void back_errors(Discretise *d, const NeuronEquations *n) {
+// What the x of a leaf with memory receives of the error g, and what that leaves behind for the next step.
+typedef struct BackError {
+    Expr value, kept;
+} BackError;
+
+// The inverse of a low-pass is its discrete equation solved for x; backward in time the low-pass is its own mirror
+// image.
+static BackError lowpass_back(Discretise *d, const Leaf *leaf, Expr g) {
     ExprStore *s = d->store;
     ExprKind adjoint = principle_find(d->model->dynamics.principle)->adjoint_of_lowpass;
+    if (adjoint == EXPR_STOP) return (BackError){g, 0};
+    Expr memory = own_element(d, leaf->back_memory), speed = expr_div(s, expr_const(s, d->model->dt), leaf->tau);
+    Expr change = expr_sub(s, g, memory);
+    if (adjoint == EXPR_AHEAD) return (BackError){expr_add(s, memory, expr_div(s, change, speed)), g};
+    Expr low = expr_add(s, memory, expr_mul(s, speed, change));
+    return (BackError){low, low};
+}
+
+// Backward in time a delay waits as it does forward; causally, only what the model has declared can be done.
+static BackError delay_back(Discretise *d, const Leaf *leaf, Expr g) {
+    ExprStore *s = d->store;
+    if (leaf->credit == CREDIT_STOPPED && !is_backward(d)) return (BackError){expr_const(s, 0), 0};
+    if (leaf->credit != CREDIT_AHEAD || is_backward(d)) return (BackError){g, 0};
+    Expr memory = own_element(d, leaf->back_memory), steps = expr_div(s, leaf->tau, expr_const(s, d->model->dt));
+    return (BackError){expr_add(s, g, expr_mul(s, steps, expr_sub(s, g, memory))), g};
+}
+
+static void back_errors(Discretise *d, const NeuronEquations *n) {
+    ExprStore *s = d->store;
     for (uint32_t k = 0; k < n->errors.count; k++) {
         const Leaf *leaf = &n->leaves.items[n->errors.items[k].leaf];
-        if (leaf->kind == LEAF_AHEAD) continue;
-        Expr g = model_element(s, n->errors.items[k].symbol, VERSION_NEW), value = g;
-        Expr memory = leaf->back_memory ? own_element(d, leaf->back_memory) : 0, kept = g;
+        Expr g = model_element(s, n->errors.items[k].symbol, VERSION_NEW);
         Span span = expr_span(s, leaf->node);
-        Expr speed = leaf->tau ? expr_div(s, expr_const(s, d->model->dt), leaf->tau) : 0;
-        if (leaf->kind == LEAF_PREVIOUS)
-            value = memory;
-        else if (adjoint == EXPR_AHEAD)
-            value = expr_add(s, memory, expr_div(s, expr_sub(s, g, memory), speed));
-        else if (adjoint == EXPR_LOWPASS)
-            value = kept = expr_add(s, memory, expr_mul(s, speed, expr_sub(s, g, memory)));
-        assign(d, leaf->back, value, 0, span);
-        if (leaf->back_memory) assign(d, leaf->back_memory, kept, 0, span);
+        if (leaf->kind == LEAF_AHEAD) continue;
+        if (leaf->kind == LEAF_DELAY && is_backward(d)) {
+            bool now = leaf->across && d->order->rate_held;
+            put_in_slot(d, leaf, leaf->back_memory, g, span);
+            Expr later = expr_neg(s, delay_steps(d, leaf));
+            assign(d, leaf->back, slot_at(d, leaf, leaf->back_memory, now ? VERSION_NEW : VERSION_OLD, later), 0, span);
+            continue;
+        }
+        BackError back = leaf->kind == LEAF_LOWPASS ? lowpass_back(d, leaf, g)
+                         : leaf->kind == LEAF_DELAY ? delay_back(d, leaf, g)
+                                                    : (BackError){own_element(d, leaf->back_memory), g};
+        assign(d, leaf->back, back.value, 0, span);
+        if (back.kept) assign(d, leaf->back_memory, back.kept, 0, span);
     }
 }
 

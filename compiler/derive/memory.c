@@ -1,0 +1,135 @@
+// What a neuron remembers of its own signals and inputs: low-passes, values of the step before, delays. Each is a leaf,
+// whose error goes on to what it was made of.
+#include "derive.h"
+#include <math.h>
+
+// ---- Arrays of delays -----------------------------------------------------------------------------------------------
+
+// 0, 1, … of the slots of a delay, as an array that no step changes.
+static Symbol slot_numbers(Derive *d, uint32_t count) {
+    Atom name = arena_format(d->model->arena, "slots#%u", count);
+    Symbol known = symbol_find(d->store, name);
+    if (known) return known;
+    double *values = arena_new_array(d->model->arena, double, count);
+    for (uint32_t i = 0; i < count; i++) values[i] = i;
+    SymbolInfo info = {.name = name, .role = ROLE_PARAMETER, .hidden = true, .rank = 1, .extent = {count}};
+    Symbol symbol = symbol_new(d->store, info);
+    Initial initial = {.kind = INITIAL_CONSTANT, .values = values, .count = count, .scale = 1};
+    vec_push(&d->model->arrays, (Array){.symbol = symbol, .initial = initial});
+    return symbol;
+}
+
+// An array per neuron and slot.
+static Symbol per_slot(Derive *d, const Population *p, Unit unit, const char *base, const char *label, uint32_t count) {
+    Symbol symbol = derive_signal(d, p, ROLE_STATE, unit, base, label, "the memory of a delay");
+    SymbolInfo *info = symbol_edit(d->store, symbol);
+    info->rank = 2;
+    info->extent[1] = count;
+    return symbol;
+}
+
+static bool make_delay(Derive *d, const Population *p, Leaf *leaf, Unit unit) {
+    enum { MOST_SLOTS = 100000 };
+    double longest = derive_longest(d, leaf) / d->model->dt;
+    Span where = expr_span(d->store, leaf->node);
+    if (!(longest > 0) || longest > MOST_SLOTS) {
+        diag_report(d->model->diags, DIAG_E0216, where.source ? where : p->energy_span, "%s in `%s`",
+                    longest > 0 ? "a delay of more than 100000 steps" : "a delay of unknown length", p->name);
+        diag_expected(d->model->diags, "a number, a list, or a draw that is bounded: `~ uniform(1, 5)`");
+        return false;
+    }
+    uint32_t count = (uint32_t)fmax(1, floor(longest + 0.5));
+    leaf->memory = per_slot(d, p, unit, "delay_line.", leaf->label, count);
+    leaf->position = derive_signal(d, p, ROLE_STATE, UNIT_NONE, "delay_slot.", leaf->label, "the slot of a delay");
+    symbol_edit(d->store, leaf->position)->rank = 0;
+    leaf->slots = slot_numbers(d, count);
+    return true;
+}
+
+// ---- Leaves ---------------------------------------------------------------------------------------------------------
+
+static void make_lowpass(Derive *d, const Population *p, Leaf *leaf, Unit unit) {
+    Unit per_time = unit_multiply(unit, unit_power(d->model->time_unit, -1));
+    leaf->rate = derive_signal(d, p, ROLE_SIGNAL, per_time, "lowpass_rate.", leaf->label, "the rate of a low-pass");
+}
+
+static void make_previous(Derive *d, const Population *p, Leaf *leaf, Unit unit) {
+    leaf->memory = derive_signal(d, p, ROLE_STATE, unit, "to_come.", leaf->label, "a signal that waits for a step");
+}
+
+bool derive_add_memory(Derive *d, NeuronEquations *n, const Population *p, Expr node, bool across) {
+    static const char *const bases[] = {
+        [EXPR_LOWPASS] = "lowpass.", [EXPR_PREVIOUS] = "previous.", [EXPR_DELAY] = "delay."};
+    ExprNode parts = expr_node(d->store, node);
+    bool reaches_out = across;
+    across = across && parts.kind == EXPR_DELAY;
+    for (uint32_t i = 0; i < n->leaves.count; i++)
+        if (n->leaves.items[i].node == node && n->leaves.items[i].across == across) return true;
+    Leaf leaf = {.node = node, .across = across};
+    leaf.kind = parts.kind == EXPR_LOWPASS ? LEAF_LOWPASS : parts.kind == EXPR_DELAY ? LEAF_DELAY : LEAF_PREVIOUS;
+    leaf.tau = leaf.kind == LEAF_PREVIOUS ? 0 : parts.argument[1];
+    Expr inside[3] = {derive_over_leaves(d, n, parts.argument[0], reaches_out)};
+    for (uint32_t i = 1; i < parts.count; i++) inside[i] = parts.argument[i];
+    leaf.input = inside[0];
+    leaf.node_inside = expr_make(d->store, parts.kind, inside, parts.count);
+    leaf.label = leaf.tau ? derive_leaf_label(d, p, leaf.tau, &leaf.tau_symbol) : arena_atom_z(d->model->arena, "1");
+    if (!leaf.label || derive_label_taken(n, 0, leaf.label)) leaf.label = derive_free_label(d, n, p);
+    Unit unit = UNIT_NONE;
+    expr_unit(d->store, parts.argument[0], &unit);
+    leaf.symbol = derive_signal(d, p, ROLE_STATE, unit, bases[parts.kind], leaf.label, "a signal with memory");
+    double credit = 0;
+    if (parts.count > 2) expr_get_const(d->store, parts.argument[2], &credit);
+    leaf.credit = (DelayCredit)credit;
+    bool good = true;
+    if (leaf.kind == LEAF_LOWPASS) make_lowpass(d, p, &leaf, unit);
+    if (leaf.kind == LEAF_PREVIOUS) make_previous(d, p, &leaf, unit);
+    if (leaf.kind == LEAF_DELAY) good = make_delay(d, p, &leaf, unit);
+    vec_push(&n->leaves, leaf);
+    return good;
+}
+
+// ---- Errors ---------------------------------------------------------------------------------------------------------
+
+// A causal error cannot go back in time: the model says what stands for that.
+static DelayCredit credit_of(Derive *d, const Population *p, const Leaf *leaf) {
+    if (leaf->credit != CREDIT_NONE_DECLARED) return leaf->credit;
+    if (d->principle->adjoint_of_ahead == EXPR_STOP && !d->principle->equal_times) return CREDIT_LATE;
+    Span where = expr_span(d->store, leaf->node);
+    diag_report(d->model->diags, DIAG_E0307, where.source ? where : p->energy_span,
+                "the adjoint of a delay reaches into the future, and nothing says what stands for it under `%s`",
+                d->principle->name);
+    diag_expected(
+        d->model->diags,
+        "`delay(x, T, ahead)`, which looks ahead by T, `delay(x, T, linear)`, late, or `delay(x, T, constant)`, "
+        "without credit");
+    diag_help(d->model->diags, "`adjoint` and `bptt` need no stand-in");
+    return CREDIT_LATE;
+}
+
+Symbol derive_back(Derive *d, NeuronEquations *n, uint32_t number) {
+    Leaf *leaf = &n->leaves.items[number];
+    if (leaf->back) return leaf->back;
+    const Population *p = &d->model->populations.items[n->population];
+    Unit unit = symbol_info(d->store, leaf->symbol)->unit;
+    const char *label = arena_format(d->model->arena, ".%s", derive_member(d, p, leaf->symbol));
+    leaf->back = derive_signal(d, p, ROLE_SIGNAL, unit, "error_back", label, "the error of a filter's input");
+    bool exact = d->principle->course == COURSE_BACKWARD, online = d->principle->course == COURSE_ONLINE;
+    if (leaf->kind == LEAF_DELAY && online) leaf->credit = credit_of(d, p, leaf);
+    if (leaf->kind == LEAF_DELAY && exact)
+        leaf->back_memory =
+            per_slot(d, p, unit, "error_back_line", label, symbol_info(d->store, leaf->memory)->extent[1]);
+    else if (leaf->kind == LEAF_PREVIOUS || (leaf->kind == LEAF_DELAY && leaf->credit == CREDIT_AHEAD) ||
+             (leaf->kind == LEAF_LOWPASS && d->principle->adjoint_of_lowpass != EXPR_STOP))
+        leaf->back_memory =
+            derive_signal(d, p, ROLE_STATE, unit, "error_back_state", label, "the state of a filter's error");
+    return leaf->back;
+}
+
+Expr derive_through_memory(Derive *d, const Leaf *leaf, Expr g) {
+    ExprKind adjoint = d->principle->adjoint_of_lowpass;
+    if (leaf->kind == LEAF_PREVIOUS) return expr_make1(d->store, EXPR_PREVIOUS, g);
+    if (leaf->kind == LEAF_LOWPASS) return adjoint == EXPR_STOP ? g : expr_make2(d->store, adjoint, g, leaf->tau);
+    if (d->principle->course == COURSE_BACKWARD) return expr_make2(d->store, EXPR_DELAY, g, leaf->tau);
+    if (leaf->credit == CREDIT_STOPPED) return expr_const(d->store, 0);
+    return leaf->credit == CREDIT_AHEAD ? expr_make2(d->store, EXPR_AHEAD, g, leaf->tau) : g;
+}
