@@ -272,6 +272,7 @@ static Program *compile(LequelProgram *program, const LequelProgramOptions *opti
     ProgramOptions inner = {.real = options->single ? LOOP_F32 : LOOP_F64,
                             .backend = backend,
                             .level = options->level ? options->level : 1,
+                            .deterministic = options->deterministic,
                             .recorded = names.items,
                             .recorded_count = names.count,
                             .dump = options->dump};

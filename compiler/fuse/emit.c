@@ -362,6 +362,8 @@ static void finish_nest(Emission *e, LoopEntry *entry, LoopKernel kernel) {
 static Emission begin_nest(Plan *plan, Item *const *group, uint32_t count) {
     Emission e = {.plan = plan, .group = group, .group_count = count, .axes = group[0]->rank};
     memcpy(e.axis, group[0]->axis, sizeof group[0]->axis);
+    e.body.deterministic = plan->options->deterministic;
+    e.body.calls = plan->options->calls;
     e.body.real = group[0]->rank ? plan->options->real : LOOP_F64; // single numbers are always computed in double
     e.stored = memory_resize(NULL, count, sizeof *e.stored);
     return e;

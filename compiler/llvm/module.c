@@ -81,6 +81,7 @@ static bool build(Compilation *c) {
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(c->machine);
     LLVMSetModuleDataLayout(c->module, layout);
     LLVMDisposeTargetData(layout);
+    if (c->program->deterministic) c->target.fma = false; // a multiplication and an addition, everywhere
     Emitter emitter = {.context = c->context, .module = c->module, .program = c->program, .target = &c->target};
     emitter.builder = LLVMCreateBuilderInContext(c->context);
     emit_program(&emitter);
