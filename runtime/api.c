@@ -1,6 +1,7 @@
 // The public interface over the compiler and the runtime: handles, texts, errors. Nothing is computed here.
 #include "../compiler/derive/equations.h"
 #include "../compiler/step/step.h"
+#include "emit.h"
 #include "experiment.h"
 #include "files.h"
 #include "lequel.h"
@@ -448,6 +449,41 @@ bool lequel_plot(const char *folder, char **report, char **error) {
     bool good = plot_directory(folder, &lines, &sentence);
     if (report) *report = hand_over(&lines);
     text_free(&lines);
+    return settle(good, &sentence, error);
+}
+
+// ---- Code for elsewhere ---------------------------------------------------------------------------------------------
+
+bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const char *folder, int64_t *bytes,
+                   char **error) {
+    Text sentence = {0}, nowhere = {0};
+    if (!lequel_model_good(model)) {
+        text_add(&sentence, "the model has errors");
+        return settle(false, &sentence, error);
+    }
+    NameList names = {0};
+    experiment_recorded(model->model, options->records, options->record_count, &names);
+    ProgramOptions inner = {.real = options->single ? LOOP_F32 : LOOP_F64,
+                            .backend = PROGRAM_LOOPS,
+                            .deterministic = options->deterministic,
+                            .calls = true,
+                            .recorded = names.items,
+                            .recorded_count = names.count};
+    EmitRequest request = {.prefix = options->prefix,
+                           .weights = options->weights,
+                           .inits = options->inits,
+                           .init_count = options->init_count,
+                           .batch = options->batch,
+                           .inference = options->inference,
+                           .simd = options->simd,
+                           .driver = options->driver,
+                           .path = model->path,
+                           .version = LEQUEL_VERSION};
+    Program *program = program_new(model->model, &inner, &nowhere, &sentence);
+    bool good = program && emit_to_folder(program, &request, folder, bytes, &sentence);
+    if (program) program_free(program);
+    vec_free(&names);
+    text_free(&nowhere);
     return settle(good, &sentence, error);
 }
 

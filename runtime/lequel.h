@@ -182,6 +182,29 @@ LEQUEL_API bool lequel_run(LequelProgram *program, const LequelRunOptions *optio
 // Draws what a run left in a folder to traces.svg and scores.svg in it. The report has a line per file.
 LEQUEL_API bool lequel_plot(const char *folder, char **report, char **error);
 
+// ---- Code for elsewhere ---------------------------------------------------------------------------------------------
+
+typedef struct LequelEmitOptions { // all may be NULL, 0 or false
+    const char *prefix;            // of files, functions and types; "model"
+    bool single;                   // float instead of double
+    bool deterministic;            // the same bits as a program with that option
+    bool inference;                // without errors and learning
+    bool simd;                     // with the vector extensions of GNU C
+    bool driver;                   // a main program, ways to build it and a description as well
+    int64_t batch;                 // samples that are computed together; 0: one
+    const char *weights;           // folder of a run: its final weights are written as constants
+    const char *const *inits;      // "w0.W=weights.npy": first values, written as constants
+    uint32_t init_count;
+    const char *const *records; // names of signals to keep readable, as for lequel_program_new
+    uint32_t record_count;
+} LequelEmitOptions;
+
+// Writes the model as C99 into a folder: prefix.h and prefix.c, and with `driver` main.c, Makefile, CMakeLists.txt and
+// README.md. *bytes (may be NULL) receives the memory that its arrays take. False when that fails: either the model has
+// diagnostics now, or the error says why; then nothing was written.
+LEQUEL_API bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const char *folder, int64_t *bytes,
+                              char **error);
+
 // ---- Small things the command line needs ----------------------------------------------------------------------------
 
 // Reads a file ("-": standard input); NULL on failure. The text is NUL-terminated; *length counts its bytes.

@@ -318,25 +318,6 @@ static bool break_circle(Plan *plan) {
     return false;
 }
 
-// The value of an item with its sums, as it stood before it was taken apart.
-static Expr noted_value(Plan *plan, const Item *item) {
-    ExprStore *s = plan->store;
-    Expr value = item->value;
-    if (item->kind == ITEM_PRODUCT || item->kind == ITEM_OUTER) value = expr_mul(s, item->left, item->right);
-    for (uint32_t i = item->kind == ITEM_MAP ? 0 : item->reduced; i-- > 0;)
-        value = item->maximum ? expr_maximum(s, item->over[i], value) : expr_sum(s, item->over[i], value);
-    return value;
-}
-
-static void plan_note(Plan *plan, uint32_t call, Item *const *group, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++)
-        vec_push(&plan->fused->notes, (FusedNote){.entry = plan->fused->program.entries.count,
-                                                  .call = call,
-                                                  .symbol = group[i]->symbol,
-                                                  .value = noted_value(plan, group[i]),
-                                                  .span = group[i]->span});
-}
-
 // Emits what can run together with the seed; false when that is nothing yet.
 static bool run_seed(Plan *plan, LoopEntry *entry, const Item *seed, Item **group) {
     const ItemNumbers *candidates = &plan->nests.items[seed->nest];
@@ -344,7 +325,6 @@ static bool run_seed(Plan *plan, LoopEntry *entry, const Item *seed, Item **grou
     uint32_t count = arrange(plan, candidates, group);
     if (!count) return false;
     plan_emit(plan, entry, group, count);
-    if (plan->options->calls) plan_note(plan, entry->calls.count - 1, group, count);
     for (uint32_t k = 0; k < count; k++) group[k]->done = true;
     return true;
 }

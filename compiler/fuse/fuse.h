@@ -16,7 +16,9 @@ typedef struct FuseOptions {
 typedef struct FusedNote { // what a call computes into one of its arrays, for readers of emitted code
     uint32_t entry, call;
     Symbol symbol;
-    Expr value; // sums included; of temporaries, too
+    Expr target; // the element that is computed
+    Expr value;  // sums included; of temporaries, too
+    uint32_t op; // MAP: the operation of the kernel that is the value
     Span span;
 } FusedNote;
 

@@ -37,7 +37,7 @@ struct CliArguments {
     } given[CLI_MOST];
 };
 
-extern const CliCommand cli_check, cli_fmt, cli_derive, cli_inspect, cli_run, cli_plot, cli_explain;
+extern const CliCommand cli_check, cli_fmt, cli_derive, cli_inspect, cli_run, cli_emit, cli_plot, cli_explain;
 
 // Sorts argv[2…] into options and plain arguments. False after a message on stderr.
 bool cli_parse(CliArguments *arguments);
