@@ -97,7 +97,10 @@ static const char *extent_text(const CNest *n, uint32_t axis) {
     return arena_format(n->w->arena, "%" PRId64, n->call->axis[axis].extent);
 }
 
-static bool has_loop(const CNest *n, uint32_t axis) { return !(n->call->axis[axis].batch && one_sample(n->w)); }
+// An axis with one element has no loop; its index is 0.
+static bool has_loop(const CNest *n, uint32_t axis) {
+    return n->call->axis[axis].batch ? !one_sample(n->w) : n->call->axis[axis].extent != 1;
+}
 
 static void open_loop(CNest *n, uint32_t axis) {
     if (!has_loop(n, axis)) return;
@@ -116,7 +119,10 @@ static void line(const CNest *n, const char *text) { text_addf(n->out, "%s%s\n",
 static void name_axes(CNest *n, uint32_t axes) {
     static const char *const letters[] = {"i", "j", "k", "l", "i5", "i6"};
     uint32_t letter = 0;
-    for (uint32_t axis = 0; axis < axes; axis++) n->index[axis] = n->call->axis[axis].batch ? "b" : letters[letter++];
+    for (uint32_t axis = 0; axis < axes; axis++) {
+        n->index[axis] = n->call->axis[axis].batch ? "b" : letters[letter++];
+        if (!has_loop(n, axis)) n->index[axis] = "0";
+    }
 }
 
 // ---- MAP and REDUCE -------------------------------------------------------------------------------------------------
@@ -253,47 +259,58 @@ static const char *vector_element(const CNest *n, uint32_t argument, const char 
     return arena_format(n->w->arena, "m->%s[%s][b]", name, index);
 }
 
+// The head of a loop over rows, columns or samples; nothing where there is only one.
+static const char *over(const CNest *n, const char *index, const char *extent) {
+    if (strcmp(index, "0") == 0) return "";
+    return arena_format(n->w->arena, "for (int %s = 0; %s < %s; %s++) ", index, index, extent, index);
+}
+
+static const char *samples(const CNest *n) {
+    return one_sample(n->w) ? "" : over(n, "b", arena_format(n->w->arena, "%s_BATCH", n->w->upper));
+}
+
 // Each result sums in the order of k. Which loop is innermost changes no bit, only whether memory is read in order.
 static void write_product(CNest *n) {
     Arena *arena = n->w->arena;
     const LoopArray *matrix = &n->w->program->arrays.items[n->call->array[1]];
     const char *name = n->w->arrays.items[n->call->array[1]].name;
+    const char *i = n->index[0], *k = strcmp(n->index[1], "0") == 0 ? "0" : "k";
     bool straight = n->call->stride[0].fixed == loop_array_stride(matrix, 0).fixed;
-    const char *factor = arena_format(arena, straight ? "m->%s[i][k]" : "m->%s[k][i]", name);
-    const char *out = vector_element(n, 0, "i"), *x = vector_element(n, 2, "k");
-    const char *zero = real_literal(n->w, n->kernel->real, 0), *batch = arena_format(arena, "%s_BATCH", n->w->upper);
-    const char *rows = extent_text(n, 0), *depth = extent_text(n, 1);
-    const char *over_i = arena_format(arena, "for (int i = 0; i < %s; i++)", rows);
-    const char *over_k = arena_format(arena, "for (int k = 0; k < %s; k++)", depth);
-    const char *over_b = arena_format(arena, "for (int b = 0; b < %s; b++)", batch);
-    if (one_sample(n->w) && straight) {
-        text_addf(n->out, "    %s {\n        %s sum = %s;\n        %s sum += %s * %s;\n        %s = sum;\n    }\n",
-                  over_i, real_type(n->kernel->real), zero, over_k, factor, x, out);
-    } else if (one_sample(n->w)) {
-        text_addf(n->out, "    %s %s = %s;\n    %s\n        %s %s += %s * %s;\n", over_i, out, zero, over_k, over_i,
-                  out, factor, x);
+    const char *factor = arena_format(arena, "m->%s[%s][%s]", name, straight ? i : k, straight ? k : i);
+    const char *out = vector_element(n, 0, i), *x = vector_element(n, 2, k);
+    const char *zero = real_literal(n->w, n->kernel->real, 0), *type = real_type(n->kernel->real);
+    const char *over_i = over(n, i, extent_text(n, 0)), *over_k = over(n, k, extent_text(n, 1)), *over_b = samples(n);
+    bool scalar = one_sample(n->w);
+    if (scalar && !*over_k) {
+        text_addf(n->out, "    %s%s = %s%s * %s;\n", over_i, out,
+                  n->w->program->deterministic ? arena_format(arena, "%s + ", zero) : "", factor, x);
+    } else if (scalar && straight) {
+        text_addf(n->out, "    %s{\n        %s sum = %s;\n        %ssum += %s * %s;\n        %s = sum;\n    }\n",
+                  over_i, type, zero, over_k, factor, x, out);
+    } else if (scalar) {
+        text_addf(n->out, "    %s%s = %s;\n    %s\n        %s%s += %s * %s;\n", over_i, out, zero, over_k, over_i, out,
+                  factor, x);
     } else {
-        text_addf(n->out, "    %s {\n        %s %s = %s;\n        %s\n            %s %s += %s * %s;\n    }\n", over_i,
+        text_addf(n->out, "    %s{\n        %s%s = %s;\n        %s\n            %s%s += %s * %s;\n    }\n", over_i,
                   over_b, out, zero, over_k, over_b, out, factor, x);
     }
 }
 
 static void write_outer(CNest *n) {
     Arena *arena = n->w->arena;
-    const char *out = arena_format(arena, "m->%s[i][j]", n->w->arrays.items[n->call->array[0]].name);
-    const char *left = vector_element(n, 1, "i"), *right = vector_element(n, 2, "j");
+    const char *i = n->index[0], *j = n->index[1];
+    const char *out = arena_format(arena, "m->%s[%s][%s]", n->w->arrays.items[n->call->array[0]].name, i, j);
+    const char *left = vector_element(n, 1, i), *right = vector_element(n, 2, j);
+    const char *over_i = over(n, i, extent_text(n, 0)), *over_j = over(n, j, extent_text(n, 1));
     const char *zero = real_literal(n->w, n->kernel->real, 0);
-    text_addf(n->out, "    for (int i = 0; i < %s; i++)\n        for (int j = 0; j < %s; j++) ", extent_text(n, 0),
-              extent_text(n, 1));
+    text_addf(n->out, "    %s\n        %s", over_i, over_j);
     if (one_sample(n->w)) { // a sum of one term, begun at +0, which a term of -0 leaves
-        bool exact = n->w->program->deterministic;
-        text_addf(n->out, "%s = %s%s%s * %s;\n", out, exact ? zero : "", exact ? " + " : "", left, right);
+        text_addf(n->out, "%s = %s%s * %s;\n", out,
+                  n->w->program->deterministic ? arena_format(arena, "%s + ", zero) : "", left, right);
         return;
     }
-    text_addf(n->out,
-              "{\n            %s sum = %s;\n            for (int b = 0; b < %s_BATCH; b++) sum += %s * %s;\n"
-              "            %s = sum;\n        }\n",
-              real_type(n->kernel->real), zero, n->w->upper, left, right, out);
+    text_addf(n->out, "{\n            %s sum = %s;\n            %ssum += %s * %s;\n            %s = sum;\n        }\n",
+              real_type(n->kernel->real), zero, samples(n), left, right, out);
 }
 
 bool call_is_empty(const Writer *w, const LoopCall *call) {

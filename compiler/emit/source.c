@@ -215,12 +215,13 @@ static void declare_functions(const Writer *w, Text *out) {
     text_addf(out,
               "#ifdef %s_TABLE /* all arrays that have a name in the model, for drivers and debuggers */\n"
               "typedef struct %sArray {\n    const char *name;\n    size_t place; /* in the struct */\n"
-              "    int bytes;    /* of an element: 4 float, 8 double */\n    int batched;  /* the samples are the last "
+              "    int label;    /* classes, one-hot */\n    int bytes;    /* of an element: 4 float, 8 double */\n    "
+              "int batched;  /* the samples are the last "
               "axis */\n"
               "    int rank;     /* without the batch */\n    int extent[%d];\n} %sArray;\nextern const %sArray "
               "%s_arrays[];\n"
-              "extern const int %s_array_count;\n#endif\n\n",
-              w->upper, t, EXPR_MAX_RANK, t, t, p, p);
+              "extern const int %s_array_count;\nextern const size_t %s_size; /* of the struct */\n#endif\n\n",
+              w->upper, t, EXPR_MAX_RANK, t, t, p, p, p);
 }
 
 static void header_write(const Writer *w, Text *out) {
@@ -347,8 +348,8 @@ static bool entries_write(Source *s) {
 }
 
 static void take_names(Source *s) {
-    static const char *const functions[] = {"init", "step", "evaluate", "run",         "cost",
-                                            "save", "load", "arrays",   "array_count", "real"};
+    static const char *const functions[] = {"init", "step",   "evaluate",    "run",  "cost", "save",
+                                            "load", "arrays", "array_count", "size", "real"};
     Writer *w = &s->w;
     char first = w->prefix[0] >= 'a' && w->prefix[0] <= 'z' ? (char)(w->prefix[0] - 'a' + 'A') : w->prefix[0];
     w->type = arena_format(w->arena, "%c%s", first, w->prefix + 1);

@@ -407,6 +407,13 @@ void save_write(Writer *w, Text *out) {
 
 // ---- The table of arrays --------------------------------------------------------------------------------------------
 
+static bool is_label(const Writer *w, Symbol symbol) {
+    for (uint32_t i = 0; i < w->source->model->externals.count; i++)
+        if (w->source->model->externals.items[i].symbol == symbol)
+            return w->source->model->externals.items[i].kind == EXTERNAL_LABEL;
+    return false;
+}
+
 void table_write(const Writer *w, Text *out) {
     const char *p = w->prefix;
     text_addf(out, "#ifdef %s_TABLE\nconst %sArray %s_arrays[] = {\n", w->upper, w->type, p);
@@ -416,11 +423,14 @@ void table_write(const Writer *w, Text *out) {
         text_add(out, "    {\"");
         emit_comment(out, array->shown); // as plain as a string must be; names have no quotes
         uint32_t rank = array->rank - (array->batched && w->options->batch > 1);
-        text_addf(out, "\", offsetof(%s, %s), %d, %d, %" PRIu32 ", {", w->type, array->name,
-                  array->real == LOOP_F32 ? 4 : 8, array->batched, rank);
+        text_addf(out, "\", offsetof(%s, %s), %d, %d, %d, %" PRIu32 ", {", w->type, array->name,
+                  is_label(w, array->symbol), array->real == LOOP_F32 ? 4 : 8, array->batched, rank);
         for (uint32_t k = 0; k < EXPR_MAX_RANK; k++)
             text_addf(out, "%s%" PRId64, k ? ", " : "", k < rank ? array->extent[k] : 1);
         text_add(out, "}},\n");
     }
-    text_addf(out, "};\nconst int %s_array_count = (int)(sizeof %s_arrays / sizeof *%s_arrays);\n#endif\n", p, p, p);
+    text_addf(out,
+              "};\nconst int %s_array_count = (int)(sizeof %s_arrays / sizeof *%s_arrays);\nconst size_t %s_size = "
+              "sizeof(%s);\n#endif\n",
+              p, p, p, p, w->type);
 }

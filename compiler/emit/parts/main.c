@@ -5,7 +5,8 @@
  *
  * An input is a table with a row per step: .csv (with or without a line of column names; where there is one, the
  * columns NAME, NAME.0, NAME[0] ... are taken when any is there, else all) or .npy. `-` is a .csv on standard input.
- * A row has the values of all samples, one sample after the other, or those of one sample, which then serve all.
+  * A row has the values of all samples, one sample after the other, or those of one sample, which then serve all; for
+ * a label it may have classes, counted from 0, one for each sample.
  * Recordings go to FOLDER/NAME.npy, or as .csv to standard output.
  */
 #include "@p@.h"
@@ -20,7 +21,8 @@ typedef struct Table { /* of numbers */
 
 typedef struct Input {
     const @T@Array *array;
-    Table table;
+        Table table;
+    int classes; /* the table has class numbers, not values */
 } Input;
 
 typedef struct Record {
@@ -215,7 +217,8 @@ static void add_input(const char *option)
     else input->table = read_csv(equals + 1, bytes, input->array->name);
     free(bytes);
     long elements = elements_of(input->array), columns = input->table.columns;
-    if (columns != elements && columns != elements * samples_of(input->array)) {
+        input->classes = input->array->label && columns != elements && (columns == 1 || columns == samples_of(input->array));
+    if (!input->classes && columns != elements && columns != elements * samples_of(input->array)) {
         fprintf(stderr, "@p@: %s: %ld numbers a row, but %s has %ld\n", equals + 1, columns, input->array->name, elements);
         exit(1);
     }
@@ -230,7 +233,9 @@ static void present(long step)
         const double *row = input->table.values + step * input->table.columns;
         for (long b = 0; b < samples_of(input->array); b++)
             for (long e = 0; e < elements; e++)
-                set(input->array, e, b, row[input->table.columns == elements ? e : b * elements + e]);
+                set(input->array, e, b,
+                    input->classes ? row[input->table.columns == 1 ? 0 : b] == (double)e
+                                   : row[input->table.columns == elements ? e : b * elements + e]);
     }
 }
 
