@@ -76,7 +76,8 @@ LequelModel *lequel_model_open(const char *path, const LequelModelOptions *optio
                          .experiment = options->experiment,
                          .define_count = options->define_count,
                          .defines = defines,
-                         .dynamics = options->dynamics};
+                         .dynamics = options->dynamics,
+                         .text = options->text};
     model->model = model_load(arena, model->diags, &load, &model->file);
     return model;
 }
@@ -485,6 +486,16 @@ bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const c
     vec_free(&names);
     text_free(&nowhere);
     return settle(good, &sentence, error);
+}
+
+char *lequel_program_code(const LequelProgram *program, const char *what, const char *cpu, size_t *length,
+                          char **error) {
+    Text code = {0}, sentence = {0};
+    bool good = emit_code(program->program, what, cpu, program->model->path, &code, &sentence);
+    *length = code.length;
+    if (settle(good, &sentence, error)) return hand_over(&code);
+    text_free(&code);
+    return NULL;
 }
 
 // ---- Small things ---------------------------------------------------------------------------------------------------

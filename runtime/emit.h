@@ -18,4 +18,8 @@ typedef struct EmitRequest {
 // writing one of them failed. The names of the program's hidden arrays change.
 bool emit_to_folder(Program *program, const EmitRequest *request, const char *folder, int64_t *bytes, Text *error);
 
+// Machine code of a program in another form: "llvm", "asm" or "obj" by the code generator, for the processor `cpu`
+// (NULL: this one), or "header", the C that describes it.
+bool emit_code(const Program *program, const char *what, const char *cpu, const char *path, Text *code, Text *error);
+
 #endif

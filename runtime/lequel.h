@@ -41,7 +41,8 @@ typedef struct LequelModelOptions { // all may be NULL or 0
     const char *experiment;         // the same
     const char *const *defines;     // "tau=1.2": parameters of the network
     uint32_t define_count;
-    const char *dynamics; // another principle than the file's: instant, le, gle
+        const char *dynamics; // another principle than the file's: instant, le, gle
+    const char *text;     // the model itself; then the path only names it in messages and says where its imports are
 } LequelModelOptions;
 
 // Reads, parses and checks a model file. Never NULL: with errors in it, lequel_model_good is false and the diagnostics
@@ -204,6 +205,11 @@ typedef struct LequelEmitOptions { // all may be NULL, 0 or false
 // diagnostics now, or the error says why; then nothing was written.
 LEQUEL_API bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const char *folder, int64_t *bytes,
                               char **error);
+
+// The program itself, for its host or another processor of the same architecture. "llvm" and "asm": text; "obj": an
+// object file whose functions and arrays the header describes ("header": C). NULL on failure. *length counts the bytes.
+LEQUEL_API char *lequel_program_code(const LequelProgram *program, const char *what, const char *cpu, size_t *length,
+                                     char **error);
 
 // ---- Small things the command line needs ----------------------------------------------------------------------------
 

@@ -68,7 +68,8 @@ static const char *special_literal(Writer *w, LoopReal real, double value) {
 const char *real_literal(Writer *w, LoopReal real, double value) {
     if (isnan(value) || isinf(value)) return special_literal(w, real, value);
     char text[48];
-    if (real == LOOP_F32) {
+        if (real == LOOP_F32) {
+        value = (double)(float)value;
         for (int digits = 1; digits <= 9; digits++) {
             snprintf(text, sizeof text, "%.*g", digits, value);
             char *end = text + strlen(text);

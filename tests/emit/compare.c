@@ -16,7 +16,7 @@
 typedef struct ModelArray { // as the emitted header declares it
     const char *name;
     size_t place;
-    int batched, label, bytes, rank, extent[4];
+    int label, bytes, batched, rank, extent[4];
 } ModelArray;
 
 typedef struct Emitted {
@@ -154,7 +154,9 @@ static void compare_array(Comparison *c, uint32_t number, const ModelArray *arra
 static void compare_all(Comparison *c) {
     for (int i = 0; i < c->emitted.count; i++) {
         const ModelArray *array = &c->emitted.arrays[i];
-        uint32_t number = (uint32_t)lequel_program_find(c->program, array->name);
+        int64_t found = lequel_program_find(c->program, array->name);
+        if (found < 0) fail("the program has no array %s", array->name);
+        uint32_t number = (uint32_t)found;
         LequelArray info = lequel_program_array(c->program, number);
         // Written in full only by steps that learn: a step without leaves it as it was here, and the evaluator too.
         if (info.stored) compare_array(c, number, array);
