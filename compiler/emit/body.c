@@ -24,6 +24,7 @@ typedef struct Piece {
     const char *text; // NULL until the operation was written
     Binding binding;
     uint32_t uses;
+    bool lanes;
 } Piece;
 
 typedef struct Writing {
@@ -68,7 +69,7 @@ static const char *special_literal(Writer *w, LoopReal real, double value) {
 const char *real_literal(Writer *w, LoopReal real, double value) {
     if (isnan(value) || isinf(value)) return special_literal(w, real, value);
     char text[48];
-        if (real == LOOP_F32) {
+    if (real == LOOP_F32) {
         value = (double)(float)value;
         for (int digits = 1; digits <= 9; digits++) {
             snprintf(text, sizeof text, "%.*g", digits, value);
@@ -120,16 +121,36 @@ static const char *operand(const Writing *g, uint32_t op, Binding needed) {
     return piece->binding >= needed ? piece->text : arena_format(arena_of(g), "(%s)", piece->text);
 }
 
+static bool are_lanes(const Writing *g, const LoopOp *op) {
+    uint32_t numbers[3], operands = operands_of(op, numbers);
+    if (op->kind == LOOP_LOAD) return g->body->moves && g->body->moves[op->a];
+    for (uint32_t k = 0; k < operands; k++)
+        if (g->pieces[numbers[k]].lanes) return true;
+    return false;
+}
+
+static const char *lane_suffix(const Writing *g, const LoopOp *op) { return are_lanes(g, op) ? "_v" : ""; }
+
+// An operand of an operation that takes vectors only.
+static const char *vector(const Writing *g, const LoopOp *op, uint32_t number, Binding needed) {
+    if (!are_lanes(g, op) || g->pieces[number].lanes) return operand(g, number, needed);
+    const char *f = real_suffix(g->body->real);
+    if (loop_op_type(g->body->ops, number) == LOOP_BOOL)
+        return arena_format(arena_of(g), "lequel_mask%s(%s)", f, operand(g, number, BIND_CHOICE));
+    return arena_format(arena_of(g), "lequel_splat%s(%s)", f, operand(g, number, BIND_CHOICE));
+}
+
 static const char *binary(const Writing *g, const LoopOp *op, const char *sign, Binding binding, Binding right) {
     return arena_format(arena_of(g), "%s %s %s", operand(g, op->a, binding), sign, operand(g, op->b, right));
 }
 
 static const char *applied(const Writing *g, const LoopOp *op, CHelper helper, uint32_t count) {
-    need(g->body->w, g->body->real, helper);
-    const char *name = helper_name(helper, g->body->real, arena_of(g));
+    if (!are_lanes(g, op)) need(g->body->w, g->body->real, helper);
+    const char *name =
+        arena_format(arena_of(g), "%s%s", helper_name(helper, g->body->real, arena_of(g)), lane_suffix(g, op));
     if (count == 1) return arena_format(arena_of(g), "%s(%s)", name, operand(g, op->a, BIND_CHOICE));
-    return arena_format(arena_of(g), "%s(%s, %s)", name, operand(g, op->a, BIND_CHOICE),
-                        operand(g, op->b, BIND_CHOICE));
+    return arena_format(arena_of(g), "%s(%s, %s)", name, vector(g, op, op->a, BIND_CHOICE),
+                        vector(g, op, op->b, BIND_CHOICE));
 }
 
 // Whether an operation is a negation that can be written as a subtraction by its only user.
@@ -161,11 +182,13 @@ static const char *multiply_add(const Writing *g, const LoopOp *op) {
 
 static const char *called(const Writing *g, const LoopOp *op) {
     Writer *w = g->body->w;
-    w->functions[g->body->real][op->bits] = true;
-    const char *name =
-        arena_format(w->arena, "lequel_%s%s", maths_name((MathFunction)op->bits), real_suffix(g->body->real));
+    bool lanes = are_lanes(g, op);
+    (lanes ? w->lane_functions : w->functions)[g->body->real][op->bits] = true;
+    const char *name = arena_format(w->arena, "lequel_%s%s%s", maths_name((MathFunction)op->bits),
+                                    real_suffix(g->body->real), lane_suffix(g, op));
     if (op->bits != MATH_POWER) return arena_format(w->arena, "%s(%s)", name, operand(g, op->a, BIND_CHOICE));
-    return arena_format(w->arena, "%s(%s, %s)", name, operand(g, op->a, BIND_CHOICE), operand(g, op->b, BIND_CHOICE));
+    return arena_format(w->arena, "%s(%s, %s)", name, vector(g, op, op->a, BIND_CHOICE),
+                        vector(g, op, op->b, BIND_CHOICE));
 }
 
 static Piece shifted(const Writing *g, const LoopOp *op) {
@@ -173,79 +196,132 @@ static Piece shifted(const Writing *g, const LoopOp *op) {
     if (op->kind != LOOP_IASR)
         return (Piece){arena_format(arena_of(g), "%s %s %" PRIu64, operand(g, op->a, BIND_ATOM),
                                     op->kind == LOOP_ISHL ? "<<" : ">>", op->bits),
-                       BIND_BITS, 0};
+                       BIND_BITS, 0, false};
     const char *is_signed = real == LOOP_F32 ? "int32_t" : "int64_t";
     return (Piece){arena_format(arena_of(g), "(%s)((%s)%s >> %" PRIu64 ")", int_type(real), is_signed,
                                 operand(g, op->a, BIND_ATOM), op->bits),
-                   BIND_SIGN, 0};
+                   BIND_SIGN, 0, false};
+}
+
+// The text of an access: an element, or a vector from there on.
+static const char *loaded(const Writing *g, uint32_t access) {
+    const char *text = g->body->accesses[access].text;
+    bool lanes = g->body->moves && g->body->moves[access] && !g->body->vectors;
+    return lanes ? arena_format(arena_of(g), "lequel_load%s(&%s)", real_suffix(g->body->real), text) : text;
+}
+
+// What vectors of GNU C have other spellings for.
+static bool piece_of_lanes(const Writing *g, const LoopOp *op, Piece *piece) {
+    static const char *const comparison[LOOP_OP_COUNT] = {[LOOP_LT] = "<", [LOOP_LE] = "<=", [LOOP_EQ] = "=="};
+    Arena *arena = arena_of(g);
+    const char *f = real_suffix(g->body->real);
+    switch (op->kind) {
+    case LOOP_LT:
+    case LOOP_LE:
+    case LOOP_EQ:
+        piece->text = arena_format(arena, "(lequel_m%s)(%s %s %s)", f, vector(g, op, op->a, BIND_SUM),
+                                   comparison[op->kind], vector(g, op, op->b, BIND_SUM));
+        piece->binding = BIND_SIGN;
+        return true;
+    case LOOP_AND:
+    case LOOP_OR:
+        piece->text = arena_format(arena, "%s %s %s", vector(g, op, op->a, BIND_ATOM), op->kind == LOOP_AND ? "&" : "|",
+                                   vector(g, op, op->b, BIND_ATOM));
+        piece->binding = BIND_BITS;
+        return true;
+    case LOOP_NOT:
+        piece->text = arena_format(arena, "~%s", operand(g, op->a, BIND_ATOM));
+        piece->binding = BIND_SIGN;
+        return true;
+    case LOOP_SELECT:
+        if (!g->pieces[op->a].lanes) {
+            piece->text = arena_format(arena, "%s ? %s : %s", operand(g, op->a, BIND_LOGIC),
+                                       vector(g, op, op->b, BIND_LOGIC), vector(g, op, op->c, BIND_LOGIC));
+            piece->binding = BIND_CHOICE;
+            return true;
+        }
+        if (loop_op_type(g->body->ops, op->b) != LOOP_REAL)
+            text_add(g->body->w->error, "compiler bug: lanes that are no numbers are chosen");
+        piece->text = arena_format(arena, "lequel_select%s(%s, %s, %s)", f, operand(g, op->a, BIND_CHOICE),
+                                   vector(g, op, op->b, BIND_CHOICE), vector(g, op, op->c, BIND_CHOICE));
+        piece->binding = BIND_ATOM;
+        return true;
+    default: return false;
+    }
 }
 
 static Piece piece_of_number(const Writing *g, const LoopOp *op) {
     LoopReal real = g->body->real;
     if (op->kind == LOOP_LOAD) {
         const char *local = g->locals[op->a];
-        const char *text = local ? local : g->body->accesses[op->a].text;
-        return (Piece){text, *text == '(' ? BIND_SIGN : BIND_ATOM, 0};
+        const char *text = local ? local : loaded(g, op->a);
+        return (Piece){text, *text == '(' ? BIND_SIGN : BIND_ATOM, 0, are_lanes(g, op)};
     }
     if (op->kind == LOOP_ICONST)
         return (Piece){
             arena_format(arena_of(g), "%s(0x%" PRIx64 ")", real == LOOP_F32 ? "UINT32_C" : "UINT64_C", op->bits),
-            BIND_ATOM, 0};
+            BIND_ATOM, 0, false};
     const char *text = real_literal(g->body->w, real, op->value);
-    return (Piece){text, *text == '-' ? BIND_SIGN : BIND_ATOM, 0};
+    return (Piece){text, *text == '-' ? BIND_SIGN : BIND_ATOM, 0, false};
 }
 
 static Piece piece_of(const Writing *g, uint32_t number) {
     const LoopOp *op = &g->body->ops[number];
+    Piece special = {0};
+    if (are_lanes(g, op) && piece_of_lanes(g, op, &special)) return special;
     switch (op->kind) {
     case LOOP_CONST:
     case LOOP_ICONST:
     case LOOP_LOAD: return piece_of_number(g, op);
-    case LOOP_ADD: return (Piece){added(g, op), BIND_SUM, 0};
-    case LOOP_IADD: return (Piece){binary(g, op, "+", BIND_SUM, BIND_PRODUCT), BIND_SUM, 0};
+    case LOOP_ADD: return (Piece){added(g, op), BIND_SUM, 0, false};
+    case LOOP_IADD: return (Piece){binary(g, op, "+", BIND_SUM, BIND_PRODUCT), BIND_SUM, 0, false};
     case LOOP_SUB:
-    case LOOP_ISUB: return (Piece){binary(g, op, "-", BIND_SUM, BIND_PRODUCT), BIND_SUM, 0};
-    case LOOP_MUL: return (Piece){binary(g, op, "*", BIND_PRODUCT, BIND_SIGN), BIND_PRODUCT, 0};
-    case LOOP_DIV: return (Piece){binary(g, op, "/", BIND_PRODUCT, BIND_SIGN), BIND_PRODUCT, 0};
-    case LOOP_FMA: return (Piece){multiply_add(g, op), BIND_SUM, 0};
-    case LOOP_NEG: return (Piece){arena_format(arena_of(g), "-%s", operand(g, op->a, BIND_ATOM)), BIND_SIGN, 0};
-    case LOOP_ABS: return (Piece){applied(g, op, HELPER_ABS, 1), BIND_ATOM, 0};
-    case LOOP_SQRT: return (Piece){applied(g, op, HELPER_SQRT, 1), BIND_ATOM, 0};
-    case LOOP_MIN: return (Piece){applied(g, op, HELPER_MIN, 2), BIND_ATOM, 0};
-    case LOOP_MAX: return (Piece){applied(g, op, HELPER_MAX, 2), BIND_ATOM, 0};
-    case LOOP_COPYSIGN: return (Piece){applied(g, op, HELPER_COPYSIGN, 2), BIND_ATOM, 0};
-    case LOOP_TO_BITS: return (Piece){applied(g, op, HELPER_TO_BITS, 1), BIND_ATOM, 0};
-    case LOOP_FROM_BITS: return (Piece){applied(g, op, HELPER_FROM_BITS, 1), BIND_ATOM, 0};
-    case LOOP_LT: return (Piece){binary(g, op, "<", BIND_SUM, BIND_SUM), BIND_COMPARE, 0};
-    case LOOP_LE: return (Piece){binary(g, op, "<=", BIND_SUM, BIND_SUM), BIND_COMPARE, 0};
-    case LOOP_EQ: return (Piece){binary(g, op, "==", BIND_SUM, BIND_SUM), BIND_COMPARE, 0};
-    case LOOP_AND: return (Piece){binary(g, op, "&&", BIND_COMPARE, BIND_COMPARE), BIND_LOGIC, 0};
-    case LOOP_OR: return (Piece){binary(g, op, "||", BIND_COMPARE, BIND_COMPARE), BIND_LOGIC, 0};
-    case LOOP_NOT: return (Piece){arena_format(arena_of(g), "!%s", operand(g, op->a, BIND_ATOM)), BIND_SIGN, 0};
+    case LOOP_ISUB: return (Piece){binary(g, op, "-", BIND_SUM, BIND_PRODUCT), BIND_SUM, 0, false};
+    case LOOP_MUL: return (Piece){binary(g, op, "*", BIND_PRODUCT, BIND_SIGN), BIND_PRODUCT, 0, false};
+    case LOOP_DIV: return (Piece){binary(g, op, "/", BIND_PRODUCT, BIND_SIGN), BIND_PRODUCT, 0, false};
+    case LOOP_FMA: return (Piece){multiply_add(g, op), BIND_SUM, 0, false};
+    case LOOP_NEG: return (Piece){arena_format(arena_of(g), "-%s", operand(g, op->a, BIND_ATOM)), BIND_SIGN, 0, false};
+    case LOOP_ABS: return (Piece){applied(g, op, HELPER_ABS, 1), BIND_ATOM, 0, false};
+    case LOOP_SQRT: return (Piece){applied(g, op, HELPER_SQRT, 1), BIND_ATOM, 0, false};
+    case LOOP_MIN: return (Piece){applied(g, op, HELPER_MIN, 2), BIND_ATOM, 0, false};
+    case LOOP_MAX: return (Piece){applied(g, op, HELPER_MAX, 2), BIND_ATOM, 0, false};
+    case LOOP_COPYSIGN: return (Piece){applied(g, op, HELPER_COPYSIGN, 2), BIND_ATOM, 0, false};
+    case LOOP_TO_BITS: return (Piece){applied(g, op, HELPER_TO_BITS, 1), BIND_ATOM, 0, false};
+    case LOOP_FROM_BITS: return (Piece){applied(g, op, HELPER_FROM_BITS, 1), BIND_ATOM, 0, false};
+    case LOOP_LT: return (Piece){binary(g, op, "<", BIND_SUM, BIND_SUM), BIND_COMPARE, 0, false};
+    case LOOP_LE: return (Piece){binary(g, op, "<=", BIND_SUM, BIND_SUM), BIND_COMPARE, 0, false};
+    case LOOP_EQ: return (Piece){binary(g, op, "==", BIND_SUM, BIND_SUM), BIND_COMPARE, 0, false};
+    case LOOP_AND: return (Piece){binary(g, op, "&&", BIND_COMPARE, BIND_COMPARE), BIND_LOGIC, 0, false};
+    case LOOP_OR: return (Piece){binary(g, op, "||", BIND_COMPARE, BIND_COMPARE), BIND_LOGIC, 0, false};
+    case LOOP_NOT: return (Piece){arena_format(arena_of(g), "!%s", operand(g, op->a, BIND_ATOM)), BIND_SIGN, 0, false};
     case LOOP_SELECT:
         return (Piece){arena_format(arena_of(g), "%s ? %s : %s", operand(g, op->a, BIND_LOGIC),
                                     operand(g, op->b, BIND_LOGIC), operand(g, op->c, BIND_LOGIC)),
-                       BIND_CHOICE, 0};
-    case LOOP_IAND: return (Piece){binary(g, op, "&", BIND_ATOM, BIND_ATOM), BIND_BITS, 0};
-    case LOOP_IOR: return (Piece){binary(g, op, "|", BIND_ATOM, BIND_ATOM), BIND_BITS, 0};
-    case LOOP_IXOR: return (Piece){binary(g, op, "^", BIND_ATOM, BIND_ATOM), BIND_BITS, 0};
+                       BIND_CHOICE, 0, false};
+    case LOOP_IAND: return (Piece){binary(g, op, "&", BIND_ATOM, BIND_ATOM), BIND_BITS, 0, false};
+    case LOOP_IOR: return (Piece){binary(g, op, "|", BIND_ATOM, BIND_ATOM), BIND_BITS, 0, false};
+    case LOOP_IXOR: return (Piece){binary(g, op, "^", BIND_ATOM, BIND_ATOM), BIND_BITS, 0, false};
     case LOOP_ISHL:
     case LOOP_ISHR:
     case LOOP_IASR: return shifted(g, op);
-    case LOOP_CALL: return (Piece){called(g, op), BIND_ATOM, 0};
+    case LOOP_CALL: return (Piece){called(g, op), BIND_ATOM, 0, false};
     case LOOP_RINT: // maths.c does without these
     case LOOP_TO_INT:
     case LOOP_TO_REAL:
     case LOOP_OP_COUNT: break;
     }
     text_addf(g->body->w->error, "compiler bug: operation %d has no form in C", (int)op->kind);
-    return (Piece){"0", BIND_ATOM, 0};
+    return (Piece){"0", BIND_ATOM, 0, false};
 }
 
 // ---- Locals ---------------------------------------------------------------------------------------------------------
 
 static const char *type_of(const Writing *g, uint32_t op) {
-    switch (loop_op_type(g->body->ops, op)) {
+    const char *f = real_suffix(g->body->real);
+    LoopValueType type = loop_op_type(g->body->ops, op);
+    if (g->pieces[op].lanes)
+        return arena_format(arena_of(g), "lequel_%c%s", type == LOOP_INT ? 'b' : type == LOOP_BOOL ? 'm' : 'v', f);
+    switch (type) {
     case LOOP_INT: return int_type(g->body->real);
     case LOOP_BOOL: return "int";
     default: return real_type(g->body->real);
@@ -285,7 +361,10 @@ static void bind_accesses(const Writing *g) {
         if (g->locals[op->a]) continue;
         const CAccess *access = &g->body->accesses[op->a];
         const char *name = name_make(g->names, arena_format(arena_of(g), "old_%s", access->member));
-        text_addf(g->out, "%sconst %s %s = %s;\n", g->body->indent, real_type(g->body->real), name, access->text);
+        const char *type = real_type(g->body->real);
+        if (g->body->moves && g->body->moves[op->a])
+            type = arena_format(arena_of(g), "lequel_v%s", real_suffix(g->body->real));
+        text_addf(g->out, "%sconst %s %s = %s;\n", g->body->indent, type, name, loaded(g, op->a));
         g->locals[op->a] = name;
     }
 }
@@ -306,6 +385,7 @@ void body_write(const Body *body, Text *out, const char **values) {
         uint32_t uses = piece->uses;
         *piece = piece_of(&g, i);
         piece->uses = uses;
+        piece->lanes = are_lanes(&g, &body->ops[i]);
         if (!wants_local(&g, i)) continue;
         const char *name = body->wanted && body->wanted[i] ? body->wanted[i] : arena_format(arena, "v%" PRIu32, i);
         name = name_make(body->names, name);
@@ -313,7 +393,12 @@ void body_write(const Body *body, Text *out, const char **values) {
         piece->text = name;
         piece->binding = BIND_ATOM;
     }
-    for (uint32_t r = 0; r < body->result_count; r++) values[r] = g.pieces[body->results[r]].text;
+    for (uint32_t r = 0; r < body->result_count; r++) {
+        const Piece *piece = &g.pieces[body->results[r]];
+        values[r] = piece->text;
+        if (body->moves && !piece->lanes)
+            values[r] = arena_format(arena, "lequel_splat%s(%s)", real_suffix(body->real), piece->text);
+    }
 }
 
 // ---- Helpers and functions ------------------------------------------------------------------------------------------
@@ -397,7 +482,7 @@ static const char *const function_comments[] = {
     [MATH_POWER] = "x to the power y, for x >= 0.",
 };
 
-static void function_write(Writer *w, LoopReal real, MathFunction function, Text *out) {
+static void function_write(Writer *w, LoopReal real, MathFunction function, bool lanes, Text *out) {
     bool two = function == MATH_POWER; // whose accuracy must not depend on whether the compiler fuses
     LoopBody ops = {.real = real, .deterministic = w->program->deterministic || two};
     uint32_t x = loop_op(&ops, LOOP_LOAD, 0, 0, 0), y = two ? loop_op(&ops, LOOP_LOAD, 1, 0, 0) : 0;
@@ -413,9 +498,12 @@ static void function_write(Writer *w, LoopReal real, MathFunction function, Text
                  .result_count = 1,
                  .indent = "    ",
                  .names = &names};
-    const char *type = real_type(real), *value;
-    text_addf(out, "/* %s */\nstatic inline %s lequel_%s%s(%s x", function_comments[function], type,
-              maths_name(function), real_suffix(real), type);
+    static const bool both[] = {true, true};
+    if (lanes) body.moves = both, body.vectors = true;
+    const char *type = lanes ? arena_format(w->arena, "lequel_v%s", real_suffix(real)) : real_type(real), *value;
+    text_addf(out, "/* %s */\n%s %s lequel_%s%s%s(%s x", function_comments[function],
+              lanes ? "LEQUEL_INLINE" : "static inline", type, maths_name(function), real_suffix(real),
+              lanes ? "_v" : "", type);
     text_addf(out, two ? ", %s y)\n{\n" : ")\n{\n", type);
     body_write(&body, out, &value);
     text_addf(out, "    return %s;\n}\n\n", value);
@@ -426,11 +514,15 @@ static void function_write(Writer *w, LoopReal real, MathFunction function, Text
 void helpers_write(Writer *w, Text *out) {
     Text functions = {0};
     for (int real = 0; real < 2; real++)
-        for (int f = 0; f <= MATH_POWER; f++)
-            if (w->functions[real][f]) function_write(w, (LoopReal)real, (MathFunction)f, &functions);
+        for (int f = 0; f <= MATH_POWER; f++) {
+            if (w->functions[real][f]) function_write(w, (LoopReal)real, (MathFunction)f, false, &functions);
+            if (w->lane_functions[real][f]) function_write(w, (LoopReal)real, (MathFunction)f, true, &functions);
+        }
+    if (in_lanes(w)) need(w, w->program->real, HELPER_SQRT);
     for (int real = 0; real < 2; real++)
         for (int helper = 0; helper < HELPER_COUNT; helper++)
             if (w->helpers[real][helper]) helper_write(w, (LoopReal)real, (CHelper)helper, out);
+    if (in_lanes(w)) lanes_write(w, out);
     text_add(out, text_z(&functions));
     text_free(&functions);
 }

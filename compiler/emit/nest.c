@@ -10,6 +10,7 @@ typedef struct CNest {
     Text *out;
     const char *index[LOOP_MAX_AXES]; // the loop variable of an axis; "0" where the only sample is meant
     uint32_t depth;                   // loops that are open
+    bool lanes;                       // the loop over samples goes by vectors
 } CNest;
 
 static const char *indent(uint32_t depth) {
@@ -105,6 +106,11 @@ static bool has_loop(const CNest *n, uint32_t axis) {
 static void open_loop(CNest *n, uint32_t axis) {
     if (!has_loop(n, axis)) return;
     const char *index = n->index[axis];
+    if (n->lanes && n->call->axis[axis].batch) {
+        text_addf(n->out, "%sfor (int b = 0; b < %s_BATCH; b += lequel_lanes%s) {\n", indent(n->depth++), n->w->upper,
+                  real_suffix(n->kernel->real));
+        return;
+    }
     text_addf(n->out, "%sfor (int %s = 0; %s < %s; %s++) {\n", indent(n->depth), index, index, extent_text(n, axis),
               index);
     n->depth++;
@@ -174,8 +180,13 @@ static void write_body(const CNest *n, uint32_t entry, uint32_t call, const char
     uint32_t *results = arena_new_array(arena, uint32_t, stores);
     gather_accesses(n, access, bound);
     for (uint32_t s = 0; s < stores; s++) results[s] = n->kernel->stores.items[s].value;
+    bool *moves = n->lanes ? arena_new_array(arena, bool, accesses + 1) : NULL;
+    for (uint32_t axis = 0; moves && axis < n->kernel->axes; axis++)
+        for (uint32_t a = 0; n->call->axis[axis].batch && a < accesses; a++)
+            moves[a] = n->call->stride[a * LOOP_MAX_AXES + axis].fixed != 0;
     NameSet names = {.arena = arena};
-    Body body = {.w = n->w,
+    Body body = {.moves = moves,
+                 .w = n->w,
                  .real = n->kernel->real,
                  .ops = n->kernel->ops.items,
                  .count = n->kernel->ops.count,
@@ -190,12 +201,31 @@ static void write_body(const CNest *n, uint32_t entry, uint32_t call, const char
     name_set_free(&names);
 }
 
+static void assign(const CNest *n, uint32_t access, const char *value) {
+    const char *to = access_text(n, access), *f = real_suffix(n->kernel->real);
+    line(n, n->lanes ? arena_format(n->w->arena, "lequel_store%s(&%s, %s);", f, to, value)
+                     : arena_format(n->w->arena, "%s = %s;", to, value));
+}
+
+// Samples go in vectors when all accesses have them side by side, or do not depend on them.
+static bool goes_by_lanes(const CNest *n, uint32_t axes) {
+    bool any = false;
+    if (!in_lanes(n->w) || n->kernel->real != n->w->program->real) return false;
+    for (uint32_t axis = 0; axis < axes; axis++) any |= n->call->axis[axis].batch;
+    for (uint32_t s = 0; any && s < n->kernel->stores.count; s++)
+        for (uint32_t axis = 0; axis < axes; axis++) {
+            uint32_t access = n->kernel->stores.items[s].access;
+            if (n->call->axis[axis].batch) any &= n->call->stride[access * LOOP_MAX_AXES + axis].fixed == 1;
+        }
+    return any;
+}
+
 static void write_map(CNest *n, uint32_t entry, uint32_t call) {
+    n->lanes = goes_by_lanes(n, n->kernel->axes);
     for (uint32_t axis = 0; axis < n->kernel->axes; axis++) open_loop(n, axis);
     const char **values = arena_new_array(n->w->arena, const char *, n->kernel->stores.count);
     write_body(n, entry, call, values);
-    for (uint32_t s = 0; s < n->kernel->stores.count; s++)
-        line(n, arena_format(n->w->arena, "%s = %s;", access_text(n, n->kernel->stores.items[s].access), values[s]));
+    for (uint32_t s = 0; s < n->kernel->stores.count; s++) assign(n, n->kernel->stores.items[s].access, values[s]);
     close_loops(n, 1);
 }
 
@@ -210,7 +240,10 @@ static void begin_sum(const CNest *n, bool lanes) {
     LoopReal real = n->kernel->real;
     const char *zero = real_literal(n->w, real, n->kernel->maximum ? -(double)__builtin_inf() : 0),
                *type = real_type(real);
-    if (lanes) {
+    if (n->lanes) {
+        line(n, arena_format(n->w->arena, "lequel_v%s sum = lequel_splat%s(%s);", real_suffix(real), real_suffix(real),
+                             zero));
+    } else if (lanes) {
         line(n, arena_format(n->w->arena, "%s lane[16];", type));
         line(n, arena_format(n->w->arena, "for (int n = 0; n < 16; n++) lane[n] = %s;", zero));
     } else {
@@ -222,17 +255,57 @@ static void add_term(const CNest *n, bool lanes, const char *value) {
     Arena *arena = n->w->arena;
     const char *sum = lanes ? arena_format(arena, "lane[%s %% 16]", n->index[n->kernel->axes - 1]) : "sum";
     if (n->kernel->maximum) {
-        need(n->w, n->kernel->real, HELPER_LARGER);
-        line(n, arena_format(arena, "%s = %s(%s, %s);", sum, helper_name(HELPER_LARGER, n->kernel->real, arena), sum,
-                             value));
+        if (!n->lanes) need(n->w, n->kernel->real, HELPER_LARGER);
+        line(n, arena_format(arena, "%s = %s%s(%s, %s);", sum, helper_name(HELPER_LARGER, n->kernel->real, arena),
+                             n->lanes ? "_v" : "", sum, value));
     } else {
         line(n, arena_format(arena, "%s += %s;", sum, value));
     }
 }
 
+// A sum over the samples, whole vectors first. The order of its terms is not that of deterministic programs.
+static bool sums_samples(const CNest *n) {
+    const LoopKernel *kernel = n->kernel;
+    return in_lanes(n->w) && kernel->real == n->w->program->real && !n->w->program->deterministic && !kernel->maximum &&
+           kernel->axes > kernel->outer && n->call->axis[kernel->axes - 1].batch;
+}
+
+static void write_sum_over_samples(CNest *n, uint32_t entry, uint32_t call) {
+    const LoopKernel *kernel = n->kernel;
+    Arena *arena = n->w->arena;
+    const char *f = real_suffix(kernel->real), *batch = arena_format(arena, "%s_BATCH", n->w->upper), *value;
+    const char *whole = arena_format(arena, "%s / lequel_lanes%s * lequel_lanes%s", batch, f, f);
+    for (uint32_t axis = 0; axis < kernel->outer; axis++) open_loop(n, axis);
+    uint32_t depth = n->depth;
+    line(n, arena_format(arena, "lequel_v%s sums = lequel_splat%s(%s);", f, f, real_literal(n->w, kernel->real, 0)));
+    line(n, arena_format(arena, "%s sum = %s;", real_type(kernel->real), real_literal(n->w, kernel->real, 0)));
+    for (uint32_t axis = kernel->outer; axis + 1 < kernel->axes; axis++) open_loop(n, axis);
+    uint32_t inner = n->depth;
+    line(n, arena_format(arena, "for (int b = 0; b < %s; b += lequel_lanes%s) {", whole, f));
+    n->depth++;
+    n->lanes = true;
+    write_body(n, entry, call, &value);
+    line(n, arena_format(arena, "sums += %s;", value));
+    n->lanes = false;
+    close_loops(n, inner);
+    line(n, arena_format(arena, "for (int b = %s; b < %s; b++) {", whole, batch));
+    n->depth++;
+    write_body(n, entry, call, &value);
+    line(n, arena_format(arena, "sum += %s;", value));
+    close_loops(n, depth);
+    line(n, arena_format(arena, "%s = sum + lequel_total%s(sums);", access_text(n, kernel->stores.items[0].access), f));
+    close_loops(n, 1);
+}
+
 static void write_reduce(CNest *n, uint32_t entry, uint32_t call) {
     const LoopKernel *kernel = n->kernel;
+    if (sums_samples(n)) {
+        write_sum_over_samples(n, entry, call);
+        return;
+    }
+    n->lanes = goes_by_lanes(n, kernel->outer);
     bool lanes = sums_lanes(n);
+    if (n->lanes && lanes) n->lanes = false;
     for (uint32_t axis = 0; axis < kernel->outer; axis++) open_loop(n, axis);
     uint32_t depth = n->depth;
     begin_sum(n, lanes);
@@ -247,7 +320,7 @@ static void write_reduce(CNest *n, uint32_t entry, uint32_t call) {
         need(n->w, kernel->real, helper);
         sum = arena_format(n->w->arena, "%s(lane)", helper_name(helper, kernel->real, n->w->arena));
     }
-    line(n, arena_format(n->w->arena, "%s = %s;", access_text(n, kernel->stores.items[0].access), sum));
+    assign(n, kernel->stores.items[0].access, sum);
     close_loops(n, 1);
 }
 
@@ -281,7 +354,15 @@ static void write_product(CNest *n) {
     const char *zero = real_literal(n->w, n->kernel->real, 0), *type = real_type(n->kernel->real);
     const char *over_i = over(n, i, extent_text(n, 0)), *over_k = over(n, k, extent_text(n, 1)), *over_b = samples(n);
     bool scalar = one_sample(n->w);
-    if (scalar && !*over_k) {
+    if (in_lanes(n->w)) {
+        int64_t row = n->w->arrays.items[n->call->array[1]].declared[1];
+        text_addf(n->out,
+                  "    lequel_product%s(&m->%s[0][0], &m->%s[0][0], %" PRId64 ", %" PRId64 ", &m->%s[0][0], %" PRId64
+                  ", %s, %s, %s_BATCH);\n",
+                  real_suffix(n->kernel->real), n->w->arrays.items[n->call->array[0]].name, name, straight ? row : 1,
+                  straight ? 1 : row, n->w->arrays.items[n->call->array[2]].name,
+                  loop_pad(n->w->options->batch, LOOP_PAD), extent_text(n, 0), extent_text(n, 1), n->w->upper);
+    } else if (scalar && !*over_k) {
         text_addf(n->out, "    %s%s = %s%s * %s;\n", over_i, out,
                   n->w->program->deterministic ? arena_format(arena, "%s + ", zero) : "", factor, x);
     } else if (scalar && straight) {
@@ -303,6 +384,16 @@ static void write_outer(CNest *n) {
     const char *left = vector_element(n, 1, i), *right = vector_element(n, 2, j);
     const char *over_i = over(n, i, extent_text(n, 0)), *over_j = over(n, j, extent_text(n, 1));
     const char *zero = real_literal(n->w, n->kernel->real, 0);
+    if (in_lanes(n->w)) {
+        const CArray *result = &n->w->arrays.items[n->call->array[0]];
+        text_addf(n->out,
+                  "    lequel_outer%s(&m->%s[0][0], %" PRId64 ", &m->%s[0][0], &m->%s[0][0], %" PRId64
+                  ", %s, %s, %s_BATCH);\n",
+                  real_suffix(n->kernel->real), result->name, result->declared[1],
+                  n->w->arrays.items[n->call->array[1]].name, n->w->arrays.items[n->call->array[2]].name,
+                  loop_pad(n->w->options->batch, LOOP_PAD), extent_text(n, 0), extent_text(n, 1), n->w->upper);
+        return;
+    }
     text_addf(n->out, "    %s\n        %s", over_i, over_j);
     if (one_sample(n->w)) { // a sum of one term, begun at +0, which a term of -0 leaves
         text_addf(n->out, "%s = %s%s * %s;\n", out,

@@ -218,10 +218,11 @@ static void declare_functions(const Writer *w, Text *out) {
               "    int label;    /* classes, one-hot */\n    int bytes;    /* of an element: 4 float, 8 double */\n    "
               "int batched;  /* the samples are the last "
               "axis */\n"
-              "    int rank;     /* without the batch */\n    int extent[%d];\n} %sArray;\nextern const %sArray "
+              "    int rank;     /* without the batch */\n        int extent[%d], stride[%d]; /* in elements; samples "
+              "are next to each other */\n} %sArray;\nextern const %sArray "
               "%s_arrays[];\n"
               "extern const int %s_array_count;\nextern const size_t %s_size; /* of the struct */\n#endif\n\n",
-              w->upper, t, EXPR_MAX_RANK, t, t, p, p, p);
+              w->upper, t, EXPR_MAX_RANK, EXPR_MAX_RANK, t, t, p, p, p);
 }
 
 static void header_write(const Writer *w, Text *out) {

@@ -83,6 +83,15 @@ static void share_places(Writer *w) {
             if (is_intermediate(w, i) && is_used_by(w, e, i) && !is_used_by(w, 0, i)) share_place(w, i, e);
 }
 
+// For vectors rows are whole ones, and the axis before whole tiles: the layout of the loops form.
+static void declare_padding(const Writer *w, CArray *c) {
+    for (uint32_t k = 0; k < c->rank; k++) {
+        c->declared[k] = c->extent[k];
+        if (in_lanes(w) && k + 1 == c->rank) c->declared[k] = loop_pad(c->extent[k], LOOP_PAD);
+        if (in_lanes(w) && k + 2 == c->rank) c->declared[k] = loop_pad(c->extent[k], LOOP_ROW_PAD);
+    }
+}
+
 static bool plan_array(Writer *w, uint32_t number, NameSet *names) {
     const LoopArray *array = &w->program->arrays.items[number];
     CArray *c = &w->arrays.items[number];
@@ -95,10 +104,11 @@ static bool plan_array(Writer *w, uint32_t number, NameSet *names) {
     c->rank = array->rank;
     for (uint32_t k = 0; k < array->rank; k++) c->extent[k] = array->extent[k];
     if (array->batched && w->options->batch > 1) c->extent[c->rank++] = w->options->batch;
+    declare_padding(w, c);
     int64_t most = INT32_MAX, count = 1;
     for (uint32_t k = 0; k < c->rank; k++) {
-        if (c->extent[k] > 0 && count <= most / c->extent[k]) {
-            count *= c->extent[k];
+        if (c->declared[k] > 0 && count <= most / c->declared[k]) {
+            count *= c->declared[k];
             continue;
         }
         text_addf(w->error, "`%s` cannot be an array of C: ", c->shown);
@@ -168,14 +178,15 @@ static void declare(const Writer *w, const CArray *array, Text *out) {
               array->rank || array->batched ? arena_format(w->arena, "%s_real", w->prefix) : "double", array->name);
     for (uint32_t k = 0; k < array->rank; k++) {
         bool batch = array->batched && k + 1 == array->rank && w->options->batch > 1;
-        if (batch)
+        if (batch && array->declared[k] == array->extent[k])
             text_addf(&line, "[%s_BATCH]", w->upper);
         else
-            text_addf(&line, "[%" PRId64 "]", array->extent[k]);
+            text_addf(&line, "[%" PRId64 "]", array->declared[k]);
     }
-    text_add(&line, ";");
+    text_add(&line, in_lanes(w) && array->rank ? " __attribute__((aligned(64)));" : ";");
     text_addf(out, "%-44s /* ", text_z(&line));
     emit_comment(out, array->shown);
+    for (uint32_t k = 0; in_lanes(w) && k < array->rank; k++) text_addf(out, "[%" PRId64 "]", array->extent[k]);
     unit_print(info->unit, &unit);
     if (!unit_is_none(info->unit)) text_addf(out, ", in %s", text_z(&unit));
     const char *place = array->hidden ? "" : emit_place(w, info->span);
@@ -385,6 +396,18 @@ static uint64_t fingerprint(const Writer *w) {
     return hash;
 }
 
+// Rows without their padding; an array without padding is one row.
+static void save_rows(const Writer *w, const CArray *array, int64_t width, Text *out) {
+    int64_t count = carray_count(array), columns = array->rank ? array->extent[array->rank - 1] : 1;
+    int64_t rows = array->rank > 1 ? array->extent[array->rank - 2] : 1,
+            stride = array->rank ? array->declared[array->rank - 1] : 1;
+    int64_t block = stride * (array->rank > 1 ? array->declared[array->rank - 2] : 1);
+    if (!in_lanes(w)) rows = 1, columns = count;
+    for (int64_t done = 0, number = 0; done < count; done += rows * columns, number++)
+        text_addf(out, "    {offsetof(%s, %s) + %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 "},\n",
+                  w->type, array->name, number * block * width, rows, columns, stride, width);
+}
+
 void save_write(Writer *w, Text *out) {
     Text parts = {0};
     w->state_bytes = 24;
@@ -393,13 +416,13 @@ void save_write(Writer *w, Text *out) {
         if (!is_saved(w, array)) continue;
         int64_t width = array->real == LOOP_F32 ? 4 : 8;
         w->state_bytes += width * carray_count(array);
-        text_addf(&parts, "    {offsetof(%s, %s), %" PRId64 ", %" PRId64 "},\n", w->type, array->name,
-                  carray_count(array), width);
+        save_rows(w, array, width, &parts);
     }
-    text_addf(out,
-              "/* What a saved state consists of: place, number of elements, bytes of one. */\n"
-              "static const struct {\n    size_t place;\n    int32_t count, width;\n} saved[] = {\n%s};\n\n",
-              text_z(&parts));
+    text_addf(
+        out,
+        "/* What a saved state consists of: place, rows, columns, elements from row to row, bytes of an element. */\n"
+        "static const struct {\n    size_t place;\n    int32_t rows, columns, stride, width;\n} saved[] = {\n%s};\n\n",
+        text_z(&parts));
     text_addf(out, "static const uint64_t fingerprint = UINT64_C(0x%" PRIx64 "); /* of the arrays above */\n\n",
               fingerprint(w));
     text_free(&parts);
@@ -412,6 +435,12 @@ static bool is_label(const Writer *w, Symbol symbol) {
         if (w->source->model->externals.items[i].symbol == symbol)
             return w->source->model->externals.items[i].kind == EXTERNAL_LABEL;
     return false;
+}
+
+static int64_t axis_stride(const CArray *array, uint32_t axis) {
+    int64_t stride = 1;
+    for (uint32_t k = axis + 1; k < array->rank; k++) stride *= array->declared[k];
+    return stride;
 }
 
 void table_write(const Writer *w, Text *out) {
@@ -427,6 +456,9 @@ void table_write(const Writer *w, Text *out) {
                   is_label(w, array->symbol), array->real == LOOP_F32 ? 4 : 8, array->batched, rank);
         for (uint32_t k = 0; k < EXPR_MAX_RANK; k++)
             text_addf(out, "%s%" PRId64, k ? ", " : "", k < rank ? array->extent[k] : 1);
+        text_add(out, "}, {");
+        for (uint32_t k = 0; k < EXPR_MAX_RANK; k++)
+            text_addf(out, "%s%" PRId64, k ? ", " : "", k < rank ? axis_stride(array, k) : 0);
         text_add(out, "}},\n");
     }
     text_addf(out,

@@ -17,6 +17,7 @@ typedef struct CArray { // an array of the loops form as a member of the struct
     LoopReal real;
     uint32_t rank; // the batch included, when there is more than one sample
     int64_t extent[CARRAY_MAX_RANK];
+    int64_t declared[CARRAY_MAX_RANK]; // with padding
     bool batched;
 } CArray;
 
@@ -44,7 +45,7 @@ typedef struct Writer {
     Vec(CArray) arrays;
     const char *prefix, *type, *upper; // model, Model, MODEL
     bool helpers[2][HELPER_COUNT];     // that the code needs, by element type
-    bool functions[2][MATH_POWER + 1];
+    bool functions[2][MATH_POWER + 1], lane_functions[2][MATH_POWER + 1];
     bool uniform, normal, below; // random numbers
     int64_t state_bytes;         // of a saved state
 } Writer;
@@ -77,6 +78,8 @@ typedef struct Body {
     const LoopOp *ops;
     uint32_t count;
     const CAccess *accesses;
+    const bool *moves;       // per access: differs between lanes; NULL: everything is a single number
+    bool vectors;            // accesses that move are vectors already: arguments of a function
     const bool *bound;       // per access: read into a local first, since it is overwritten
     const char **wanted;     // per operation: the name a local of its value would like; or NULL
     const uint32_t *results; // operations that are stored or returned
@@ -97,6 +100,10 @@ void helpers_write(Writer *w, Text *out); // all that are needed
 // nest.c: a call as the body of a function of `m`, braces included.
 bool call_write(Writer *w, uint32_t entry, uint32_t call, Text *out);
 bool call_is_empty(const Writer *w, const LoopCall *call); // nothing is computed: an axis has no elements
+
+// lanes.c
+void lanes_write(const Writer *w, Text *out);
+bool in_lanes(const Writer *w); // samples go in vectors
 
 // struct.c: the struct, first values, saving and loading.
 bool arrays_plan(Writer *w);

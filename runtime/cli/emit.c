@@ -22,6 +22,7 @@ static int emit_c(const CliArguments *arguments, LequelModel *model, const char 
                                  .single = precision && strcmp(precision, "float") == 0,
                                  .deterministic = cli_has(arguments, "deterministic"),
                                  .inference = cli_has(arguments, "inference"),
+                                 .simd = cli_has(arguments, "simd"),
                                  .driver = cli_has(arguments, "main"),
                                  .batch = batch,
                                  .weights = cli_value(arguments, "weights"),
@@ -57,7 +58,7 @@ static int emit_other(const CliArguments *arguments, LequelModel *model, const c
 
 // Options that only one of the forms has.
 static bool options_fit(const CliArguments *arguments, const char *what) {
-    static const char *const of_c[] = {"main", "name", "batch", "inference", "weights", "init"};
+    static const char *const of_c[] = {"main", "name", "batch", "inference", "simd", "weights", "init"};
     bool is_c = strcmp(what, "c") == 0;
     for (size_t i = 0; !is_c && i < sizeof of_c / sizeof *of_c; i++)
         if (cli_has(arguments, of_c[i]))
@@ -95,6 +96,7 @@ static const CliOption options[] = {
     {"precision", 0, "float|double", "of the numbers (double)"},
     {"batch", 0, "N", "samples that are computed together (1)"},
     {"inference", 0, NULL, "without errors and learning"},
+    {"simd", 0, NULL, "with the vector extensions of GNU C, for batches"},
     {"weights", 0, "RUN", "write the final weights of the run in this folder as constants"},
     {"init", 0, "NAME=FILE", "write first values of an array from a data file as constants"},
     {"record", 0, "NAMES", "keep these signals, too; `lequel inspect` lists the names"},

@@ -16,7 +16,7 @@
 typedef struct ModelArray { // as the emitted header declares it
     const char *name;
     size_t place;
-    int label, bytes, batched, rank, extent[4];
+    int label, bytes, batched, rank, extent[4], stride[4];
 } ModelArray;
 
 typedef struct Emitted {
@@ -83,8 +83,10 @@ static int64_t elements_of(const ModelArray *array) {
 }
 
 static void *place_of(const Comparison *c, const ModelArray *array, int64_t element, int64_t sample) {
-    int64_t samples = array->batched ? c->batch : 1;
-    return (char *)c->emitted.state + array->place + (size_t)((element * samples + sample) * array->bytes);
+    int64_t place = sample;
+    for (int k = array->rank; k-- > 0; element /= array->extent[k])
+        place += element % array->extent[k] * array->stride[k];
+    return (char *)c->emitted.state + array->place + (size_t)(place * array->bytes);
 }
 
 static double get(const Comparison *c, const ModelArray *array, int64_t element, int64_t sample) {

@@ -129,12 +129,11 @@ for model in "$models"/*.leq "$models"/golden/*.leq "$here/names.leq"; do
         emit "$work/model" "$model" --deterministic --batch 3 --precision $precision $more
         for compiler in $compilers; do
             for level in -O0 -O3; do
-                # Of the small models half of the builds are enough, each compiler and each level among them.
-                number=$((number + 1))
-                case $((number % 2))$model in 1*/golden/*) continue ;; esac
+                case $level$model in -O0*/golden/*) continue ;; esac # the others have shown what there is to see
                 build "$work/model" "$compiler" $level -ffp-contract=off
                 # shellcheck disable=SC2086
                 compare "$model" "$work/model" batch=3 deterministic precision=$precision backend=$jit steps=200 seed=$number $same
+                number=$((number + 1))
             done
         done
     done

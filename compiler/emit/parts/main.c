@@ -74,7 +74,9 @@ static long samples_of(const @T@Array *array) { return array->batched ? @P@_BATC
 
 static void *element_at(const @T@Array *array, long element, long sample)
 {
-    return (char *)&model + array->place + (element * samples_of(array) + sample) * array->bytes;
+    long place = sample, rest = element;
+    for (int k = array->rank; k-- > 0; rest /= array->extent[k]) place += rest % array->extent[k] * array->stride[k];
+    return (char *)&model + array->place + place * array->bytes;
 }
 
 static double get(const @T@Array *array, long element, long sample)

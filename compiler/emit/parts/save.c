@@ -10,6 +10,12 @@ static uint64_t get(const unsigned char *bytes, int width)
     return value;
 }
 
+static size_t place_of(size_t part, int32_t element) /* in bytes, in the struct */
+{
+    const int32_t row = element / saved[part].columns, column = element % saved[part].columns;
+    return saved[part].place + (size_t)(row * saved[part].stride + column) * (size_t)saved[part].width;
+}
+
 static const uint64_t magic = UINT64_C(0x31304C455551454C); /* LEQUEL01 */
 
 size_t @p@_save(const @T@ *m, unsigned char *bytes)
@@ -19,8 +25,8 @@ size_t @p@_save(const @T@ *m, unsigned char *bytes)
     put(bytes + 16, (uint64_t)m->steps, 8);
     unsigned char *to = bytes + 24;
     for (size_t s = 0; s < sizeof saved / sizeof *saved; s++) {
-        const unsigned char *from = (const unsigned char *)m + saved[s].place;
-        for (int32_t i = 0; i < saved[s].count; i++, from += saved[s].width, to += saved[s].width) {
+        for (int32_t i = 0; i < saved[s].rows * saved[s].columns; i++, to += saved[s].width) {
+            const unsigned char *from = (const unsigned char *)m + place_of(s, i);
             uint64_t wide = 0;
             uint32_t narrow = 0;
             if (saved[s].width == 8) memcpy(&wide, from, 8);
@@ -38,8 +44,8 @@ int @p@_load(@T@ *m, const unsigned char *bytes, size_t length)
     m->steps = (int64_t)get(bytes + 16, 8);
     const unsigned char *from = bytes + 24;
     for (size_t s = 0; s < sizeof saved / sizeof *saved; s++) {
-        unsigned char *to = (unsigned char *)m + saved[s].place;
-        for (int32_t i = 0; i < saved[s].count; i++, from += saved[s].width, to += saved[s].width) {
+        for (int32_t i = 0; i < saved[s].rows * saved[s].columns; i++, from += saved[s].width) {
+            unsigned char *to = (unsigned char *)m + place_of(s, i);
             const uint64_t wide = get(from, saved[s].width);
             const uint32_t narrow = (uint32_t)(wide & UINT32_MAX);
             if (saved[s].width == 8) memcpy(to, &wide, 8);
