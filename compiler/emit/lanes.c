@@ -31,7 +31,7 @@ static void tile(LoopReal real, int rows, int vectors, Text *out) {
     const char *f = real_suffix(real), *type = real_type(real);
     text_addf(
         out,
-        "LEQUEL_INLINE void lequel_tile%dx%d%s(%s *out, int out_row, const %s *start, int start_row, const %s *a, int "
+        "LEQUEL_APART void lequel_tile%dx%d%s(%s *out, int out_row, const %s *start, int start_row, const %s *a, int "
         "a_row,\n    int a_step, const %s *x, int x_row, int depth)\n{\n",
         rows, vectors, f, type, type, type, type);
     for (int r = 0; r < rows; r++)
@@ -40,7 +40,9 @@ static void tile(LoopReal real, int rows, int vectors, Text *out) {
                       r, v, f, r, v, f);
     text_addf(out, "    for (int k = 0; k < depth; k++, a += a_step, x += x_row) {\n");
     for (int v = 0; v < vectors; v++)
-        text_addf(out, "        const lequel_v%s x%d = lequel_load%s(x + %d * lequel_lanes%s);\n", f, v, f, v, f);
+        text_addf(out, "        lequel_v%s x%d = lequel_load%s(x + %d * lequel_lanes%s);\n", f, v, f, v, f);
+    if (vectors > 1)
+        for (int v = 0; v < vectors; v++) text_addf(out, "        LEQUEL_KEEP(x%d);\n", v);
     for (int r = 0; r < rows; r++) {
         text_addf(out, "        const %s a%d = a[%d * a_row];\n", type, r, r);
         for (int v = 0; v < vectors; v++) text_addf(out, "        s%d_%d += a%d * x%d;\n", r, v, r, v);

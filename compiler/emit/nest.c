@@ -11,6 +11,7 @@ typedef struct CNest {
     const char *index[LOOP_MAX_AXES]; // the loop variable of an axis; "0" where the only sample is meant
     uint32_t depth;                   // loops that are open
     bool lanes;                       // the loop over samples goes by vectors
+    bool rows;                        // the innermost loop goes on into the padding of rows
 } CNest;
 
 static const char *indent(uint32_t depth) {
@@ -111,8 +112,10 @@ static void open_loop(CNest *n, uint32_t axis) {
                   real_suffix(n->kernel->real));
         return;
     }
-    text_addf(n->out, "%sfor (int %s = 0; %s < %s; %s++) {\n", indent(n->depth), index, index, extent_text(n, axis),
-              index);
+    const char *extent = extent_text(n, axis);
+    if (n->rows && axis + 1 == n->kernel->axes)
+        extent = arena_format(n->w->arena, "%" PRId64, loop_pad(n->call->axis[axis].extent, LOOP_PAD));
+    text_addf(n->out, "%sfor (int %s = 0; %s < %s; %s++) {\n", indent(n->depth), index, index, extent, index);
     n->depth++;
 }
 
@@ -220,8 +223,24 @@ static bool goes_by_lanes(const CNest *n, uint32_t axes) {
     return any;
 }
 
+// Whole rows are whole vectors: what is computed in their padding reaches nothing else.
+static bool fills_rows(const CNest *n) {
+    uint32_t last = n->kernel->axes - 1;
+    if (!in_lanes(n->w) || !n->kernel->axes || n->call->axis[last].batch) return false;
+    for (uint32_t a = 0; a < n->kernel->accesses.count; a++) {
+        const LoopArray *array = &n->w->program->arrays.items[n->call->array[n->kernel->accesses.items[a].argument]];
+        LoopSize stride = n->call->stride[a * LOOP_MAX_AXES + last];
+        if (!stride.fixed && !stride.padded) continue;
+        bool whole =
+            stride.fixed == 1 && !array->batched && array->extent[array->rank - 1] == n->call->axis[last].extent;
+        if (!whole || n->call->offset[a].fixed % LOOP_PAD) return false;
+    }
+    return true;
+}
+
 static void write_map(CNest *n, uint32_t entry, uint32_t call) {
     n->lanes = goes_by_lanes(n, n->kernel->axes);
+    n->rows = !n->lanes && fills_rows(n);
     for (uint32_t axis = 0; axis < n->kernel->axes; axis++) open_loop(n, axis);
     const char **values = arena_new_array(n->w->arena, const char *, n->kernel->stores.count);
     write_body(n, entry, call, values);

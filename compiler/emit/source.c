@@ -110,7 +110,9 @@ static void write_entry(Source *s, uint32_t number, const char *function) {
     const LoopEntry *entry = &s->w.program->entries.items[number];
     bool training = strcmp(entry->name, "train") == 0;
     uint64_t guards = guards_of(entry);
-    text_addf(&s->steps_text, "void %s_%s(%s *m)\n{\n", s->w.prefix, function, s->w.type);
+    bool flushes = in_lanes(&s->w) && !s->w.program->deterministic;
+    text_addf(&s->steps_text, "void %s_%s(%s *m)\n{\n%s", s->w.prefix, function, s->w.type,
+              flushes ? "    LEQUEL_FLUSH_BEGIN\n" : "");
     for (uint32_t g = 0; g < 64; g++)
         if (guards >> g & 1) write_rule(&s->w, g, &s->steps_text);
     for (uint32_t c = 0; c < entry->calls.count; c++) {
@@ -120,7 +122,7 @@ static void write_entry(Source *s, uint32_t number, const char *function) {
         if (call->guard) text_addf(&s->steps_text, "if (learns_%" PRIu32 ") ", call->guard);
         text_addf(&s->steps_text, "%s(m);\n", function_of(s, number, c, training));
     }
-    text_add(&s->steps_text, "    m->steps++;\n}\n\n");
+    text_addf(&s->steps_text, "    m->steps++;\n%s}\n\n", flushes ? "    LEQUEL_FLUSH_END\n" : "");
 }
 
 // ---- Inputs, cost ---------------------------------------------------------------------------------------------------
