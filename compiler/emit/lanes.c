@@ -94,12 +94,18 @@ static void turn(LoopReal real, Text *out) {
 
 bool in_lanes(const Writer *w) { return w->options->simd && w->options->batch > 1; }
 
+bool in_rows(const Writer *w) { return w->options->simd && w->options->batch == 1 && !w->program->deterministic; }
+
 void lanes_write(const Writer *w, Text *out) {
     text_add(out, part_vectors_text);
     text_add(out, "#if defined(__has_builtin)\n#if __has_builtin(__builtin_shufflevector)\n#define "
                   "LEQUEL_SHUFFLES\n#endif\n#endif\n\n");
     LoopReal real = w->program->real; // what is double in a float program are single numbers
     of_type(real, part_lanes_text, out);
+    if (in_rows(w)) {
+        of_type(real, part_rows_text, out);
+        return;
+    }
     text_add(out, "#if LEQUEL_WIDE\n");
     tile(real, 8, 2, out);
     text_add(out, "#else\n");

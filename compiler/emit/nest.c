@@ -381,6 +381,11 @@ static void write_product(CNest *n) {
                   real_suffix(n->kernel->real), n->w->arrays.items[n->call->array[0]].name, name, straight ? row : 1,
                   straight ? 1 : row, n->w->arrays.items[n->call->array[2]].name,
                   loop_pad(n->w->options->batch, LOOP_PAD), extent_text(n, 0), extent_text(n, 1), n->w->upper);
+    } else if (in_rows(n->w) && straight && n->call->axis[1].extent >= LOOP_PAD) {
+        text_addf(n->out, "    lequel_matrix%s(&m->%s[0], &m->%s[0][0], %" PRId64 ", &m->%s[0], %s, %s);\n",
+                  real_suffix(n->kernel->real), n->w->arrays.items[n->call->array[0]].name, name,
+                  n->w->arrays.items[n->call->array[1]].declared[1], n->w->arrays.items[n->call->array[2]].name,
+                  extent_text(n, 0), extent_text(n, 1));
     } else if (scalar && !*over_k) {
         text_addf(n->out, "    %s%s = %s%s * %s;\n", over_i, out,
                   n->w->program->deterministic ? arena_format(arena, "%s + ", zero) : "", factor, x);

@@ -110,7 +110,7 @@ static void write_entry(Source *s, uint32_t number, const char *function) {
     const LoopEntry *entry = &s->w.program->entries.items[number];
     bool training = strcmp(entry->name, "train") == 0;
     uint64_t guards = guards_of(entry);
-    bool flushes = in_lanes(&s->w) && !s->w.program->deterministic;
+    bool flushes = (in_lanes(&s->w) || in_rows(&s->w)) && !s->w.program->deterministic;
     text_addf(&s->steps_text, "void %s_%s(%s *m)\n{\n%s", s->w.prefix, function, s->w.type,
               flushes ? "    LEQUEL_FLUSH_BEGIN\n" : "");
     for (uint32_t g = 0; g < 64; g++)
@@ -294,9 +294,9 @@ static void source_write(Source *s, Text *out) {
     Text init = {0}, save = {0}, helpers = {0};
     init_write(w, &init);
     if (w->normal) need(w, LOOP_F64, HELPER_SQRT);
-    bool root = w->helpers[LOOP_F32][HELPER_SQRT] || w->helpers[LOOP_F64][HELPER_SQRT];
     save_write(w, &save);
     helpers_write(w, &helpers);
+    bool root = w->helpers[LOOP_F32][HELPER_SQRT] || w->helpers[LOOP_F64][HELPER_SQRT];
     source_comment(s, out);
     includes(s, root, out);
     if (helpers.length)

@@ -104,6 +104,7 @@ bool call_is_empty(const Writer *w, const LoopCall *call); // nothing is compute
 // lanes.c
 void lanes_write(const Writer *w, Text *out);
 bool in_lanes(const Writer *w); // samples go in vectors
+bool in_rows(const Writer *w);  // of the only sample, the terms of a matrix product do
 
 // struct.c: the struct, first values, saving and loading.
 bool arrays_plan(Writer *w);

@@ -29,7 +29,7 @@ LEQUEL_INLINE int lequel_strip_width$f(int left)
 #endif
 }
 
-static const $R lequel_zeros$f[LEQUEL_STRIP];
+static const $R lequel_zeros$f[LEQUEL_STRIP] = {0};
 
 /* A matrix times a batch of vectors: out[i][b] = sum over k of a[i*a_row + k*a_step] * x[k][b]. */
 LEQUEL_UNUSED static void lequel_product$f($R *out, const $R *a, int a_row, int a_step, const $R *x, int row, int rows, int depth, int batch)
