@@ -455,7 +455,7 @@ bool lequel_plot(const char *folder, char **report, char **error) {
 
 // ---- Code for elsewhere ---------------------------------------------------------------------------------------------
 
-bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const char *folder, int64_t *bytes,
+bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const char *folder, LequelEmitSizes *sizes,
                    char **error) {
     Text sentence = {0}, nowhere = {0};
     if (!lequel_model_good(model)) {
@@ -481,7 +481,9 @@ bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const c
                            .path = model->path,
                            .version = LEQUEL_VERSION};
     Program *program = program_new(model->model, &inner, &nowhere, &sentence);
+    int64_t bytes[2] = {0};
     bool good = program && emit_to_folder(program, &request, folder, bytes, &sentence);
+    if (sizes) *sizes = (LequelEmitSizes){bytes[0], bytes[1]};
     if (program) program_free(program);
     vec_free(&names);
     text_free(&nowhere);

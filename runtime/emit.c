@@ -99,7 +99,7 @@ static bool write_files(const Emitted *emitted, const char *folder, Text *error)
     return good;
 }
 
-bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, int64_t *bytes, Text *error) {
+bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, int64_t bytes[2], Text *error) {
     Arena *arena = arena_new();
     const double **given = arena_new_array(arena, const double *, p->fused->program.arrays.count);
     EmitSource source = {.model = p->model,
@@ -124,7 +124,8 @@ bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, 
                   options.prefix);
     good = good && gather_values(p, request, given, arena, error) && emit_c(&source, &options, &emitted, error) &&
            write_files(&emitted, folder, error);
-    if (bytes) *bytes = emitted.bytes;
+    bytes[0] = emitted.bytes;
+    bytes[1] = emitted.constant_bytes;
     emitted_free(&emitted);
     arena_free(arena);
     return good;

@@ -15,8 +15,8 @@ typedef struct EmitRequest {
 } EmitRequest;
 
 // Writes the files of compiler/emit into a folder. False with a sentence in `error`; then no file was touched, unless
-// writing one of them failed. The names of the program's hidden arrays change.
-bool emit_to_folder(Program *program, const EmitRequest *request, const char *folder, int64_t *bytes, Text *error);
+// writing one of them failed. `bytes`: of the struct, of constants. The names of the program's hidden arrays change.
+bool emit_to_folder(Program *program, const EmitRequest *request, const char *folder, int64_t bytes[2], Text *error);
 
 // Machine code of a program in another form: "llvm", "asm" or "obj" by the code generator, for the processor `cpu`
 // (NULL: this one), or "header", the C that describes it.

@@ -200,11 +200,16 @@ typedef struct LequelEmitOptions { // all may be NULL, 0 or false
     uint32_t record_count;
 } LequelEmitOptions;
 
+typedef struct LequelEmitSizes {
+    int64_t state;     // bytes of the struct: writable memory
+    int64_t constants; // bytes of first values written as constants; the code comes on top
+} LequelEmitSizes;
+
 // Writes the model as C99 into a folder: prefix.h and prefix.c, and with `driver` main.c, Makefile, CMakeLists.txt and
-// README.md. *bytes (may be NULL) receives the memory that its arrays take. False when that fails: either the model has
-// diagnostics now, or the error says why; then nothing was written.
-LEQUEL_API bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const char *folder, int64_t *bytes,
-                              char **error);
+// README.md. `sizes` (may be NULL) receives what it takes. False when that fails: either the model has diagnostics now,
+// or the error says why; then nothing was written.
+LEQUEL_API bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const char *folder,
+                              LequelEmitSizes *sizes, char **error);
 
 // The program itself, for its host or another processor of the same architecture. "llvm" and "asm": text; "obj": an
 // object file whose functions and arrays the header describes ("header": C). NULL on failure. *length counts the bytes.

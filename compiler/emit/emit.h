@@ -34,7 +34,7 @@ typedef struct EmitFile {
 typedef struct Emitted {
     Arena *arena; // names of files
     Vec(EmitFile) files;
-    int64_t bytes; // of the struct, as far as arrays go
+    int64_t bytes, constant_bytes; // memory of the struct, of first values written as constants
 } Emitted;
 
 // False with a sentence in `error` when the model cannot be written in C.

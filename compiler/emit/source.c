@@ -227,7 +227,7 @@ static void declare_functions(const Writer *w, Text *out) {
               w->upper, t, EXPR_MAX_RANK, EXPR_MAX_RANK, t, t, p, p, p);
 }
 
-static void header_write(const Writer *w, Text *out) {
+static void header_write(Writer *w, Text *out) {
     title(w, "a neural model as a struct and the functions that step it", out);
     text_addf(
         out,
@@ -387,9 +387,8 @@ bool emit_c(const EmitSource *source, const EmitOptions *options, Emitted *emitt
         add_file(emitted, arena_format(emitted->arena, "%s.h", options->prefix), header);
         add_file(emitted, arena_format(emitted->arena, "%s.c", options->prefix), code);
         if (options->driver) driver_write(&s.w, emitted);
-        for (uint32_t i = 0; i < s.w.arrays.count; i++)
-            if (s.w.arrays.items[i].used)
-                emitted->bytes += carray_count(&s.w.arrays.items[i]) * (s.w.arrays.items[i].real == LOOP_F32 ? 4 : 8);
+        emitted->bytes = s.w.struct_bytes;
+        emitted->constant_bytes = s.w.constant_bytes;
         good = !error->length;
     }
     name_set_free(&s.names);

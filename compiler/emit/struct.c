@@ -196,7 +196,15 @@ static void declare(const Writer *w, const CArray *array, Text *out) {
     text_free(&unit);
 }
 
-void struct_write(const Writer *w, Text *out) {
+// Where the struct is after another member, as every machine lays it out that aligns numbers to their size.
+static void add_member(Writer *w, const CArray *array) {
+    int64_t width = array->real == LOOP_F32 ? 4 : 8, count = 1;
+    for (uint32_t k = 0; k < array->rank; k++) count *= array->declared[k];
+    w->struct_bytes = loop_pad(w->struct_bytes, in_lanes(w) && array->rank ? 64 : width) + count * width;
+}
+
+void struct_write(Writer *w, Text *out) {
+    w->struct_bytes = 8; // steps
     text_addf(out, "typedef struct %s {\n    int64_t steps; /* done so far */\n", w->type);
     for (size_t s = 0; s < sizeof sections / sizeof *sections; s++) {
         bool any = false;
@@ -205,9 +213,11 @@ void struct_write(const Writer *w, Text *out) {
             if (!any) text_addf(out, "\n    /* %s */\n", sections[s].title);
             any = true;
             declare(w, &w->arrays.items[i], out);
+            add_member(w, &w->arrays.items[i]);
         }
     }
     text_addf(out, "} %s;\n", w->type);
+    w->struct_bytes = loop_pad(w->struct_bytes, in_lanes(w) ? 64 : 8);
 }
 
 // ---- First values ---------------------------------------------------------------------------------------------------
@@ -256,6 +266,7 @@ static void fill(Writer *w, const CArray *array, double value, Text *out) {
 // One value per element of one sample.
 static void fill_list(Writer *w, const CArray *array, const double *values, int64_t count, Text *out) {
     Element e = element_of(w, array);
+    w->constant_bytes += count * (array->real == LOOP_F32 ? 4 : 8);
     text_addf(out, "    {\n        static const %s first[%" PRId64 "] = {", real_type(array->real), count);
     for (int64_t i = 0; i < count; i++)
         text_addf(out, "%s%s,", i % 8 ? " " : "\n            ", real_literal(w, array->real, values[i]));

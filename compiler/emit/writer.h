@@ -46,8 +46,9 @@ typedef struct Writer {
     const char *prefix, *type, *upper; // model, Model, MODEL
     bool helpers[2][HELPER_COUNT];     // that the code needs, by element type
     bool functions[2][MATH_POWER + 1], lane_functions[2][MATH_POWER + 1];
-    bool uniform, normal, below; // random numbers
-    int64_t state_bytes;         // of a saved state
+    bool uniform, normal, below;          // random numbers
+    int64_t state_bytes;                  // of a saved state
+    int64_t struct_bytes, constant_bytes; // memory: of the struct, of first values
 } Writer;
 
 // names.c
@@ -109,7 +110,7 @@ bool in_rows(const Writer *w);  // of the only sample, the terms of a matrix pro
 // struct.c: the struct, first values, saving and loading.
 bool arrays_plan(Writer *w);
 int64_t carray_count(const CArray *array); // elements, all samples
-void struct_write(const Writer *w, Text *out);
+void struct_write(Writer *w, Text *out);
 void init_write(Writer *w, Text *out);
 void random_write(const Writer *w, Text *out);
 void save_write(Writer *w, Text *out);

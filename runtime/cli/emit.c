@@ -7,12 +7,13 @@ static const char *const precisions[] = {"float", "double", NULL};
 static int emit_source(const CliArguments *arguments, LequelModel *model, const LequelEmitOptions *options,
                        const char *folder) {
     char *error;
-    int64_t bytes = 0;
-    if (!lequel_emit_c(model, options, folder, &bytes, &error)) return cli_failed(model, error);
+    LequelEmitSizes sizes;
+    if (!lequel_emit_c(model, options, folder, &sizes, &error)) return cli_failed(model, error);
     if (cli_has(arguments, "quiet")) return CLI_DONE;
     const char *prefix = options->prefix ? options->prefix : "model";
-    printf("%s/%s.h and %s.c%s; arrays take %lld bytes\n", folder, prefix, prefix,
-           options->driver ? ", with a driver, a Makefile, a CMakeLists.txt and a README.md" : "", (long long)bytes);
+    printf("%s/%s.h and %s.c%s\nmemory: %lld bytes; constants: %lld bytes\n", folder, prefix, prefix,
+           options->driver ? ", with a driver, a Makefile, a CMakeLists.txt and a README.md" : "",
+           (long long)sizes.state, (long long)sizes.constants);
     return CLI_DONE;
 }
 

@@ -74,12 +74,14 @@ check_warnings() { # folder flags…
     done
 }
 
-for options in "" "--batch 3 --precision float" "--inference" "--deterministic --batch 2"; do
+for options in "" "--batch 3 --precision float" "--inference" "--deterministic --batch 2" "--simd --batch 5" \
+    "--simd --precision float"; do
     echo "names.leq $options"
     # shellcheck disable=SC2086
     emit "$work/names" "$here/names.leq" --main $options
     check_warnings "$work/names"
 done
+emit "$work/names" "$here/names.leq" --main
 for compiler in $compilers; do
     # shellcheck disable=SC2086
     $compiler -std=c99 $warnings -O2 -ffreestanding -c "$work/names/model.c" -o "$work/object.o" || fail "$compiler, freestanding"
@@ -147,6 +149,13 @@ for model in "$models"/*.leq "$models"/golden/*.leq "$here/names.leq"; do
         # shellcheck disable=SC2086
         compare "$model" "$work/model" backend=$backend bound=1e-9 steps=200 record="$names" $same
     done
+    for compiler in $compilers; do
+        # shellcheck disable=SC2086
+        emit "$work/model" "$model" --simd --batch 19 $more
+        build "$work/model" "$compiler" -O3 -march=native
+        # shellcheck disable=SC2086
+        compare "$model" "$work/model" batch=19 backend=$jit bound=1e-9 steps=200 $same
+    done
 done
 
 # ---- Random models --------------------------------------------------------------------------------------------------
@@ -159,7 +168,10 @@ for seed in $(seq 1 "$random"); do
     batch=$(sed -n 's/^# batch //p' "$model")
     precision=double
     [ $((seed % 3)) -eq 0 ] && precision=float
-    emit "$work/random" "$model" --deterministic --batch "$batch" --precision $precision
+    simd=""
+    [ $((seed % 4)) -eq 1 ] && simd=--simd
+    # shellcheck disable=SC2086
+    emit "$work/random" "$model" --deterministic --batch "$batch" --precision $precision $simd
     # shellcheck disable=SC2046
     build "$work/random" $(compiler_number "$seed") -ffp-contract=off
     before=$failures
