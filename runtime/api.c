@@ -3,6 +3,7 @@
 #include "../compiler/derive/equations.h"
 #include "../compiler/step/step.h"
 #include "analysis.h"
+#include "emit.h"
 #include "experiment.h"
 #include "files.h"
 #include "gradcheck.h"
@@ -75,7 +76,8 @@ LequelModel *lequel_model_open(const char *path, const LequelModelOptions *optio
                                     .experiment = copy(arena, options->experiment),
                                     .define_count = options->define_count,
                                     .defines = defines,
-                                    .dynamics = copy(arena, options->dynamics)};
+                                    .dynamics = copy(arena, options->dynamics),
+                                    .text = copy(arena, options->text)};
     model->model = model_load(arena, model->diags, &model->options, &model->file);
     return model;
 }
@@ -387,6 +389,7 @@ static Program *compile(LequelProgram *program, const LequelProgramOptions *opti
     ProgramOptions inner = {.real = options->single ? LOOP_F32 : LOOP_F64,
                             .backend = backend,
                             .level = options->level ? options->level : 1,
+                            .deterministic = options->deterministic,
                             .recorded = names.items,
                             .recorded_count = names.count,
                             .dump = options->dump};
@@ -563,6 +566,53 @@ bool lequel_plot(const char *folder, char **report, char **error) {
     if (report) *report = hand_over(&lines);
     text_free(&lines);
     return settle(good, &sentence, error);
+}
+
+// ---- Code for elsewhere ---------------------------------------------------------------------------------------------
+
+bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const char *folder, LequelEmitSizes *sizes,
+                   char **error) {
+    Text sentence = {0}, nowhere = {0};
+    if (!lequel_model_good(model)) {
+        text_add(&sentence, "the model has errors");
+        return settle(false, &sentence, error);
+    }
+    NameList names = {0};
+    experiment_recorded(model->model, options->records, options->record_count, &names);
+    ProgramOptions inner = {.real = options->single ? LOOP_F32 : LOOP_F64,
+                            .backend = PROGRAM_LOOPS,
+                            .deterministic = options->deterministic,
+                            .calls = true,
+                            .recorded = names.items,
+                            .recorded_count = names.count};
+    EmitRequest request = {.prefix = options->prefix,
+                           .weights = options->weights,
+                           .inits = options->inits,
+                           .init_count = options->init_count,
+                           .batch = options->batch,
+                           .inference = options->inference,
+                           .simd = options->simd,
+                           .driver = options->driver,
+                           .path = model->path,
+                           .version = LEQUEL_VERSION};
+    Program *program = program_new(model->model, &inner, &nowhere, &sentence);
+    int64_t bytes[2] = {0};
+    bool good = program && emit_to_folder(program, &request, folder, bytes, &sentence);
+    if (sizes) *sizes = (LequelEmitSizes){bytes[0], bytes[1]};
+    if (program) program_free(program);
+    vec_free(&names);
+    text_free(&nowhere);
+    return settle(good, &sentence, error);
+}
+
+char *lequel_program_code(const LequelProgram *program, const char *what, const char *cpu, size_t *length,
+                          char **error) {
+    Text code = {0}, sentence = {0};
+    bool good = emit_code(program->program, what, cpu, program->model->path, &code, &sentence);
+    *length = code.length;
+    if (settle(good, &sentence, error)) return hand_over(&code);
+    text_free(&code);
+    return NULL;
 }
 
 // ---- Small things ---------------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ typedef struct LequelModelOptions { // all may be NULL or 0
     const char *const *defines;     // "tau=1.2": parameters of the network
     uint32_t define_count;
     const char *dynamics; // another principle than the file's, if wanted with options: "vle(gain = power, average = 9)"
+    const char *text;     // the model itself; then the path only names it in messages and says where its imports are
 } LequelModelOptions;
 
 // Reads, parses and checks a model file. Never NULL: with errors in it, lequel_model_good is false and the diagnostics
@@ -51,7 +52,7 @@ LEQUEL_API void lequel_model_free(LequelModel *model);
 LEQUEL_API bool lequel_model_good(const LequelModel *model);
 LEQUEL_API uint32_t lequel_model_error_count(const LequelModel *model);
 LEQUEL_API uint32_t lequel_model_report_count(const LequelModel *model); // errors and warnings so far
-LEQUEL_API const char *lequel_model_name(const LequelModel *model); // of the network; "" when not good
+LEQUEL_API const char *lequel_model_name(const LequelModel *model);      // of the network; "" when not good
 LEQUEL_API bool lequel_model_has_experiment(const LequelModel *model);
 // A number of steps from "4050", "4 ms" or "100 steps", by the model's dt; -1 with an error when it is none.
 LEQUEL_API int64_t lequel_model_steps(const LequelModel *model, const char *duration, char **error);
@@ -127,6 +128,7 @@ typedef struct LequelProgramOptions {
     bool single;         // float instead of double
     const char *backend; // NULL or "jit"; "reference", a slow oracle; "loops", an interpreter
     int level;           // of optimisation, 1 to 3; 0: the default
+    bool deterministic;  // the same bits on every machine and as emitted C; up to several times slower
     // Names of signals to keep readable, besides states, weights and what the experiment records; several names may
     // stand in one string, with commas between.
     const char *const *records;
@@ -220,6 +222,39 @@ LEQUEL_API bool lequel_run(LequelProgram *program, const LequelRunOptions *optio
 
 // Draws what a run left in a folder to traces.svg and scores.svg in it. The report has a line per file.
 LEQUEL_API bool lequel_plot(const char *folder, char **report, char **error);
+
+// ---- Code for elsewhere ---------------------------------------------------------------------------------------------
+
+typedef struct LequelEmitOptions { // all may be NULL, 0 or false
+    const char *prefix;            // of files, functions and types; "model"
+    bool single;                   // float instead of double
+    bool deterministic;            // the same bits as a program with that option
+    bool inference;                // without errors and learning
+    bool simd;                     // with the vector extensions of GNU C
+    bool driver;                   // a main program, ways to build it and a description as well
+    int64_t batch;                 // samples that are computed together; 0: one
+    const char *weights;           // folder of a run: its final weights are written as constants
+    const char *const *inits;      // "w0.W=weights.npy": first values, written as constants
+    uint32_t init_count;
+    const char *const *records; // names of signals to keep readable, as for lequel_program_new
+    uint32_t record_count;
+} LequelEmitOptions;
+
+typedef struct LequelEmitSizes {
+    int64_t state;     // bytes of the struct: writable memory
+    int64_t constants; // bytes of first values written as constants; the code comes on top
+} LequelEmitSizes;
+
+// Writes the model as C99 into a folder: prefix.h and prefix.c, and with `driver` main.c, Makefile, CMakeLists.txt and
+// README.md. `sizes` (may be NULL) receives what it takes. False when that fails: either the model has diagnostics now,
+// or the error says why; then nothing was written.
+LEQUEL_API bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const char *folder,
+                              LequelEmitSizes *sizes, char **error);
+
+// The program itself, for its host or another processor of the same architecture. "llvm" and "asm": text; "obj": an
+// object file whose functions and arrays the header describes ("header": C). NULL on failure. *length counts the bytes.
+LEQUEL_API char *lequel_program_code(const LequelProgram *program, const char *what, const char *cpu, size_t *length,
+                                     char **error);
 
 // ---- Small things the command line needs ----------------------------------------------------------------------------
 

@@ -128,6 +128,8 @@ static bool compile(Program *p, const ProgramOptions *options, Text *dump_out, T
     p->times.discretise = lap(&since);
     Symbol *kept = memory_resize(NULL, options->recorded_count, sizeof *kept);
     FuseOptions fuse_options = {.real = p->real, .kept = kept, .kept_count = options->recorded_count};
+    fuse_options.deterministic = options->deterministic;
+    fuse_options.calls = options->calls;
     bool good = find_recorded(p, options, kept, error);
     if (good) p->fused = fuse_steps(p->step, names, p->entries, &fuse_options);
     free(kept);

@@ -16,6 +16,8 @@ typedef struct ProgramOptions {
     LoopReal real;
     ProgramBackend backend;
     int level;            // of optimisation, 0..3; the default is 1
+    bool deterministic;   // the same bits on every machine and from emitted C
+    bool calls;           // for lequel emit: the loops form keeps mathematical functions as calls; no step can be taken
     const Atom *recorded; // arrays that must be readable after a step although nothing else keeps them
     uint32_t recorded_count;
     const char *dump; // NULL or a representation to print: energy, equations, step, loops, llvm, asm

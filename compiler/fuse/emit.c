@@ -362,6 +362,8 @@ static void finish_nest(Emission *e, LoopEntry *entry, LoopKernel kernel) {
 static Emission begin_nest(Plan *plan, Item *const *group, uint32_t count) {
     Emission e = {.plan = plan, .group = group, .group_count = count, .axes = group[0]->rank};
     memcpy(e.axis, group[0]->axis, sizeof group[0]->axis);
+    e.body.deterministic = plan->options->deterministic;
+    e.body.calls = plan->options->calls;
     e.body.real = group[0]->rank ? plan->options->real : LOOP_F64; // single numbers are always computed in double
     e.stored = memory_resize(NULL, count, sizeof *e.stored);
     return e;
@@ -373,6 +375,28 @@ static Expr own_access(Plan *plan, const Item *item) {
     return expr_access(plan->store, item->symbol, VERSION_NEW, at, item->rank);
 }
 
+// The value of an item with its sums, as it stood before it was taken apart.
+static Expr noted_value(Plan *plan, const Item *item) {
+    ExprStore *s = plan->store;
+    Expr value = item->value;
+    if (item->kind == ITEM_PRODUCT || item->kind == ITEM_OUTER) value = expr_mul(s, item->left, item->right);
+    for (uint32_t i = item->kind == ITEM_MAP ? 0 : item->reduced; i-- > 0;)
+        value = item->maximum ? expr_maximum(s, item->over[i], value) : expr_sum(s, item->over[i], value);
+    return value;
+}
+
+// Of the call that is about to be added to the entry, which in turn is about to be added to the program.
+static void note(Plan *plan, const LoopEntry *entry, const Item *item, uint32_t op) {
+    if (!plan->options->calls) return;
+    vec_push(&plan->fused->notes, (FusedNote){.entry = plan->fused->program.entries.count,
+                                              .call = entry->calls.count,
+                                              .symbol = item->symbol,
+                                              .target = own_access(plan, item),
+                                              .value = noted_value(plan, item),
+                                              .op = op,
+                                              .span = item->span});
+}
+
 static void emit_map(Plan *plan, LoopEntry *entry, Item *const *group, uint32_t count) {
     Emission e = begin_nest(plan, group, count);
     LoopKernel kernel = {.kind = LOOP_MAP};
@@ -380,6 +404,7 @@ static void emit_map(Plan *plan, LoopEntry *entry, Item *const *group, uint32_t 
     for (uint32_t i = 0; i < count; i++) { // in order: a value may use those before it
         e.stored[i] = emit(&e, group[i]->value);
         e.group_count = i + 1;
+        note(plan, entry, group[i], e.stored[i]);
     }
     for (uint32_t i = 0; i < count; i++)
         if (plan_needs_store(plan, group[i], group, count))
@@ -395,12 +420,14 @@ static void emit_reduce(Plan *plan, LoopEntry *entry, Item *const *group) {
     e.body.real = plan->options->real;
     for (uint32_t i = 0; i < item->reduced; i++) e.axis[e.axes++] = item->over[i];
     LoopKernel kernel = {.kind = LOOP_REDUCE, .outer = item->rank, .maximum = item->maximum};
+    note(plan, entry, item, UINT32_MAX);
     uint32_t value = emit(&e, item->value);
     vec_push(&kernel.stores, (LoopStore){place_of(&e, expr_node(plan->store, own_access(plan, item))), value});
     finish_nest(&e, entry, kernel);
 }
 
 static void emit_contraction(Plan *plan, LoopEntry *entry, const Item *item) {
+    note(plan, entry, item, UINT32_MAX);
     LoopCall call = begin_call(item);
     ExprNode left = expr_node(plan->store, item->left), right = expr_node(plan->store, item->right);
     call.array_count = 3;

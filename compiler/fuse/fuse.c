@@ -368,7 +368,8 @@ static void plan_declared(Plan *plan, const Model *model) {
 
 Fused *fuse_steps(Step *const *steps, const char *const *names, uint32_t count, const FuseOptions *options) {
     Fused *fused = memory_resize(NULL, 1, sizeof *fused);
-    *fused = (Fused){.program = {.real = options->real}};
+    *fused =
+        (Fused){.program = {.real = options->real, .deterministic = options->deterministic, .calls = options->calls}};
     Model *model = steps[0]->model;
     Plan plan = {.store = model->store, .arena = model->arena, .fused = fused, .options = options};
     plan_declared(&plan, model);
@@ -392,5 +393,6 @@ void fused_free(Fused *fused) {
     if (!fused) return;
     loop_program_free(&fused->program);
     vec_free(&fused->array_of);
+    vec_free(&fused->notes);
     free(fused);
 }

@@ -8,13 +8,24 @@
 
 typedef struct FuseOptions {
     LoopReal real;
-    const Symbol *kept; // must be readable after a step although nothing in the step reads them later
+    bool deterministic, calls; // see LoopProgram
+    const Symbol *kept;        // must be readable after a step although nothing in the step reads them later
     uint32_t kept_count;
 } FuseOptions;
+
+typedef struct FusedNote { // what a call computes into one of its arrays, for readers of emitted code
+    uint32_t entry, call;
+    Symbol symbol;
+    Expr target; // the element that is computed
+    Expr value;  // sums included; of temporaries, too
+    uint32_t op; // MAP: the operation of the kernel that is the value
+    Span span;
+} FusedNote;
 
 typedef struct Fused {
     LoopProgram program;    // one entry per step
     Vec(uint32_t) array_of; // by symbol: number of its array + 1, 0 when it needs no storage
+    Vec(FusedNote) notes;   // in the order of the calls; for programs with `calls` only
 } Fused;
 
 // All steps belong to one model. The symbols that they share (weights, states) share their arrays.

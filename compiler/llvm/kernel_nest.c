@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { SUMS = 4 }; // that the terms of a reduction go round; 1 where the shape of sums is promised
+
 typedef struct NestAccess {
     LoopReal real;
     LoopStride vector;    // along the chosen vector axis
@@ -23,6 +25,7 @@ typedef struct Nest {
     Emitter *e;
     const LoopKernel *kernel;
     unsigned lanes;                // 1 without axes
+    unsigned sums;                 // that a reduction's terms go round
     uint32_t order[LOOP_MAX_AXES]; // axis of each loop, outermost first
     uint32_t vector_axis, kept;    // loops of kept axes come first
     LLVMValueRef extent[LOOP_MAX_AXES], vector_last, vector_index;
@@ -33,15 +36,8 @@ typedef struct Nest {
 
 // --- The plan -------------------------------------------------------------------------------------------------------
 
-// How an access moves along an axis, if all calls agree and it is still or contiguous; else LOOP_STRIDED.
 static LoopStride movement(const Emitter *e, uint32_t access, uint32_t axis) {
-    bool still = true, unit = true;
-    for (uint32_t c = 0; c < e->code->calls.count; c++) {
-        LoopSize stride = e->code->calls.items[c]->stride[access * LOOP_MAX_AXES + axis];
-        still = still && !stride.fixed && !stride.padded;
-        unit = unit && stride.fixed == 1 && !stride.padded;
-    }
-    return still ? LOOP_SPLAT : unit ? LOOP_UNIT : LOOP_STRIDED;
+    return loop_movement(e->program, (uint32_t)(e->code - e->kernels), access, axis);
 }
 
 static bool is_stored(const LoopKernel *kernel, uint32_t access) {
@@ -71,33 +67,14 @@ static bool fits_whole_vectors(const Emitter *e, const LoopKernel *kernel, uint3
     return true;
 }
 
-static bool suits_vectors(const Emitter *e, const LoopKernel *kernel, uint32_t axis) {
-    for (uint32_t a = 0; a < kernel->accesses.count; a++)
-        if (movement(e, a, axis) == LOOP_STRIDED) return false;
-    for (uint32_t s = 0; s < kernel->stores.count; s++)
-        if (movement(e, kernel->stores.items[s].access, axis) != LOOP_UNIT) return false;
-    return true;
-}
-
-// The last axis, unless it would go lane by lane and another axis is contiguous everywhere: maxima and sums over a
-// population, say, whose samples lie side by side.
-static uint32_t choose_vector_axis(const Emitter *e, const LoopKernel *kernel) {
-    bool strided = false;
-    for (uint32_t a = 0; a < kernel->accesses.count; a++)
-        strided = strided || movement(e, a, kernel->axes - 1) == LOOP_STRIDED;
-    uint32_t candidates = kernel->kind == LOOP_REDUCE ? kernel->outer : kernel->axes;
-    for (uint32_t axis = candidates; strided && axis-- > 0;)
-        if (suits_vectors(e, kernel, axis)) return axis;
-    return kernel->axes - 1;
-}
-
 static void plan_loops(Nest *nest) {
     const LoopKernel *kernel = nest->kernel;
     nest->kept = kernel->kind == LOOP_REDUCE ? kernel->outer : kernel->axes;
     nest->lanes = 1;
     if (!kernel->axes) return;
     nest->lanes = emit_lanes(nest->e, kernel->real);
-    nest->vector_axis = choose_vector_axis(nest->e, kernel);
+    nest->vector_axis = loop_vector_axis(nest->e->program, (uint32_t)(nest->e->code - nest->e->kernels));
+    if (nest->e->program->deterministic && nest->vector_axis >= nest->kept) nest->lanes = LOOP_LANES;
     // The vector axis goes innermost among its own kind, kept or reduced; the others stay in order.
     uint32_t loops = 0;
     for (uint32_t axis = 0; axis < nest->kept; axis++)
@@ -333,14 +310,12 @@ static LLVMValueRef combine_lanes(const Nest *nest, LLVMValueRef vector) {
     return LLVMBuildExtractElement(e->builder, vector, emit_int(e, 0), "");
 }
 
-enum { SUMS = 4 };
-
 // Terms go round several sums, so that one addition need not wait for the last: the oldest sum takes the new term and
 // becomes the youngest.
 static void add_term(const Nest *nest, LLVMValueRef *sums, LLVMValueRef term) {
     LLVMValueRef youngest = combine(nest, sums[0], term);
-    for (unsigned i = 0; i + 1 < SUMS; i++) sums[i] = sums[i + 1];
-    sums[SUMS - 1] = youngest;
+    for (unsigned i = 0; i + 1 < nest->sums; i++) sums[i] = sums[i + 1];
+    sums[nest->sums - 1] = youngest;
 }
 
 // The body's value with the vector axis' padding replaced by the identity.
@@ -362,14 +337,14 @@ static void reduce_vectors(Nest *nest, LLVMValueRef *sums) {
     LLVMValueRef *pointers = memory_resize(NULL, accesses, sizeof *pointers); // where both parts begin
     for (uint32_t a = 0; a < accesses; a++) pointers[a] = nest->accesses[a].pointer;
     if (!emit_is_constant(whole, 0)) {
-        open_part(nest, loop, emit_int(e, 0), whole, sums, SUMS);
+        open_part(nest, loop, emit_int(e, 0), whole, sums, nest->sums);
         add_term(nest, sums, value->vector);
         emit_end(nest->e, &nest->loops[loop], sums);
     }
     for (uint32_t a = 0; a < accesses; a++) nest->accesses[a].pointer = pointers[a];
     free(pointers);
     if (emit_is_constant(rest, 0)) return;
-    open_part(nest, loop, whole, rest, sums, SUMS);
+    open_part(nest, loop, whole, rest, sums, nest->sums);
     add_term(nest, sums, masked_value(nest, value->vector));
     emit_end(nest->e, &nest->loops[loop], sums);
 }
@@ -380,17 +355,17 @@ static void emit_reduce(Nest *nest) {
     for (uint32_t loop = 0; loop < nest->kept; loop++) open_loop(nest, loop, NULL, 0);
     bool lanes_reduced = kernel->axes && nest->vector_axis >= nest->kept;
     LLVMValueRef sums[SUMS];
-    for (unsigned i = 0; i < SUMS; i++) sums[i] = identity(nest, nest->lanes);
+    for (unsigned i = 0; i < nest->sums; i++) sums[i] = identity(nest, nest->lanes);
     uint32_t loops = lanes_reduced ? kernel->axes - 1 : kernel->axes;
-    for (uint32_t loop = nest->kept; loop < loops; loop++) open_loop(nest, loop, sums, SUMS);
+    for (uint32_t loop = nest->kept; loop < loops; loop++) open_loop(nest, loop, sums, nest->sums);
     const NestValue *value = &nest->values[store.value];
     if (lanes_reduced)
         reduce_vectors(nest, sums);
     else
         add_term(nest, sums, kernel->axes ? value->vector : value->scalar);
     for (uint32_t loop = loops; loop-- > nest->kept;) emit_end(nest->e, &nest->loops[loop], sums);
-    LLVMValueRef result = sums[SUMS - 1];
-    if (nest->kept < kernel->axes)
+    LLVMValueRef result = sums[nest->sums - 1];
+    if (nest->kept < kernel->axes && nest->sums == SUMS)
         result = combine(nest, combine(nest, sums[0], sums[1]), combine(nest, sums[2], result));
     if (lanes_reduced) result = combine_lanes(nest, result);
     store_access(nest, &nest->accesses[store.access], &(NestValue){.scalar = result, .vector = result});
@@ -398,7 +373,7 @@ static void emit_reduce(Nest *nest) {
 }
 
 void emit_nest_kernel(Emitter *e, const LoopKernel *kernel) {
-    Nest nest = {.e = e, .kernel = kernel};
+    Nest nest = {.e = e, .kernel = kernel, .sums = e->program->deterministic ? 1 : SUMS};
     nest.accesses = memory_resize(NULL, kernel->accesses.count + 1, sizeof *nest.accesses);
     nest.values = memory_resize(NULL, kernel->ops.count + 1, sizeof *nest.values);
     memset(nest.accesses, 0, (kernel->accesses.count + 1) * sizeof *nest.accesses);

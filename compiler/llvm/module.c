@@ -15,7 +15,7 @@ struct BackendCode {
     LLVMOrcLLJITRef jit;
     Vec(LoopFunction *) entries;
     BackendTimes times;
-    Text ir, assembly;
+    Text ir, assembly, object;
     Text reports; // what the linker's session reports, here since it may report as long as it lives
 };
 
@@ -81,6 +81,7 @@ static bool build(Compilation *c) {
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(c->machine);
     LLVMSetModuleDataLayout(c->module, layout);
     LLVMDisposeTargetData(layout);
+    if (c->program->deterministic) c->target.fma = false; // a multiplication and an addition, everywhere
     Emitter emitter = {.context = c->context, .module = c->module, .program = c->program, .target = &c->target};
     emitter.builder = LLVMCreateBuilderInContext(c->context);
     emit_program(&emitter);
@@ -163,7 +164,10 @@ static bool run_pipeline(Compilation *c) {
     if (!keep_texts(c)) return false;
     start = now();
     PHASE(codegen, emit_file(c, c->module, LLVMObjectFile, &c->object));
-    PHASE(link, link_object(c));
+    if (c->options->want_object)
+        text_add_bytes(&c->code->object, LLVMGetBufferStart(c->object), LLVMGetBufferSize(c->object));
+    else
+        PHASE(link, link_object(c));
 #undef PHASE
     return true;
 }
@@ -178,6 +182,7 @@ static void backend_dispose(BackendCode *code) {
     vec_free(&code->entries);
     text_free(&code->ir);
     text_free(&code->assembly);
+    text_free(&code->object);
     text_free(&code->reports);
     free(code);
 }
@@ -206,6 +211,11 @@ static const char *backend_text(const BackendCode *code, bool assembly) {
     return text_z(assembly ? &code->assembly : &code->ir);
 }
 
+static const char *backend_object(const BackendCode *code, size_t *length) {
+    *length = code->object.length;
+    return code->object.bytes;
+}
+
 static BackendTimes backend_times(const BackendCode *code) { return code->times; }
 
 const Backend *lequel_backend(void) {
@@ -213,6 +223,7 @@ const Backend *lequel_backend(void) {
                                     .compile = backend_compile,
                                     .entry = backend_entry,
                                     .text = backend_text,
+                                    .object = backend_object,
                                     .times = backend_times,
                                     .dispose = backend_dispose};
     return &backend;

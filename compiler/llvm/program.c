@@ -95,7 +95,7 @@ static void emit_entry(Emitter *e, uint32_t number) {
     snprintf(name, sizeof name, "lequel_entry_%" PRIu32, number); // module.c looks it up
     LLVMTypeRef type = LLVMFunctionType(e->no_value, (LLVMTypeRef[]){e->pointer, e->pointer}, 2, 0);
     emit_function(e, name, type, false);
-    LLVMValueRef saved = e->target->x86 ? flush_denormals(e) : NULL;
+    LLVMValueRef saved = e->target->x86 && !e->program->deterministic ? flush_denormals(e) : NULL;
     LLVMValueRef active = load_member(e, emit_argument(e, 1), offsetof(LoopArguments, active));
     for (uint32_t c = 0; c < entry->calls.count; c++) emit_call(e, &entry->calls.items[c], active);
     if (saved) emit_intrinsic(e, "llvm.x86.sse.ldmxcsr", NULL, &saved, 1);

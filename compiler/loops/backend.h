@@ -10,6 +10,7 @@ typedef struct BackendOptions {
     const char *cpu;             // NULL: the host
     const char *source_name;     // model file, for symbol names and debug information
     bool want_ir, want_assembly; // keep the text for --dump
+    bool want_object;            // keep the object file; nothing is linked, and the code has no entries to call
 } BackendOptions;
 
 typedef struct BackendTimes { // seconds
@@ -24,7 +25,8 @@ typedef struct Backend {
     // were found long before).
     BackendCode *(*compile)(const LoopProgram *program, const BackendOptions *options, Text *error);
     LoopFunction *(*entry)(const BackendCode *code, uint32_t entry);
-    const char *(*text)(const BackendCode *code, bool assembly); // LLVM IR or assembly, if it was wanted
+    const char *(*text)(const BackendCode *code, bool assembly);    // LLVM IR or assembly, if it was wanted
+    const char *(*object)(const BackendCode *code, size_t *length); // if it was wanted
     BackendTimes (*times)(const BackendCode *code);
     void (*dispose)(BackendCode *code);
 } Backend;

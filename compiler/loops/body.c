@@ -102,3 +102,7 @@ uint32_t loop_iconst(LoopBody *body, uint64_t bits) {
 uint32_t loop_shift(LoopBody *body, LoopOpKind kind, uint32_t a, uint32_t by) {
     return add_op(body, (LoopOp){.kind = kind, .a = a, .bits = by});
 }
+
+uint32_t loop_call(LoopBody *body, MathFunction function, uint32_t a, uint32_t b) {
+    return add_op(body, (LoopOp){.kind = LOOP_CALL, .a = a, .b = b, .bits = (uint64_t)function});
+}

@@ -1,5 +1,6 @@
 // The loops form executed directly: slow and plain, what back ends are tested against. Operations are rounded to the
-// kernel's element type one by one; sums run in index order and in double, rounded once at the end.
+// kernel's element type one by one; sums run in index order and in double, rounded once at the end. In deterministic
+// programs every sum has the shape and the roundings that loops.h describes, so the results are those of a back end.
 #include "loops.h"
 #include <math.h>
 #include <string.h>
@@ -15,6 +16,8 @@ typedef struct Nest { // one MAP or REDUCE call in execution
     const LoopCall *call;
     void *const *arrays;
     const LoopArguments *arguments;
+    bool deterministic;
+    bool in_lanes; // deterministic: the innermost reduced axis has a sum per lane
     Value *values;
     int64_t index[LOOP_MAX_AXES];
 } Nest;
@@ -115,7 +118,9 @@ static double real_result(const Nest *nest, const LoopOp *op) {
     case LOOP_SUB: return a - b;
     case LOOP_MUL: return a * b;
     case LOOP_DIV: return a / b;
-    case LOOP_FMA: return nest->kernel->real == LOOP_F32 ? (double)fmaf((float)a, (float)b, (float)c) : fma(a, b, c);
+    case LOOP_FMA:
+        if (nest->deterministic) return rounded(nest->kernel->real, a * b) + c;
+        return nest->kernel->real == LOOP_F32 ? (double)fmaf((float)a, (float)b, (float)c) : fma(a, b, c);
     case LOOP_NEG: return -a;
     case LOOP_ABS: return fabs(a);
     case LOOP_SQRT: return sqrt(a);
@@ -205,19 +210,49 @@ static double reduce_inner(Nest *nest, uint32_t axis, double sum) {
     return nest->kernel->maximum ? larger(sum, value) : sum + value;
 }
 
+static double combined(const Nest *nest, double sum, double value) {
+    return nest->kernel->maximum ? larger(sum, value) : rounded(nest->kernel->real, sum + value);
+}
+
+static void reduce_lanes(Nest *nest, uint32_t axis, double *sums) {
+    if (axis < nest->kernel->axes) {
+        int64_t extent = extent_of(nest->call->axis[axis], nest->arguments);
+        for (nest->index[axis] = 0; nest->index[axis] < extent; nest->index[axis]++) reduce_lanes(nest, axis + 1, sums);
+        nest->index[axis] = 0;
+        return;
+    }
+    evaluate_body(nest);
+    double *sum = &sums[nest->in_lanes ? nest->index[nest->kernel->axes - 1] % LOOP_LANES : 0];
+    *sum = combined(nest, *sum, nest->values[nest->kernel->stores.items[0].value].real);
+}
+
+static double reduce_in_order(Nest *nest, uint32_t axis) {
+    double sums[LOOP_LANES];
+    for (int lane = 0; lane < LOOP_LANES; lane++) sums[lane] = nest->kernel->maximum ? -INFINITY : 0;
+    reduce_lanes(nest, axis, sums);
+    for (int lanes = LOOP_LANES / 2; nest->in_lanes && lanes; lanes /= 2)
+        for (int lane = 0; lane < lanes; lane++) sums[lane] = combined(nest, sums[lane], sums[lane + lanes]);
+    return sums[0];
+}
+
 static void reduce_outer(Nest *nest, uint32_t axis) {
     if (axis < nest->kernel->outer) {
         int64_t extent = extent_of(nest->call->axis[axis], nest->arguments);
         for (nest->index[axis] = 0; nest->index[axis] < extent; nest->index[axis]++) reduce_outer(nest, axis + 1);
         return;
     }
-    double result = reduce_inner(nest, axis, nest->kernel->maximum ? -INFINITY : 0);
+    double result = nest->deterministic ? reduce_in_order(nest, axis)
+                                        : reduce_inner(nest, axis, nest->kernel->maximum ? -INFINITY : 0);
     store(nest, nest->kernel->stores.items[0].access, rounded(nest->kernel->real, result));
 }
 
-static void interpret_nest(const LoopKernel *kernel, const LoopCall *call, void *const *arrays,
+static void interpret_nest(const LoopProgram *program, const LoopCall *call, void *const *arrays,
                            const LoopArguments *arguments) {
+    const LoopKernel *kernel = &program->kernels.items[call->kernel];
     Nest nest = {.kernel = kernel, .call = call, .arrays = arrays, .arguments = arguments};
+    nest.deterministic = program->deterministic;
+    if (kernel->kind == LOOP_REDUCE && kernel->axes > kernel->outer)
+        nest.in_lanes = loop_vector_axis(program, call->kernel) >= kernel->outer;
     nest.values = memory_resize(NULL, kernel->ops.count + 1, sizeof(Value));
     memset(nest.values, 0, (kernel->ops.count + 1) * sizeof(Value));
     if (kernel->kind == LOOP_MAP)
@@ -227,29 +262,37 @@ static void interpret_nest(const LoopKernel *kernel, const LoopCall *call, void 
     free(nest.values);
 }
 
-static void interpret_product(LoopReal real, const LoopCall *call, void *const *arrays,
+// One more term of a contraction: kept in double, or rounded where the order of roundings is promised.
+static double add_product(const LoopProgram *program, LoopReal real, double sum, double a, double b) {
+    return program->deterministic ? rounded(real, sum + rounded(real, a * b)) : sum + a * b;
+}
+
+static void interpret_product(const LoopProgram *program, const LoopCall *call, void *const *arrays,
                               const LoopArguments *arguments) {
+    LoopReal real = program->kernels.items[call->kernel].real;
     int64_t n = call->axis[0].extent, m = call->axis[1].extent, row = arguments->batch_padded;
     int64_t sa = size_of(call->stride[0], arguments), sk = size_of(call->stride[1], arguments);
     for (int64_t i = 0; i < n; i++)
         for (int64_t b = 0; b < arguments->batch; b++) {
             double sum = 0;
             for (int64_t k = 0; k < m; k++)
-                sum += read_element(real, arrays[call->array[1]], i * sa + k * sk) *
-                       read_element(real, arrays[call->array[2]], k * row + b);
+                sum = add_product(program, real, sum, read_element(real, arrays[call->array[1]], i * sa + k * sk),
+                                  read_element(real, arrays[call->array[2]], k * row + b));
             write_element(real, arrays[call->array[0]], i * row + b, sum);
         }
 }
 
-static void interpret_outer(LoopReal real, const LoopCall *call, void *const *arrays, const LoopArguments *arguments) {
+static void interpret_outer(const LoopProgram *program, const LoopCall *call, void *const *arrays,
+                            const LoopArguments *arguments) {
+    LoopReal real = program->kernels.items[call->kernel].real;
     int64_t n = call->axis[0].extent, m = call->axis[1].extent, row = arguments->batch_padded;
     int64_t stride = size_of(call->stride[0], arguments);
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < m; j++) {
             double sum = 0;
             for (int64_t b = 0; b < arguments->batch; b++)
-                sum += read_element(real, arrays[call->array[1]], i * row + b) *
-                       read_element(real, arrays[call->array[2]], j * row + b);
+                sum = add_product(program, real, sum, read_element(real, arrays[call->array[1]], i * row + b),
+                                  read_element(real, arrays[call->array[2]], j * row + b));
             write_element(real, arrays[call->array[0]], i * stride + j, sum);
         }
 }
@@ -261,10 +304,10 @@ void loop_program_interpret(const LoopProgram *program, uint32_t entry, void *co
         if (call->guard && !(arguments->active >> (call->guard - 1) & 1)) continue;
         const LoopKernel *kernel = &program->kernels.items[call->kernel];
         if (kernel->kind == LOOP_PRODUCT)
-            interpret_product(kernel->real, call, arrays, arguments);
+            interpret_product(program, call, arrays, arguments);
         else if (kernel->kind == LOOP_OUTER)
-            interpret_outer(kernel->real, call, arrays, arguments);
+            interpret_outer(program, call, arrays, arguments);
         else
-            interpret_nest(kernel, call, arrays, arguments);
+            interpret_nest(program, call, arrays, arguments);
     }
 }

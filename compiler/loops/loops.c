@@ -1,6 +1,6 @@
 // The loops form: layout of arrays, types of operations, and the text that `--dump` shows. verify.c checks it,
 // interpret.c runs it.
-#include "loops.h"
+#include "maths.h"
 #include <inttypes.h>
 
 int64_t loop_pad(int64_t count, int64_t multiple) { return (count + multiple - 1) / multiple * multiple; }
@@ -26,6 +26,42 @@ LoopSize loop_array_size(const LoopArray *array) { return elements_from(array, 0
 LoopSize loop_array_stride(const LoopArray *array, uint32_t axis) {
     if (axis >= array->rank) return (LoopSize){.fixed = 1};
     return elements_from(array, axis + 1);
+}
+
+// ---- Movement -------------------------------------------------------------------------------------------------------
+
+LoopStride loop_movement(const LoopProgram *program, uint32_t kernel, uint32_t access, uint32_t axis) {
+    bool still = true, unit = true;
+    for (uint32_t i = 0; i < program->entries.count; i++)
+        for (uint32_t c = 0; c < program->entries.items[i].calls.count; c++) {
+            const LoopCall *call = &program->entries.items[i].calls.items[c];
+            if (call->kernel != kernel) continue;
+            LoopSize stride = call->stride[access * LOOP_MAX_AXES + axis];
+            still = still && !stride.fixed && !stride.padded;
+            unit = unit && stride.fixed == 1 && !stride.padded;
+        }
+    return still ? LOOP_SPLAT : unit ? LOOP_UNIT : LOOP_STRIDED;
+}
+
+static bool suits_vectors(const LoopProgram *program, uint32_t number, uint32_t axis) {
+    const LoopKernel *kernel = &program->kernels.items[number];
+    for (uint32_t a = 0; a < kernel->accesses.count; a++)
+        if (loop_movement(program, number, a, axis) == LOOP_STRIDED) return false;
+    for (uint32_t s = 0; s < kernel->stores.count; s++)
+        if (loop_movement(program, number, kernel->stores.items[s].access, axis) != LOOP_UNIT) return false;
+    return true;
+}
+
+// Maxima and sums over a population, say, have their samples side by side.
+uint32_t loop_vector_axis(const LoopProgram *program, uint32_t number) {
+    const LoopKernel *kernel = &program->kernels.items[number];
+    bool strided = false;
+    for (uint32_t a = 0; a < kernel->accesses.count; a++)
+        strided = strided || loop_movement(program, number, a, kernel->axes - 1) == LOOP_STRIDED;
+    uint32_t candidates = kernel->kind == LOOP_REDUCE ? kernel->outer : kernel->axes;
+    for (uint32_t axis = candidates; strided && axis-- > 0;)
+        if (suits_vectors(program, number, axis)) return axis;
+    return kernel->axes - 1;
 }
 
 LoopValueType loop_op_type(const LoopOp *ops, uint32_t op) {
@@ -85,7 +121,7 @@ static const char *const op_names[LOOP_OP_COUNT] = {
     [LOOP_NOT] = "not",       [LOOP_SELECT] = "select",   [LOOP_TO_BITS] = "to_bits",   [LOOP_FROM_BITS] = "from_bits",
     [LOOP_TO_INT] = "to_int", [LOOP_TO_REAL] = "to_real", [LOOP_IADD] = "iadd",         [LOOP_ISUB] = "isub",
     [LOOP_IAND] = "iand",     [LOOP_IOR] = "ior",         [LOOP_IXOR] = "ixor",         [LOOP_ISHL] = "ishl",
-    [LOOP_ISHR] = "ishr",     [LOOP_IASR] = "iasr"};
+    [LOOP_ISHR] = "ishr",     [LOOP_IASR] = "iasr",       [LOOP_CALL] = "call"};
 
 static const char *const kernel_names[] = {"map", "reduce", "product", "outer"};
 static const char *const stride_names[] = {"splat", "unit", "strided"};
@@ -123,6 +159,11 @@ static void dump_op(const LoopOp *op, uint32_t number, Text *out) {
     case LOOP_ISHL:
     case LOOP_ISHR:
     case LOOP_IASR: text_addf(out, " v%" PRIu32 " by %" PRIu64, op->a, op->bits); break;
+    case LOOP_CALL: {
+        text_addf(out, " %s v%" PRIu32, maths_name((MathFunction)op->bits), op->a);
+        if (op->bits == MATH_POWER) text_addf(out, " v%" PRIu32, op->b);
+        break;
+    }
     default: text_addf(out, " v%" PRIu32 " v%" PRIu32, op->a, op->b);
     }
     text_add(out, "\n");

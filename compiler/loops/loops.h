@@ -15,7 +15,7 @@
 #include "../diagnostics.h"
 #include "../support/vec.h"
 
-enum { LOOP_PAD = 16, LOOP_ROW_PAD = 8, LOOP_MAX_AXES = 6 };
+enum { LOOP_PAD = 16, LOOP_ROW_PAD = 8, LOOP_MAX_AXES = 6, LOOP_LANES = 16 };
 
 typedef enum LoopReal { LOOP_F32, LOOP_F64 } LoopReal;
 
@@ -48,6 +48,7 @@ typedef enum LoopOpKind {
     LOOP_TO_REAL, // INT -> REAL, signed
     LOOP_IADD, LOOP_ISUB, LOOP_IAND, LOOP_IOR, LOOP_IXOR,
     LOOP_ISHL, LOOP_ISHR, LOOP_IASR, // by the constant `bits` (logical and arithmetic right shift)
+    LOOP_CALL, // REAL, the MathFunction `bits` (maths.h) of a, and of b for a power; only in programs with `calls`
     LOOP_OP_COUNT
 } LoopOpKind;
 // clang-format on
@@ -81,6 +82,8 @@ typedef enum LoopKernelKind {
     // result[outer axes] = sum or max over the inner axes of the body's `result`; kept axes are the first `outer`
     // ones. Any axis may go in vectors, preferably one along which the accesses are contiguous; when it is an inner one
     // the lanes are combined at the end, with the axis' padding masked out. An empty sum is 0, a maximum -inf.
+    // In deterministic programs the vector axis is that of loop_vector_axis: an inner one has LOOP_LANES sums, one per
+    // lane, which are added in halves (lane i to lane i + 8, then to i + 4, …).
     LOOP_REDUCE,
     // out[i, b] = sum over k of A[i*sa + k*sk] * X[k, b]: a matrix, plain or transposed, times a batch of vectors.
     LOOP_PRODUCT,
@@ -138,6 +141,9 @@ typedef struct LoopEntry {
 
 typedef struct LoopProgram {
     LoopReal real;
+    bool deterministic; // the same bits on every machine: LOOP_FMA is a multiplication and an addition, sums have the
+                        // shapes described at LoopKernelKind, subnormal numbers are kept
+    bool calls;         // transcendental functions stand as LOOP_CALL: for readers, not for machines
     Vec(LoopArray) arrays;
     Vec(LoopKernel) kernels;
     Vec(LoopEntry) entries;
@@ -153,6 +159,12 @@ typedef void LoopFunction(void *const *arrays, const LoopArguments *arguments);
 int64_t loop_pad(int64_t count, int64_t multiple);
 LoopSize loop_array_size(const LoopArray *array);                  // elements with padding
 LoopSize loop_array_stride(const LoopArray *array, uint32_t axis); // axis == rank: the batch axis
+// How an access of a kernel moves along an axis if all of its calls agree and it is still or contiguous; else
+// LOOP_STRIDED.
+LoopStride loop_movement(const LoopProgram *program, uint32_t kernel, uint32_t access, uint32_t axis);
+// The axis of a kernel that goes in vectors: the last one, unless that would go lane by lane and another axis is
+// contiguous everywhere. The kernel has at least one axis.
+uint32_t loop_vector_axis(const LoopProgram *program, uint32_t kernel);
 
 void loop_program_free(LoopProgram *program);
 void loop_program_dump(const LoopProgram *program, Text *out);

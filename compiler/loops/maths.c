@@ -353,11 +353,30 @@ static uint32_t softplus(LoopBody *body, uint32_t x) {
 // ---- powers
 
 // log(x) as a sum of two numbers, for x >= 0. The error is about 2^-58 (f32: 2^-30) relative to log(x) where
-// multiply-add is fused. Without, the quotient's and the product's remainders come out as rounding noise and the error
-// of the power grows to 2 |y log(x)| units.
+// multiply-add is fused or the body is deterministic. Where neither holds the quotient's and the product's remainders
+// come out as rounding noise and the error of the power grows to 2 |y log(x)| units.
 typedef struct Pair {
     uint32_t high, low;
 } Pair;
+
+// The rounding error of a product, a b - product. Where LOOP_FMA may round twice the factors are halved first
+// (Veltkamp) and their parts multiplied exactly (T. Dekker, "A floating-point technique for extending the available
+// precision", Numerische Mathematik 18, 1971).
+static Pair halved(LoopBody *body, uint32_t x) {
+    uint32_t bits = (format_of(body)->mantissa + 2) / 2;
+    uint32_t scaled = mul(body, x, constant(body, ldexp(1, (int)bits) + 1));
+    uint32_t high = sub(body, scaled, sub(body, scaled, x));
+    return (Pair){high, sub(body, x, high)};
+}
+
+static uint32_t product_rest(LoopBody *body, uint32_t a, uint32_t b, uint32_t product) {
+    if (!body->deterministic) return muladd(body, a, b, negate(body, product));
+    Pair p = halved(body, a), q = halved(body, b);
+    uint32_t rest = sub(body, mul(body, p.high, q.high), product);
+    rest = add(body, rest, mul(body, p.high, q.low));
+    rest = add(body, rest, mul(body, p.low, q.high));
+    return add(body, rest, mul(body, p.low, q.low));
+}
 
 // The quotient s = f / (2 + f) with its remainder: s + rest = f / (d + d_low), d + d_low = 2 + f exactly.
 static Pair quotient(LoopBody *body, uint32_t f) {
@@ -365,8 +384,14 @@ static Pair quotient(LoopBody *body, uint32_t f) {
     uint32_t d = add(body, f, two);
     uint32_t d_low = sub(body, f, sub(body, d, two));
     uint32_t inverse = divide(body, constant(body, 1), d);
-    uint32_t s = mul(body, f, inverse), minus = negate(body, s);
-    uint32_t remainder = muladd(body, minus, d_low, muladd(body, minus, d, f));
+    uint32_t s = mul(body, f, inverse), minus = negate(body, s), remainder;
+    if (body->deterministic) {
+        uint32_t product = mul(body, s, d), rest = product_rest(body, s, d, product);
+        remainder = sub(body, sub(body, f, product), rest);
+    } else {
+        remainder = muladd(body, minus, d, f);
+    }
+    remainder = muladd(body, minus, d_low, remainder);
     return (Pair){s, mul(body, remainder, inverse)};
 }
 
@@ -392,13 +417,14 @@ static Pair log_pair(LoopBody *body, uint32_t x) {
 
 // exp(y log(x)). x^0 and 1^y are 1 for every x >= 0 and y, NaN included, as in C's pow.
 uint32_t maths_power(LoopBody *body, uint32_t base, uint32_t exponent) {
+    if (body->calls) return loop_call(body, MATH_POWER, base, exponent);
     uint32_t zero = constant(body, 0), one = constant(body, 1);
     Pair log = log_pair(body, base);
     uint32_t positive = less(body, zero, base);
     uint32_t high = choose(body, positive, log.high, constant(body, -INFINITY));
     high = choose(body, less(body, base, constant(body, INFINITY)), high, base); // infinity and NaN pass
     uint32_t product = mul(body, exponent, high);
-    uint32_t low = muladd(body, exponent, high, negate(body, product));
+    uint32_t low = product_rest(body, exponent, high, product);
     low = muladd(body, exponent, log.low, low);
     uint32_t value = exponential(body, product, low);
     uint32_t is_one = equal(body, exponent, zero);
@@ -446,7 +472,16 @@ static uint32_t sine(LoopBody *body, uint32_t x, bool cosine) {
     return by_quadrant(body, to_bits(body, shifted), s, c, cosine);
 }
 
+const char *maths_name(MathFunction function) {
+    static const char *const names[] = {
+        [MATH_EXP] = "exp",     [MATH_EXPM1] = "expm1",      [MATH_LOG] = "log", [MATH_LOG1P] = "log1p",
+        [MATH_TANH] = "tanh",   [MATH_SIN] = "sin",          [MATH_COS] = "cos", [MATH_SIGMOID] = "sigmoid",
+        [MATH_POWER] = "power", [MATH_SOFTPLUS] = "softplus"};
+    return names[function];
+}
+
 uint32_t maths_emit(LoopBody *body, MathFunction function, uint32_t x) {
+    if (body->calls) return loop_call(body, function, x, 0);
     switch (function) {
     case MATH_EXP: return exponential(body, x, NONE);
     case MATH_EXPM1: return exponential_minus_one(body, x);

@@ -11,7 +11,8 @@ typedef enum MathFunction {
     MATH_EXP, MATH_EXPM1, MATH_LOG, MATH_LOG1P, MATH_TANH, MATH_SIN, MATH_COS,
     MATH_SIGMOID,  // 1 / (1 + exp(-x)), right for large |x| of either sign
     MATH_SOFTPLUS, // log(1 + exp(x)) without overflow
-    MATH_FUNCTION_COUNT
+    MATH_FUNCTION_COUNT,
+    MATH_POWER = MATH_FUNCTION_COUNT // of two arguments: maths_power
 } MathFunction;
 // clang-format on
 
@@ -19,6 +20,8 @@ typedef enum MathFunction {
 // subexpressions (the exponential of a sigmoid and of its derivative) are computed once.
 typedef struct LoopBody {
     LoopReal real;
+    bool deterministic; // LOOP_FMA rounds twice: what needs its exactness is computed otherwise
+    bool calls;         // functions become LOOP_CALL instead of their operations
     Vec(LoopOp) ops;
     Vec(uint32_t) table; // hash table of operation numbers + 1; an implementation detail
 } LoopBody;
@@ -28,8 +31,10 @@ uint32_t loop_op(LoopBody *body, LoopOpKind kind, uint32_t a, uint32_t b, uint32
 uint32_t loop_const(LoopBody *body, double value);
 uint32_t loop_iconst(LoopBody *body, uint64_t bits);
 uint32_t loop_shift(LoopBody *body, LoopOpKind kind, uint32_t a, uint32_t by);
+uint32_t loop_call(LoopBody *body, MathFunction function, uint32_t a, uint32_t b);
 
 uint32_t maths_emit(LoopBody *body, MathFunction function, uint32_t x);
 uint32_t maths_power(LoopBody *body, uint32_t base, uint32_t exponent); // x^y for x >= 0; NaN for x < 0
+const char *maths_name(MathFunction function);                          // "exp", …, "power"
 
 #endif

@@ -1,6 +1,6 @@
 // Checks that a loops program keeps the promises of loops.h: types, numbers in range, every element inside its array.
 // What it finds is a bug of the compiler, never of the user.
-#include "loops.h"
+#include "maths.h"
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -31,7 +31,7 @@ static const char *operand_types(LoopOpKind kind) {
         [LOOP_NOT] = "B",    [LOOP_SELECT] = "BTT", [LOOP_TO_BITS] = "R",   [LOOP_FROM_BITS] = "I",
         [LOOP_TO_INT] = "R", [LOOP_TO_REAL] = "I",  [LOOP_IADD] = "II",     [LOOP_ISUB] = "II",
         [LOOP_IAND] = "II",  [LOOP_IOR] = "II",     [LOOP_IXOR] = "II",     [LOOP_ISHL] = "I#",
-        [LOOP_ISHR] = "I#",  [LOOP_IASR] = "I#"};
+        [LOOP_ISHR] = "I#",  [LOOP_IASR] = "I#",    [LOOP_CALL] = "R"};
     return types[kind];
 }
 
@@ -53,6 +53,9 @@ static void check_op(Check *check, const LoopKernel *kernel, uint32_t number) {
     }
     const uint32_t operands[] = {op->a, op->b, op->c};
     const char *types = operand_types(op->kind);
+    if (op->kind == LOOP_CALL && (!check->program->calls || op->bits > MATH_POWER))
+        complain(check, "v%" PRIu32 " is a call", number);
+    if (op->kind == LOOP_CALL && op->bits == MATH_POWER) types = "RR";
     for (uint32_t i = 0; types[i]; i++) {
         if (types[i] == '@') {
             if (op->a >= kernel->accesses.count) complain(check, "v%" PRIu32 " loads from no access", number);

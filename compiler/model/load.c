@@ -14,7 +14,8 @@ static const size_t max_source_bytes = (size_t)64 << 20;
 
 typedef struct Loading {
     Resolver *r;
-    Vec(Atom) paths; // read already
+    const char *text; // of the first file, or NULL
+    Vec(Atom) paths;  // read already
     uint32_t depth;
     Atom open[MAX_IMPORT_DEPTH + 1]; // files that are being read, the outermost first
 } Loading;
@@ -97,7 +98,13 @@ static Ast *load_file(Loading *l, Atom path, Span where) {
     vec_push(&l->paths, path);
     char *text;
     size_t length;
-    if (!read_source(l->r, path, where, &text, &length)) return NULL;
+    if (l->text && l->paths.count == 1) {
+        length = strlen(l->text);
+        text = arena_alloc(l->r->arena, length + 1); // zeroed
+        memcpy(text, l->text, length);
+    } else if (!read_source(l->r, path, where, &text, &length)) {
+        return NULL;
+    }
     l->open[l->depth] = plain_path(l->r, path);
     uint32_t source = diag_add_source(l->r->diags, path, text, length);
     Ast *file = ast_parse(l->r->arena, l->r->diags, source, text, length);
@@ -212,7 +219,7 @@ Model *model_load(Arena *arena, Diagnostics *diags, const ModelOptions *options,
                   .model = model,
                   .beside = options->beside,
                   .global = {.description = "this file"}};
-    Loading l = {.r = &r};
+    Loading l = {.r = &r, .text = options->text};
     load_prelude(&l);
     Ast *tree = load_file(&l, arena_atom_z(arena, options->path), (Span){0});
     if (file) *file = tree;

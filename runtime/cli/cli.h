@@ -37,8 +37,17 @@ struct CliArguments {
     } given[CLI_MOST];
 };
 
-extern const CliCommand cli_check, cli_fmt, cli_derive, cli_analyze, cli_gradcheck, cli_inspect, cli_run, cli_plot,
-    cli_explain;
+// The commands; main.c lists them in the order of the help.
+extern const CliCommand cli_check;
+extern const CliCommand cli_fmt;
+extern const CliCommand cli_derive;
+extern const CliCommand cli_analyze;
+extern const CliCommand cli_gradcheck;
+extern const CliCommand cli_inspect;
+extern const CliCommand cli_run;
+extern const CliCommand cli_emit;
+extern const CliCommand cli_plot;
+extern const CliCommand cli_explain;
 
 // Sorts argv[2…] into options and plain arguments. False after a message on stderr.
 bool cli_parse(CliArguments *arguments);

@@ -2,8 +2,21 @@
 #include "cli.h"
 #include <string.h>
 
-static const CliCommand *const commands[] = {&cli_check,   &cli_fmt, &cli_derive, &cli_analyze, &cli_gradcheck,
-                                             &cli_inspect, &cli_run, &cli_plot,   &cli_explain, NULL};
+// clang-format off
+static const CliCommand *const commands[] = {
+    &cli_check,
+    &cli_fmt,
+    &cli_derive,
+    &cli_analyze,
+    &cli_gradcheck,
+    &cli_inspect,
+    &cli_run,
+    &cli_emit,
+    &cli_plot,
+    &cli_explain,
+    NULL,
+};
+// clang-format on
 
 static const CliCommand *find_command(const char *name) {
     for (int i = 0; commands[i]; i++)

@@ -15,6 +15,7 @@ typedef struct RunLine { // what the command line says
     const char *records[CLI_MOST], *inits[CLI_MOST];
     int record_count, init_count;
     char folder[512];
+    bool deterministic;
 } RunLine;
 
 // lequel-out/NAME for models/NAME.leq.
@@ -34,6 +35,7 @@ static bool read_line(const CliArguments *arguments, RunLine *line) {
     line->record_count = cli_values(arguments, "record", line->records);
     line->init_count = cli_values(arguments, "init", line->inits);
     line->duration = cli_value(arguments, "duration");
+    line->deterministic = cli_has(arguments, "deterministic");
     if (line->every && !line->record_count) return cli_usage(arguments, "`--every` goes with `--record`"), false;
     line->out = cli_value(arguments, "out");
     default_folder(arguments->plain[0], line->folder, sizeof line->folder);
@@ -71,6 +73,7 @@ static LequelProgram *compile(LequelModel *model, const RunLine *line, char **er
     bool reference = line->backend && strcmp(line->backend, "reference") == 0; // knows double only
     LequelProgramOptions options = {.single = line->precision ? strcmp(line->precision, "float") == 0 : !reference,
                                     .backend = generates ? line->backend : "loops",
+                                    .deterministic = line->deterministic,
                                     .records = line->records,
                                     .record_count = (uint32_t)line->record_count,
                                     .dump = line->dump};
@@ -180,6 +183,7 @@ static const CliOption options[] = {
     {"init", 0, "NAME=FILE", "first values of an array from a data file"},
     {"precision", 0, "float|double", "of the numbers (float; the reference back end: double)"},
     {"backend", 0, "NAME", "jit, or reference or loops, which are slow"},
+    {"deterministic", 0, NULL, "the same bits on every machine, and from emitted C"},
     {"network", 0, "NAME", "this network; otherwise the last one of the file"},
     {"experiment", 0, "NAME", "this experiment; otherwise the last one"},
     {"dynamics", 0, "PRINCIPLE", "another principle than the file's, as in \"vle(gain = power, average = 9)\""},

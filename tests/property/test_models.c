@@ -1299,7 +1299,15 @@ static int remove_file(void **state) {
     return remove(model_path);
 }
 
-int main(void) {
+// With a seed as argument, prints that random model: tests/emit compares emitted C on them.
+int main(int argc, char **argv) {
+    if (argc > 1) {
+        Spec spec = random_spec(strtoull(argv[1], NULL, 10));
+        Text text = write_model(&spec);
+        printf("# batch %d\n%s", spec.batch, text_z(&text));
+        text_free(&text);
+        return 0;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_models),       cmocka_unit_test(repeats_its_bits),
         cmocka_unit_test(shares_weights),      cmocka_unit_test(descends_the_cost),

@@ -1,0 +1,528 @@
+// Operations as expressions of C. What is used once is written where it is used, as long as the line stays readable;
+// everything else gets a local with a name. The order of operations, and so every bit, is that of the loops form.
+#include "writer.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+// How tightly an expression binds.
+typedef enum Binding {
+    BIND_CHOICE,
+    BIND_LOGIC,
+    BIND_COMPARE,
+    BIND_BITS,
+    BIND_SUM,
+    BIND_PRODUCT,
+    BIND_SIGN,
+    BIND_ATOM
+} Binding;
+
+enum { LONGEST = 64 }; // of an expression that is written inside another
+
+typedef struct Piece {
+    const char *text; // NULL until the operation was written
+    Binding binding;
+    uint32_t uses;
+    bool lanes;
+} Piece;
+
+typedef struct Writing {
+    const Body *body;
+    Piece *pieces;
+    Text *out;
+    NameSet *names;
+    const char **locals; // per access: the local it was read into
+} Writing;
+
+const char *real_type(LoopReal real) { return real == LOOP_F32 ? "float" : "double"; }
+const char *real_suffix(LoopReal real) { return real == LOOP_F32 ? "f" : ""; }
+static const char *int_type(LoopReal real) { return real == LOOP_F32 ? "uint32_t" : "uint64_t"; }
+
+void need(Writer *w, LoopReal real, CHelper helper) {
+    w->helpers[real][helper] = true;
+    if (helper == HELPER_ABS || helper == HELPER_COPYSIGN)
+        w->helpers[real][HELPER_TO_BITS] = w->helpers[real][HELPER_FROM_BITS] = true;
+    if (helper == HELPER_LARGEST) w->helpers[real][HELPER_LARGER] = true;
+}
+
+const char *helper_name(CHelper helper, LoopReal real, Arena *arena) {
+    static const char *const names[] = {"to_bits", "from_bits", "abs",    "copysign", "min",
+                                        "max",     "sqrt",      "larger", "sum",      "largest"};
+    return arena_format(arena, "lequel_%s%s", names[helper], real_suffix(real));
+}
+
+// ---- Numbers --------------------------------------------------------------------------------------------------------
+
+static const char *special_literal(Writer *w, LoopReal real, double value) {
+    need(w, real, HELPER_FROM_BITS);
+    const char *bits = real == LOOP_F32 ? (isnan(value) ? "UINT32_C(0x7fc00000)"
+                                           : value > 0  ? "UINT32_C(0x7f800000)"
+                                                        : "UINT32_C(0xff800000)")
+                                        : (isnan(value) ? "UINT64_C(0x7ff8000000000000)"
+                                           : value > 0  ? "UINT64_C(0x7ff0000000000000)"
+                                                        : "UINT64_C(0xfff0000000000000)");
+    return arena_format(w->arena, "%s(%s)", helper_name(HELPER_FROM_BITS, real, w->arena), bits);
+}
+
+// The shortest decimal that a compiler reads back to the same number.
+const char *real_literal(Writer *w, LoopReal real, double value) {
+    if (isnan(value) || isinf(value)) return special_literal(w, real, value);
+    char text[48];
+    if (real == LOOP_F32) {
+        value = (double)(float)value;
+        for (int digits = 1; digits <= 9; digits++) {
+            snprintf(text, sizeof text, "%.*g", digits, value);
+            char *end = text + strlen(text);
+            double back;
+            if (number_parse(text, end, &back) && (float)back == (float)value) break;
+        }
+    } else {
+        number_format(text, value);
+    }
+    if (!strpbrk(text, ".e")) strcat(text, ".0");
+    return arena_format(w->arena, "%s%s", text, real_suffix(real));
+}
+
+// ---- Operations -----------------------------------------------------------------------------------------------------
+
+static uint32_t operands_of(const LoopOp *op, uint32_t *numbers) {
+    numbers[0] = op->a;
+    numbers[1] = op->b;
+    numbers[2] = op->c;
+    switch (op->kind) {
+    case LOOP_CONST:
+    case LOOP_ICONST:
+    case LOOP_LOAD: return 0;
+    case LOOP_FMA:
+    case LOOP_SELECT: return 3;
+    case LOOP_CALL: return op->bits == MATH_POWER ? 2 : 1;
+    case LOOP_NEG:
+    case LOOP_ABS:
+    case LOOP_SQRT:
+    case LOOP_RINT:
+    case LOOP_NOT:
+    case LOOP_TO_BITS:
+    case LOOP_FROM_BITS:
+    case LOOP_TO_INT:
+    case LOOP_TO_REAL:
+    case LOOP_ISHL:
+    case LOOP_ISHR:
+    case LOOP_IASR: return 1;
+    default: return 2;
+    }
+}
+
+static Arena *arena_of(const Writing *g) { return g->body->w->arena; }
+
+// An operand in a place where at least `needed` must bind.
+static const char *operand(const Writing *g, uint32_t op, Binding needed) {
+    const Piece *piece = &g->pieces[op];
+    return piece->binding >= needed ? piece->text : arena_format(arena_of(g), "(%s)", piece->text);
+}
+
+static bool are_lanes(const Writing *g, const LoopOp *op) {
+    uint32_t numbers[3], operands = operands_of(op, numbers);
+    if (op->kind == LOOP_LOAD) return g->body->moves && g->body->moves[op->a];
+    for (uint32_t k = 0; k < operands; k++)
+        if (g->pieces[numbers[k]].lanes) return true;
+    return false;
+}
+
+static const char *lane_suffix(const Writing *g, const LoopOp *op) { return are_lanes(g, op) ? "_v" : ""; }
+
+// An operand of an operation that takes vectors only.
+static const char *vector(const Writing *g, const LoopOp *op, uint32_t number, Binding needed) {
+    if (!are_lanes(g, op) || g->pieces[number].lanes) return operand(g, number, needed);
+    const char *f = real_suffix(g->body->real);
+    if (loop_op_type(g->body->ops, number) == LOOP_BOOL)
+        return arena_format(arena_of(g), "lequel_mask%s(%s)", f, operand(g, number, BIND_CHOICE));
+    return arena_format(arena_of(g), "lequel_splat%s(%s)", f, operand(g, number, BIND_CHOICE));
+}
+
+static const char *binary(const Writing *g, const LoopOp *op, const char *sign, Binding binding, Binding right) {
+    return arena_format(arena_of(g), "%s %s %s", operand(g, op->a, binding), sign, operand(g, op->b, right));
+}
+
+static const char *applied(const Writing *g, const LoopOp *op, CHelper helper, uint32_t count) {
+    if (!are_lanes(g, op)) need(g->body->w, g->body->real, helper);
+    const char *name =
+        arena_format(arena_of(g), "%s%s", helper_name(helper, g->body->real, arena_of(g)), lane_suffix(g, op));
+    if (count == 1) return arena_format(arena_of(g), "%s(%s)", name, operand(g, op->a, BIND_CHOICE));
+    return arena_format(arena_of(g), "%s(%s, %s)", name, vector(g, op, op->a, BIND_CHOICE),
+                        vector(g, op, op->b, BIND_CHOICE));
+}
+
+// Whether an operation is a negation that can be written as a subtraction by its only user.
+static bool is_negated(const Writing *g, uint32_t op) {
+    return g->body->ops[op].kind == LOOP_NEG && g->pieces[op].uses == 1 && g->pieces[op].binding == BIND_SIGN;
+}
+
+// a + -b as a - b: the same number.
+static const char *added(const Writing *g, const LoopOp *op) {
+    const LoopOp *ops = g->body->ops;
+    bool second = is_negated(g, op->b), first = !second && is_negated(g, op->a);
+    if (!first && !second) return binary(g, op, "+", BIND_SUM, BIND_PRODUCT);
+    uint32_t plus = first ? op->b : op->a, minus = ops[first ? op->a : op->b].a;
+    return arena_format(arena_of(g), "%s - %s", operand(g, plus, BIND_SUM), operand(g, minus, BIND_PRODUCT));
+}
+
+// a*b + c, with -a*b + c as c - a*b: the same number, and easier to read.
+static const char *multiply_add(const Writing *g, const LoopOp *op) {
+    const LoopOp *ops = g->body->ops;
+    for (int side = 0; side < 2; side++) {
+        uint32_t negated = side ? op->b : op->a, other = side ? op->a : op->b;
+        if (!is_negated(g, negated)) continue;
+        const char *first = operand(g, ops[negated].a, BIND_PRODUCT), *second = operand(g, other, BIND_SIGN);
+        return arena_format(arena_of(g), "%s - %s * %s", operand(g, op->c, BIND_SUM), first, second);
+    }
+    return arena_format(arena_of(g), "%s + %s * %s", operand(g, op->c, BIND_SUM), operand(g, op->a, BIND_PRODUCT),
+                        operand(g, op->b, BIND_SIGN));
+}
+
+static const char *called(const Writing *g, const LoopOp *op) {
+    Writer *w = g->body->w;
+    bool lanes = are_lanes(g, op);
+    (lanes ? w->lane_functions : w->functions)[g->body->real][op->bits] = true;
+    const char *name = arena_format(w->arena, "lequel_%s%s%s", maths_name((MathFunction)op->bits),
+                                    real_suffix(g->body->real), lane_suffix(g, op));
+    if (op->bits != MATH_POWER) return arena_format(w->arena, "%s(%s)", name, operand(g, op->a, BIND_CHOICE));
+    return arena_format(w->arena, "%s(%s, %s)", name, vector(g, op, op->a, BIND_CHOICE),
+                        vector(g, op, op->b, BIND_CHOICE));
+}
+
+static Piece shifted(const Writing *g, const LoopOp *op) {
+    LoopReal real = g->body->real;
+    if (op->kind != LOOP_IASR)
+        return (Piece){arena_format(arena_of(g), "%s %s %" PRIu64, operand(g, op->a, BIND_ATOM),
+                                    op->kind == LOOP_ISHL ? "<<" : ">>", op->bits),
+                       BIND_BITS, 0, false};
+    const char *is_signed = real == LOOP_F32 ? "int32_t" : "int64_t";
+    return (Piece){arena_format(arena_of(g), "(%s)((%s)%s >> %" PRIu64 ")", int_type(real), is_signed,
+                                operand(g, op->a, BIND_ATOM), op->bits),
+                   BIND_SIGN, 0, false};
+}
+
+// The text of an access: an element, or a vector from there on.
+static const char *loaded(const Writing *g, uint32_t access) {
+    const char *text = g->body->accesses[access].text;
+    bool lanes = g->body->moves && g->body->moves[access] && !g->body->vectors;
+    return lanes ? arena_format(arena_of(g), "lequel_load%s(&%s)", real_suffix(g->body->real), text) : text;
+}
+
+// What vectors of GNU C have other spellings for.
+static bool piece_of_lanes(const Writing *g, const LoopOp *op, Piece *piece) {
+    static const char *const comparison[LOOP_OP_COUNT] = {[LOOP_LT] = "<", [LOOP_LE] = "<=", [LOOP_EQ] = "=="};
+    Arena *arena = arena_of(g);
+    const char *f = real_suffix(g->body->real);
+    switch (op->kind) {
+    case LOOP_LT:
+    case LOOP_LE:
+    case LOOP_EQ:
+        piece->text = arena_format(arena, "(lequel_m%s)(%s %s %s)", f, vector(g, op, op->a, BIND_SUM),
+                                   comparison[op->kind], vector(g, op, op->b, BIND_SUM));
+        piece->binding = BIND_SIGN;
+        return true;
+    case LOOP_AND:
+    case LOOP_OR:
+        piece->text = arena_format(arena, "%s %s %s", vector(g, op, op->a, BIND_ATOM), op->kind == LOOP_AND ? "&" : "|",
+                                   vector(g, op, op->b, BIND_ATOM));
+        piece->binding = BIND_BITS;
+        return true;
+    case LOOP_NOT:
+        piece->text = arena_format(arena, "~%s", operand(g, op->a, BIND_ATOM));
+        piece->binding = BIND_SIGN;
+        return true;
+    case LOOP_SELECT:
+        if (!g->pieces[op->a].lanes) {
+            piece->text = arena_format(arena, "%s ? %s : %s", operand(g, op->a, BIND_LOGIC),
+                                       vector(g, op, op->b, BIND_LOGIC), vector(g, op, op->c, BIND_LOGIC));
+            piece->binding = BIND_CHOICE;
+            return true;
+        }
+        if (loop_op_type(g->body->ops, op->b) != LOOP_REAL)
+            text_add(g->body->w->error, "compiler bug: lanes that are no numbers are chosen");
+        piece->text = arena_format(arena, "lequel_select%s(%s, %s, %s)", f, operand(g, op->a, BIND_CHOICE),
+                                   vector(g, op, op->b, BIND_CHOICE), vector(g, op, op->c, BIND_CHOICE));
+        piece->binding = BIND_ATOM;
+        return true;
+    default: return false;
+    }
+}
+
+static Piece piece_of_number(const Writing *g, const LoopOp *op) {
+    LoopReal real = g->body->real;
+    if (op->kind == LOOP_LOAD) {
+        const char *local = g->locals[op->a];
+        const char *text = local ? local : loaded(g, op->a);
+        return (Piece){text, *text == '(' ? BIND_SIGN : BIND_ATOM, 0, are_lanes(g, op)};
+    }
+    if (op->kind == LOOP_ICONST)
+        return (Piece){
+            arena_format(arena_of(g), "%s(0x%" PRIx64 ")", real == LOOP_F32 ? "UINT32_C" : "UINT64_C", op->bits),
+            BIND_ATOM, 0, false};
+    const char *text = real_literal(g->body->w, real, op->value);
+    return (Piece){text, *text == '-' ? BIND_SIGN : BIND_ATOM, 0, false};
+}
+
+static Piece piece_of(const Writing *g, uint32_t number) {
+    const LoopOp *op = &g->body->ops[number];
+    Piece special = {0};
+    if (are_lanes(g, op) && piece_of_lanes(g, op, &special)) return special;
+    switch (op->kind) {
+    case LOOP_CONST:
+    case LOOP_ICONST:
+    case LOOP_LOAD: return piece_of_number(g, op);
+    case LOOP_ADD: return (Piece){added(g, op), BIND_SUM, 0, false};
+    case LOOP_IADD: return (Piece){binary(g, op, "+", BIND_SUM, BIND_PRODUCT), BIND_SUM, 0, false};
+    case LOOP_SUB:
+    case LOOP_ISUB: return (Piece){binary(g, op, "-", BIND_SUM, BIND_PRODUCT), BIND_SUM, 0, false};
+    case LOOP_MUL: return (Piece){binary(g, op, "*", BIND_PRODUCT, BIND_SIGN), BIND_PRODUCT, 0, false};
+    case LOOP_DIV: return (Piece){binary(g, op, "/", BIND_PRODUCT, BIND_SIGN), BIND_PRODUCT, 0, false};
+    case LOOP_FMA: return (Piece){multiply_add(g, op), BIND_SUM, 0, false};
+    case LOOP_NEG: return (Piece){arena_format(arena_of(g), "-%s", operand(g, op->a, BIND_ATOM)), BIND_SIGN, 0, false};
+    case LOOP_ABS: return (Piece){applied(g, op, HELPER_ABS, 1), BIND_ATOM, 0, false};
+    case LOOP_SQRT: return (Piece){applied(g, op, HELPER_SQRT, 1), BIND_ATOM, 0, false};
+    case LOOP_MIN: return (Piece){applied(g, op, HELPER_MIN, 2), BIND_ATOM, 0, false};
+    case LOOP_MAX: return (Piece){applied(g, op, HELPER_MAX, 2), BIND_ATOM, 0, false};
+    case LOOP_COPYSIGN: return (Piece){applied(g, op, HELPER_COPYSIGN, 2), BIND_ATOM, 0, false};
+    case LOOP_TO_BITS: return (Piece){applied(g, op, HELPER_TO_BITS, 1), BIND_ATOM, 0, false};
+    case LOOP_FROM_BITS: return (Piece){applied(g, op, HELPER_FROM_BITS, 1), BIND_ATOM, 0, false};
+    case LOOP_LT: return (Piece){binary(g, op, "<", BIND_SUM, BIND_SUM), BIND_COMPARE, 0, false};
+    case LOOP_LE: return (Piece){binary(g, op, "<=", BIND_SUM, BIND_SUM), BIND_COMPARE, 0, false};
+    case LOOP_EQ: return (Piece){binary(g, op, "==", BIND_SUM, BIND_SUM), BIND_COMPARE, 0, false};
+    case LOOP_AND: return (Piece){binary(g, op, "&&", BIND_COMPARE, BIND_COMPARE), BIND_LOGIC, 0, false};
+    case LOOP_OR: return (Piece){binary(g, op, "||", BIND_COMPARE, BIND_COMPARE), BIND_LOGIC, 0, false};
+    case LOOP_NOT: return (Piece){arena_format(arena_of(g), "!%s", operand(g, op->a, BIND_ATOM)), BIND_SIGN, 0, false};
+    case LOOP_SELECT:
+        return (Piece){arena_format(arena_of(g), "%s ? %s : %s", operand(g, op->a, BIND_LOGIC),
+                                    operand(g, op->b, BIND_LOGIC), operand(g, op->c, BIND_LOGIC)),
+                       BIND_CHOICE, 0, false};
+    case LOOP_IAND: return (Piece){binary(g, op, "&", BIND_ATOM, BIND_ATOM), BIND_BITS, 0, false};
+    case LOOP_IOR: return (Piece){binary(g, op, "|", BIND_ATOM, BIND_ATOM), BIND_BITS, 0, false};
+    case LOOP_IXOR: return (Piece){binary(g, op, "^", BIND_ATOM, BIND_ATOM), BIND_BITS, 0, false};
+    case LOOP_ISHL:
+    case LOOP_ISHR:
+    case LOOP_IASR: return shifted(g, op);
+    case LOOP_CALL: return (Piece){called(g, op), BIND_ATOM, 0, false};
+    case LOOP_RINT: // maths.c does without these
+    case LOOP_TO_INT:
+    case LOOP_TO_REAL:
+    case LOOP_OP_COUNT: break;
+    }
+    text_addf(g->body->w->error, "compiler bug: operation %d has no form in C", (int)op->kind);
+    return (Piece){"0", BIND_ATOM, 0, false};
+}
+
+// ---- Locals ---------------------------------------------------------------------------------------------------------
+
+static const char *type_of(const Writing *g, uint32_t op) {
+    const char *f = real_suffix(g->body->real);
+    LoopValueType type = loop_op_type(g->body->ops, op);
+    if (g->pieces[op].lanes)
+        return arena_format(arena_of(g), "lequel_%c%s", type == LOOP_INT ? 'b' : type == LOOP_BOOL ? 'm' : 'v', f);
+    switch (type) {
+    case LOOP_INT: return int_type(g->body->real);
+    case LOOP_BOOL: return "int";
+    default: return real_type(g->body->real);
+    }
+}
+
+static void count_uses(const Writing *g) {
+    for (uint32_t i = g->body->count; i-- > 0;) { // what nobody uses does not count as a user
+        uint32_t numbers[3], operands = operands_of(&g->body->ops[i], numbers);
+        for (uint32_t r = 0; r < g->body->result_count; r++) g->pieces[i].uses += g->body->results[r] == i;
+        for (uint32_t k = 0; k < operands && g->pieces[i].uses; k++) g->pieces[numbers[k]].uses++;
+    }
+}
+
+static bool is_result(const Body *body, uint32_t op) {
+    for (uint32_t r = 0; r < body->result_count; r++)
+        if (body->results[r] == op) return true;
+    return false;
+}
+
+// Numbers and elements are written again wherever they are used; a value that has a name of its own is named unless
+// it only goes to its array.
+static bool wants_local(const Writing *g, uint32_t op) {
+    const Body *body = g->body;
+    LoopOpKind kind = body->ops[op].kind;
+    if (kind == LOOP_CONST || kind == LOOP_ICONST || kind == LOOP_LOAD) return false;
+    if (kind == LOOP_NEG && g->pieces[op].uses == 1) return false;
+    if (g->pieces[op].uses > 1) return true;
+    if (is_result(body, op)) return false;
+    return (body->wanted && body->wanted[op]) || strlen(g->pieces[op].text) > LONGEST;
+}
+
+static void bind_accesses(const Writing *g) {
+    for (uint32_t i = 0; i < g->body->count; i++) {
+        const LoopOp *op = &g->body->ops[i];
+        if (op->kind != LOOP_LOAD || !g->pieces[i].uses || !g->body->bound || !g->body->bound[op->a]) continue;
+        if (g->locals[op->a]) continue;
+        const CAccess *access = &g->body->accesses[op->a];
+        const char *name = name_make(g->names, arena_format(arena_of(g), "old_%s", access->member));
+        const char *type = real_type(g->body->real);
+        if (g->body->moves && g->body->moves[op->a])
+            type = arena_format(arena_of(g), "lequel_v%s", real_suffix(g->body->real));
+        text_addf(g->out, "%sconst %s %s = %s;\n", g->body->indent, type, name, loaded(g, op->a));
+        g->locals[op->a] = name;
+    }
+}
+
+void body_write(const Body *body, Text *out, const char **values) {
+    Arena *arena = body->w->arena;
+    uint32_t accesses = 0;
+    for (uint32_t i = 0; i < body->count; i++)
+        if (body->ops[i].kind == LOOP_LOAD && body->ops[i].a >= accesses) accesses = body->ops[i].a + 1;
+    Writing g = {.body = body, .out = out, .names = body->names};
+    g.pieces = arena_new_array(arena, Piece, body->count + 1);
+    g.locals = arena_new_array(arena, const char *, accesses + 1);
+    count_uses(&g);
+    bind_accesses(&g);
+    for (uint32_t i = 0; i < body->count; i++) {
+        Piece *piece = &g.pieces[i];
+        if (!piece->uses) continue;
+        uint32_t uses = piece->uses;
+        *piece = piece_of(&g, i);
+        piece->uses = uses;
+        piece->lanes = are_lanes(&g, &body->ops[i]);
+        if (!wants_local(&g, i)) continue;
+        const char *name = body->wanted && body->wanted[i] ? body->wanted[i] : arena_format(arena, "v%" PRIu32, i);
+        name = name_make(body->names, name);
+        text_addf(out, "%sconst %s %s = %s;\n", body->indent, type_of(&g, i), name, piece->text);
+        piece->text = name;
+        piece->binding = BIND_ATOM;
+    }
+    for (uint32_t r = 0; r < body->result_count; r++) {
+        const Piece *piece = &g.pieces[body->results[r]];
+        values[r] = piece->text;
+        if (body->moves && !piece->lanes)
+            values[r] = arena_format(arena, "lequel_splat%s(%s)", real_suffix(body->real), piece->text);
+    }
+}
+
+// ---- Helpers and functions ------------------------------------------------------------------------------------------
+
+static void helper_write(const Writer *w, LoopReal real, CHelper helper, Text *out) {
+    const char *name = helper_name(helper, real, w->arena), *type = real_type(real), *bits = int_type(real);
+    const char *constant = real == LOOP_F32 ? "UINT32_C" : "UINT64_C";
+    const char *magnitude = real == LOOP_F32 ? "0x7fffffff" : "0x7fffffffffffffff";
+    const char *f = real_suffix(real);
+    switch (helper) {
+    case HELPER_TO_BITS:
+        text_addf(
+            out,
+            "static inline %s %s(%s x)\n{\n    %s bits;\n    memcpy(&bits, &x, sizeof bits);\n    return bits;\n}\n",
+            bits, name, type, bits);
+        break;
+    case HELPER_FROM_BITS:
+        text_addf(out,
+                  "static inline %s %s(%s bits)\n{\n    %s x;\n    memcpy(&x, &bits, sizeof x);\n    return x;\n}\n",
+                  type, name, bits, type);
+        break;
+    case HELPER_ABS:
+        text_addf(out,
+                  "static inline %s %s(%s x)\n{\n    return lequel_from_bits%s(lequel_to_bits%s(x) & %s(%s));\n}\n",
+                  type, name, type, f, f, constant, magnitude);
+        break;
+    case HELPER_COPYSIGN:
+        text_addf(
+            out,
+            "/* The magnitude of x with the sign of y. */\nstatic inline %s %s(%s x, %s y)\n{\n"
+            "    return lequel_from_bits%s((lequel_to_bits%s(x) & %s(%s)) | (lequel_to_bits%s(y) & ~%s(%s)));\n}\n",
+            type, name, type, type, f, f, constant, magnitude, f, constant, magnitude);
+        break;
+    case HELPER_MIN:
+    case HELPER_MAX:
+        text_addf(out,
+                  "/* b where the comparison fails, so a NaN in b is kept. */\nstatic inline %s %s(%s a, %s b)\n{\n    "
+                  "return a %s b ? a : b;\n}\n",
+                  type, name, type, type, helper == HELPER_MIN ? "<" : ">");
+        break;
+    case HELPER_SQRT:
+        text_addf(out,
+                  "static inline %s %s(%s x)\n{\n#if LEQUEL_LIBM\n    return sqrt%s(x);\n#else\n    return "
+                  "%slequel_sqrt_exact(x);\n#endif\n}\n",
+                  type, name, type, f, real == LOOP_F32 ? "(float)" : "");
+        break;
+    case HELPER_LARGER:
+        text_addf(out,
+                  "/* A maximum keeps a NaN once it has met one. */\nstatic inline %s %s(%s a, %s b)\n{\n    return a "
+                  "> b || a != a ? a : b;\n}\n",
+                  type, name, type, type);
+        break;
+    case HELPER_SUM:
+    case HELPER_LARGEST:
+        text_addf(out,
+                  "/* The sixteen lanes of a %s, combined in halves: the same bits on every machine. */\nstatic inline "
+                  "%s %s(%s lane[16])\n{\n"
+                  "    for (int half = 8; half > 0; half /= 2)\n        for (int i = 0; i < half; i++) lane[i] = ",
+                  helper == HELPER_SUM ? "sum" : "maximum", type, name, type);
+        if (helper == HELPER_SUM)
+            text_add(out, "lane[i] + lane[i + half];\n");
+        else
+            text_addf(out, "lequel_larger%s(lane[i], lane[i + half]);\n", f);
+        text_add(out, "    return lane[0];\n}\n");
+        break;
+    case HELPER_COUNT: break;
+    }
+    text_add(out, "\n");
+}
+
+static const char *const function_comments[] = {
+    [MATH_EXP] = "The exponential of x.",
+    [MATH_EXPM1] = "exp(x) - 1 without cancellation.",
+    [MATH_LOG] = "The natural logarithm of x.",
+    [MATH_LOG1P] = "log(1 + x) without cancellation.",
+    [MATH_TANH] = "The hyperbolic tangent of x.",
+    [MATH_SIN] = "The sine of x.",
+    [MATH_COS] = "The cosine of x.",
+    [MATH_SIGMOID] = "1 / (1 + exp(-x)), right for large x of either sign.",
+    [MATH_SOFTPLUS] = "log(1 + exp(x)) without overflow.",
+    [MATH_POWER] = "x to the power y, for x >= 0.",
+};
+
+static void function_write(Writer *w, LoopReal real, MathFunction function, bool lanes, Text *out) {
+    bool two = function == MATH_POWER; // whose accuracy must not depend on whether the compiler fuses
+    LoopBody ops = {.real = real, .deterministic = w->program->deterministic || two};
+    uint32_t x = loop_op(&ops, LOOP_LOAD, 0, 0, 0), y = two ? loop_op(&ops, LOOP_LOAD, 1, 0, 0) : 0;
+    uint32_t result = two ? maths_power(&ops, x, y) : maths_emit(&ops, function, x);
+    const CAccess accesses[] = {{"x", "x"}, {"y", "y"}};
+    NameSet names = {.arena = w->arena};
+    Body body = {.w = w,
+                 .real = real,
+                 .ops = ops.ops.items,
+                 .count = ops.ops.count,
+                 .accesses = accesses,
+                 .results = &result,
+                 .result_count = 1,
+                 .indent = "    ",
+                 .names = &names};
+    static const bool both[] = {true, true};
+    if (lanes) body.moves = both, body.vectors = true;
+    const char *type = lanes ? arena_format(w->arena, "lequel_v%s", real_suffix(real)) : real_type(real), *value;
+    text_addf(out, "/* %s */\n%s %s lequel_%s%s%s(%s x", function_comments[function],
+              lanes ? "LEQUEL_INLINE" : "static inline", type, maths_name(function), real_suffix(real),
+              lanes ? "_v" : "", type);
+    text_addf(out, two ? ", %s y)\n{\n" : ")\n{\n", type);
+    body_write(&body, out, &value);
+    text_addf(out, "    return %s;\n}\n\n", value);
+    name_set_free(&names);
+    loop_body_free(&ops);
+}
+
+void helpers_write(Writer *w, Text *out) {
+    Text functions = {0};
+    for (int real = 0; real < 2; real++)
+        for (int f = 0; f <= MATH_POWER; f++) {
+            if (w->functions[real][f]) function_write(w, (LoopReal)real, (MathFunction)f, false, &functions);
+            if (w->lane_functions[real][f]) function_write(w, (LoopReal)real, (MathFunction)f, true, &functions);
+        }
+    if (in_lanes(w) || in_rows(w)) need(w, w->program->real, HELPER_SQRT);
+    for (int real = 0; real < 2; real++)
+        for (int helper = 0; helper < HELPER_COUNT; helper++)
+            if (w->helpers[real][helper]) helper_write(w, (LoopReal)real, (CHelper)helper, out);
+    if (in_lanes(w) || in_rows(w)) lanes_write(w, out);
+    text_add(out, text_z(&functions));
+    text_free(&functions);
+}

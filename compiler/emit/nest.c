@@ -1,0 +1,453 @@
+// Calls as loops over named arrays: for each call of the loops form the body of one function of C.
+#include "writer.h"
+#include <inttypes.h>
+#include <string.h>
+
+typedef struct CNest {
+    Writer *w;
+    const LoopKernel *kernel;
+    const LoopCall *call;
+    Text *out;
+    const char *index[LOOP_MAX_AXES]; // the loop variable of an axis; "0" where the only sample is meant
+    uint32_t depth;                   // loops that are open
+    bool lanes;                       // the loop over samples goes by vectors
+    bool rows;                        // the innermost loop goes on into the padding of rows
+} CNest;
+
+static const char *indent(uint32_t depth) {
+    static const char blanks[] = "                                        ";
+    return blanks + sizeof blanks - 1 - 4 * (depth > 9 ? 9 : depth);
+}
+
+static bool one_sample(const Writer *w) { return w->options->batch == 1; }
+
+// ---- Places: flat strides become indices of named axes --------------------------------------------------------------
+
+typedef struct Place {
+    int64_t constant[CARRAY_MAX_RANK];
+    int axis[CARRAY_MAX_RANK]; // of the call, or -1
+} Place;
+
+static int64_t part_of(LoopSize size, bool padded) { return padded ? size.padded : size.fixed; }
+
+// Axis strides fall from first to last; those of axes with one element may be equal to the next.
+static bool take_stride(const LoopArray *array, LoopSize stride, int64_t extent, int axis, Place *place) {
+    int64_t left = part_of(stride, array->batched);
+    for (uint32_t k = 0; k < array->rank; k++) {
+        int64_t own = part_of(loop_array_stride(array, k), array->batched);
+        if (left < own || array->extent[k] < extent || place->axis[k] >= 0) continue;
+        place->axis[k] = axis;
+        left -= own;
+    }
+    if (array->batched && stride.fixed == 1) {
+        place->axis[array->rank] = axis;
+        return left == 0;
+    }
+    return left == 0 && (array->batched ? stride.fixed == 0 : stride.padded == 0);
+}
+
+static bool take_offset(const LoopArray *array, LoopSize offset, Place *place) {
+    int64_t left = part_of(offset, array->batched);
+    for (uint32_t k = 0; k < array->rank; k++) {
+        int64_t own = part_of(loop_array_stride(array, k), array->batched), steps = left / own;
+        if (steps >= array->extent[k]) steps = array->extent[k] - 1;
+        place->constant[k] = steps;
+        left -= steps * own;
+    }
+    return left == 0 && (array->batched ? offset.fixed == 0 : offset.padded == 0);
+}
+
+static const char *element_text(const CNest *n, uint32_t array, const Place *place) {
+    const CArray *c = &n->w->arrays.items[array];
+    Text text = {0};
+    text_addf(&text, "m->%s", c->name);
+    for (uint32_t k = 0; k < c->rank; k++) {
+        if (place->axis[k] < 0)
+            text_addf(&text, "[%" PRId64 "]", place->constant[k]);
+        else if (place->constant[k])
+            text_addf(&text, "[%s + %" PRId64 "]", n->index[place->axis[k]], place->constant[k]);
+        else
+            text_addf(&text, "[%s]", n->index[place->axis[k]]);
+    }
+    const char *kept = arena_atom_z(n->w->arena, text_z(&text));
+    text_free(&text);
+    return kept;
+}
+
+// The element that an access of a MAP or REDUCE means.
+static const char *access_text(const CNest *n, uint32_t access) {
+    uint32_t number = n->call->array[n->kernel->accesses.items[access].argument];
+    const LoopArray *array = &n->w->program->arrays.items[number];
+    Place place;
+    for (int k = 0; k < CARRAY_MAX_RANK; k++) place.axis[k] = -1, place.constant[k] = 0;
+    bool good = take_offset(array, n->call->offset[access], &place);
+    for (uint32_t axis = 0; axis < n->kernel->axes; axis++) {
+        LoopSize stride = n->call->stride[access * LOOP_MAX_AXES + axis];
+        if (!stride.fixed && !stride.padded) continue;
+        int64_t extent = n->call->axis[axis].batch ? 1 : n->call->axis[axis].extent;
+        good &= take_stride(array, stride, extent, (int)axis, &place);
+    }
+    if (!good && !n->w->error->length)
+        text_addf(n->w->error, "compiler bug: access %" PRIu32 " of `%s` has no indices", access, array->name);
+    return element_text(n, number, &place);
+}
+
+// ---- Loops ----------------------------------------------------------------------------------------------------------
+
+static const char *extent_text(const CNest *n, uint32_t axis) {
+    if (n->call->axis[axis].batch) return arena_format(n->w->arena, "%s_BATCH", n->w->upper);
+    return arena_format(n->w->arena, "%" PRId64, n->call->axis[axis].extent);
+}
+
+// An axis with one element has no loop; its index is 0.
+static bool has_loop(const CNest *n, uint32_t axis) {
+    return n->call->axis[axis].batch ? !one_sample(n->w) : n->call->axis[axis].extent != 1;
+}
+
+static void open_loop(CNest *n, uint32_t axis) {
+    if (!has_loop(n, axis)) return;
+    const char *index = n->index[axis];
+    if (n->lanes && n->call->axis[axis].batch) {
+        text_addf(n->out, "%sfor (int b = 0; b < %s_BATCH; b += lequel_lanes%s) {\n", indent(n->depth++), n->w->upper,
+                  real_suffix(n->kernel->real));
+        return;
+    }
+    const char *extent = extent_text(n, axis);
+    if (n->rows && axis + 1 == n->kernel->axes)
+        extent = arena_format(n->w->arena, "%" PRId64, loop_pad(n->call->axis[axis].extent, LOOP_PAD));
+    text_addf(n->out, "%sfor (int %s = 0; %s < %s; %s++) {\n", indent(n->depth), index, index, extent, index);
+    n->depth++;
+}
+
+static void close_loops(CNest *n, uint32_t depth) {
+    while (n->depth > depth) text_addf(n->out, "%s}\n", indent(--n->depth));
+}
+
+static void line(const CNest *n, const char *text) { text_addf(n->out, "%s%s\n", indent(n->depth), text); }
+
+static void name_axes(CNest *n, uint32_t axes) {
+    static const char *const letters[] = {"i", "j", "k", "l", "i5", "i6"};
+    uint32_t letter = 0;
+    for (uint32_t axis = 0; axis < axes; axis++) {
+        n->index[axis] = n->call->axis[axis].batch ? "b" : letters[letter++];
+        if (!has_loop(n, axis)) n->index[axis] = "0";
+    }
+}
+
+// ---- MAP and REDUCE -------------------------------------------------------------------------------------------------
+
+static bool is_stored(const CNest *n, uint32_t access) {
+    uint32_t array = n->call->array[n->kernel->accesses.items[access].argument];
+    for (uint32_t s = 0; s < n->kernel->stores.count; s++) {
+        const LoopAccess *to = &n->kernel->accesses.items[n->kernel->stores.items[s].access];
+        if (n->call->array[to->argument] == array) return true;
+    }
+    return false;
+}
+
+// The part of a name behind its owner: u_ahead.tau_r of h[2].u_ahead.tau_r.
+static const char *member_of(const char *name) {
+    const char *dot = strchr(name, '.');
+    return dot ? dot + 1 : name;
+}
+
+static void gather_accesses(const CNest *n, CAccess *accesses, bool *bound) {
+    for (uint32_t a = 0; a < n->kernel->accesses.count; a++) {
+        const LoopAccess *access = &n->kernel->accesses.items[a];
+        const char *text = access_text(n, a);
+        accesses[a].member = member_of(n->w->arrays.items[n->call->array[access->argument]].shown);
+        // The single numbers of a float program are double.
+        accesses[a].text =
+            access->scalar_f64 && n->kernel->real == LOOP_F32 ? arena_format(n->w->arena, "(float)%s", text) : text;
+        bound[a] = n->kernel->stores.count > 1 && is_stored(n, a);
+    }
+}
+
+static const char **wanted_names(const CNest *n, uint32_t entry, uint32_t call) {
+    const char **wanted = arena_new_array(n->w->arena, const char *, n->kernel->ops.count + 1);
+    const Fused *fused = n->w->source->fused;
+    for (uint32_t i = 0; i < fused->notes.count; i++) {
+        const FusedNote *note = &fused->notes.items[i];
+        if (note->entry != entry || note->call != call || note->op >= n->kernel->ops.count || wanted[note->op])
+            continue;
+        wanted[note->op] = member_of(symbol_info(n->w->store, note->symbol)->name);
+    }
+    return wanted;
+}
+
+static void write_body(const CNest *n, uint32_t entry, uint32_t call, const char **values) {
+    uint32_t accesses = n->kernel->accesses.count, stores = n->kernel->stores.count;
+    Arena *arena = n->w->arena;
+    CAccess *access = arena_new_array(arena, CAccess, accesses + 1);
+    bool *bound = arena_new_array(arena, bool, accesses + 1);
+    uint32_t *results = arena_new_array(arena, uint32_t, stores);
+    gather_accesses(n, access, bound);
+    for (uint32_t s = 0; s < stores; s++) results[s] = n->kernel->stores.items[s].value;
+    bool *moves = n->lanes ? arena_new_array(arena, bool, accesses + 1) : NULL;
+    for (uint32_t axis = 0; moves && axis < n->kernel->axes; axis++)
+        for (uint32_t a = 0; n->call->axis[axis].batch && a < accesses; a++)
+            moves[a] = n->call->stride[a * LOOP_MAX_AXES + axis].fixed != 0;
+    NameSet names = {.arena = arena};
+    Body body = {.moves = moves,
+                 .w = n->w,
+                 .real = n->kernel->real,
+                 .ops = n->kernel->ops.items,
+                 .count = n->kernel->ops.count,
+                 .accesses = access,
+                 .bound = bound,
+                 .wanted = wanted_names(n, entry, call),
+                 .results = results,
+                 .result_count = stores,
+                 .indent = indent(n->depth),
+                 .names = &names};
+    body_write(&body, n->out, values);
+    name_set_free(&names);
+}
+
+static void assign(const CNest *n, uint32_t access, const char *value) {
+    const char *to = access_text(n, access), *f = real_suffix(n->kernel->real);
+    line(n, n->lanes ? arena_format(n->w->arena, "lequel_store%s(&%s, %s);", f, to, value)
+                     : arena_format(n->w->arena, "%s = %s;", to, value));
+}
+
+// Samples go in vectors when all accesses have them side by side, or do not depend on them.
+static bool goes_by_lanes(const CNest *n, uint32_t axes) {
+    bool any = false;
+    if (!in_lanes(n->w) || n->kernel->real != n->w->program->real) return false;
+    for (uint32_t axis = 0; axis < axes; axis++) any |= n->call->axis[axis].batch;
+    for (uint32_t s = 0; any && s < n->kernel->stores.count; s++)
+        for (uint32_t axis = 0; axis < axes; axis++) {
+            uint32_t access = n->kernel->stores.items[s].access;
+            if (n->call->axis[axis].batch) any &= n->call->stride[access * LOOP_MAX_AXES + axis].fixed == 1;
+        }
+    return any;
+}
+
+// Whole rows are whole vectors: what is computed in their padding reaches nothing else.
+static bool fills_rows(const CNest *n) {
+    uint32_t last = n->kernel->axes - 1;
+    if (!in_lanes(n->w) || !n->kernel->axes || n->call->axis[last].batch) return false;
+    for (uint32_t a = 0; a < n->kernel->accesses.count; a++) {
+        const LoopArray *array = &n->w->program->arrays.items[n->call->array[n->kernel->accesses.items[a].argument]];
+        LoopSize stride = n->call->stride[a * LOOP_MAX_AXES + last];
+        if (!stride.fixed && !stride.padded) continue;
+        bool whole =
+            stride.fixed == 1 && !array->batched && array->extent[array->rank - 1] == n->call->axis[last].extent;
+        if (!whole || n->call->offset[a].fixed % LOOP_PAD) return false;
+    }
+    return true;
+}
+
+static void write_map(CNest *n, uint32_t entry, uint32_t call) {
+    n->lanes = goes_by_lanes(n, n->kernel->axes);
+    n->rows = !n->lanes && fills_rows(n);
+    for (uint32_t axis = 0; axis < n->kernel->axes; axis++) open_loop(n, axis);
+    const char **values = arena_new_array(n->w->arena, const char *, n->kernel->stores.count);
+    write_body(n, entry, call, values);
+    for (uint32_t s = 0; s < n->kernel->stores.count; s++) assign(n, n->kernel->stores.items[s].access, values[s]);
+    close_loops(n, 1);
+}
+
+// Whether the sum goes by lanes, and the innermost loop is there to tell them.
+static bool sums_lanes(const CNest *n) {
+    const LoopKernel *kernel = n->kernel;
+    if (!n->w->program->deterministic || kernel->axes <= kernel->outer || !has_loop(n, kernel->axes - 1)) return false;
+    return loop_vector_axis(n->w->program, n->call->kernel) >= kernel->outer;
+}
+
+static void begin_sum(const CNest *n, bool lanes) {
+    LoopReal real = n->kernel->real;
+    const char *zero = real_literal(n->w, real, n->kernel->maximum ? -(double)__builtin_inf() : 0),
+               *type = real_type(real);
+    if (n->lanes) {
+        line(n, arena_format(n->w->arena, "lequel_v%s sum = lequel_splat%s(%s);", real_suffix(real), real_suffix(real),
+                             zero));
+    } else if (lanes) {
+        line(n, arena_format(n->w->arena, "%s lane[16];", type));
+        line(n, arena_format(n->w->arena, "for (int n = 0; n < 16; n++) lane[n] = %s;", zero));
+    } else {
+        line(n, arena_format(n->w->arena, "%s sum = %s;", type, zero));
+    }
+}
+
+static void add_term(const CNest *n, bool lanes, const char *value) {
+    Arena *arena = n->w->arena;
+    const char *sum = lanes ? arena_format(arena, "lane[%s %% 16]", n->index[n->kernel->axes - 1]) : "sum";
+    if (n->kernel->maximum) {
+        if (!n->lanes) need(n->w, n->kernel->real, HELPER_LARGER);
+        line(n, arena_format(arena, "%s = %s%s(%s, %s);", sum, helper_name(HELPER_LARGER, n->kernel->real, arena),
+                             n->lanes ? "_v" : "", sum, value));
+    } else {
+        line(n, arena_format(arena, "%s += %s;", sum, value));
+    }
+}
+
+// A sum over the samples, whole vectors first. The order of its terms is not that of deterministic programs.
+static bool sums_samples(const CNest *n) {
+    const LoopKernel *kernel = n->kernel;
+    return in_lanes(n->w) && kernel->real == n->w->program->real && !n->w->program->deterministic && !kernel->maximum &&
+           kernel->axes > kernel->outer && n->call->axis[kernel->axes - 1].batch;
+}
+
+static void write_sum_over_samples(CNest *n, uint32_t entry, uint32_t call) {
+    const LoopKernel *kernel = n->kernel;
+    Arena *arena = n->w->arena;
+    const char *f = real_suffix(kernel->real), *batch = arena_format(arena, "%s_BATCH", n->w->upper), *value;
+    const char *whole = arena_format(arena, "%s / lequel_lanes%s * lequel_lanes%s", batch, f, f);
+    for (uint32_t axis = 0; axis < kernel->outer; axis++) open_loop(n, axis);
+    uint32_t depth = n->depth;
+    line(n, arena_format(arena, "lequel_v%s sums = lequel_splat%s(%s);", f, f, real_literal(n->w, kernel->real, 0)));
+    line(n, arena_format(arena, "%s sum = %s;", real_type(kernel->real), real_literal(n->w, kernel->real, 0)));
+    for (uint32_t axis = kernel->outer; axis + 1 < kernel->axes; axis++) open_loop(n, axis);
+    uint32_t inner = n->depth;
+    line(n, arena_format(arena, "for (int b = 0; b < %s; b += lequel_lanes%s) {", whole, f));
+    n->depth++;
+    n->lanes = true;
+    write_body(n, entry, call, &value);
+    line(n, arena_format(arena, "sums += %s;", value));
+    n->lanes = false;
+    close_loops(n, inner);
+    line(n, arena_format(arena, "for (int b = %s; b < %s; b++) {", whole, batch));
+    n->depth++;
+    write_body(n, entry, call, &value);
+    line(n, arena_format(arena, "sum += %s;", value));
+    close_loops(n, depth);
+    line(n, arena_format(arena, "%s = sum + lequel_total%s(sums);", access_text(n, kernel->stores.items[0].access), f));
+    close_loops(n, 1);
+}
+
+static void write_reduce(CNest *n, uint32_t entry, uint32_t call) {
+    const LoopKernel *kernel = n->kernel;
+    if (sums_samples(n)) {
+        write_sum_over_samples(n, entry, call);
+        return;
+    }
+    n->lanes = goes_by_lanes(n, kernel->outer);
+    bool lanes = sums_lanes(n);
+    if (n->lanes && lanes) n->lanes = false;
+    for (uint32_t axis = 0; axis < kernel->outer; axis++) open_loop(n, axis);
+    uint32_t depth = n->depth;
+    begin_sum(n, lanes);
+    for (uint32_t axis = kernel->outer; axis < kernel->axes; axis++) open_loop(n, axis);
+    const char *value;
+    write_body(n, entry, call, &value);
+    add_term(n, lanes, value);
+    close_loops(n, depth);
+    const char *sum = "sum";
+    if (lanes) {
+        CHelper helper = kernel->maximum ? HELPER_LARGEST : HELPER_SUM;
+        need(n->w, kernel->real, helper);
+        sum = arena_format(n->w->arena, "%s(lane)", helper_name(helper, kernel->real, n->w->arena));
+    }
+    assign(n, kernel->stores.items[0].access, sum);
+    close_loops(n, 1);
+}
+
+// ---- PRODUCT and OUTER ----------------------------------------------------------------------------------------------
+
+static const char *vector_element(const CNest *n, uint32_t argument, const char *index) {
+    const char *name = n->w->arrays.items[n->call->array[argument]].name;
+    if (one_sample(n->w)) return arena_format(n->w->arena, "m->%s[%s]", name, index);
+    return arena_format(n->w->arena, "m->%s[%s][b]", name, index);
+}
+
+// The head of a loop over rows, columns or samples; nothing where there is only one.
+static const char *over(const CNest *n, const char *index, const char *extent) {
+    if (strcmp(index, "0") == 0) return "";
+    return arena_format(n->w->arena, "for (int %s = 0; %s < %s; %s++) ", index, index, extent, index);
+}
+
+static const char *samples(const CNest *n) {
+    return one_sample(n->w) ? "" : over(n, "b", arena_format(n->w->arena, "%s_BATCH", n->w->upper));
+}
+
+// Each result sums in the order of k. Which loop is innermost changes no bit, only whether memory is read in order.
+static void write_product(CNest *n) {
+    Arena *arena = n->w->arena;
+    const LoopArray *matrix = &n->w->program->arrays.items[n->call->array[1]];
+    const char *name = n->w->arrays.items[n->call->array[1]].name;
+    const char *i = n->index[0], *k = strcmp(n->index[1], "0") == 0 ? "0" : "k";
+    bool straight = n->call->stride[0].fixed == loop_array_stride(matrix, 0).fixed;
+    const char *factor = arena_format(arena, "m->%s[%s][%s]", name, straight ? i : k, straight ? k : i);
+    const char *out = vector_element(n, 0, i), *x = vector_element(n, 2, k);
+    const char *zero = real_literal(n->w, n->kernel->real, 0), *type = real_type(n->kernel->real);
+    const char *over_i = over(n, i, extent_text(n, 0)), *over_k = over(n, k, extent_text(n, 1)), *over_b = samples(n);
+    bool scalar = one_sample(n->w);
+    if (in_lanes(n->w)) {
+        int64_t row = n->w->arrays.items[n->call->array[1]].declared[1];
+        text_addf(n->out,
+                  "    lequel_product%s(&m->%s[0][0], &m->%s[0][0], %" PRId64 ", %" PRId64 ", &m->%s[0][0], %" PRId64
+                  ", %s, %s, %s_BATCH);\n",
+                  real_suffix(n->kernel->real), n->w->arrays.items[n->call->array[0]].name, name, straight ? row : 1,
+                  straight ? 1 : row, n->w->arrays.items[n->call->array[2]].name,
+                  loop_pad(n->w->options->batch, LOOP_PAD), extent_text(n, 0), extent_text(n, 1), n->w->upper);
+    } else if (in_rows(n->w) && straight && n->call->axis[1].extent >= LOOP_PAD) {
+        text_addf(n->out, "    lequel_matrix%s(&m->%s[0], &m->%s[0][0], %" PRId64 ", &m->%s[0], %s, %s);\n",
+                  real_suffix(n->kernel->real), n->w->arrays.items[n->call->array[0]].name, name,
+                  n->w->arrays.items[n->call->array[1]].declared[1], n->w->arrays.items[n->call->array[2]].name,
+                  extent_text(n, 0), extent_text(n, 1));
+    } else if (scalar && !*over_k) {
+        text_addf(n->out, "    %s%s = %s%s * %s;\n", over_i, out,
+                  n->w->program->deterministic ? arena_format(arena, "%s + ", zero) : "", factor, x);
+    } else if (scalar && straight) {
+        text_addf(n->out, "    %s{\n        %s sum = %s;\n        %ssum += %s * %s;\n        %s = sum;\n    }\n",
+                  over_i, type, zero, over_k, factor, x, out);
+    } else if (scalar) {
+        text_addf(n->out, "    %s%s = %s;\n    %s\n        %s%s += %s * %s;\n", over_i, out, zero, over_k, over_i, out,
+                  factor, x);
+    } else {
+        text_addf(n->out, "    %s{\n        %s%s = %s;\n        %s\n            %s%s += %s * %s;\n    }\n", over_i,
+                  over_b, out, zero, over_k, over_b, out, factor, x);
+    }
+}
+
+static void write_outer(CNest *n) {
+    Arena *arena = n->w->arena;
+    const char *i = n->index[0], *j = n->index[1];
+    const char *out = arena_format(arena, "m->%s[%s][%s]", n->w->arrays.items[n->call->array[0]].name, i, j);
+    const char *left = vector_element(n, 1, i), *right = vector_element(n, 2, j);
+    const char *over_i = over(n, i, extent_text(n, 0)), *over_j = over(n, j, extent_text(n, 1));
+    const char *zero = real_literal(n->w, n->kernel->real, 0);
+    if (in_lanes(n->w)) {
+        const CArray *result = &n->w->arrays.items[n->call->array[0]];
+        text_addf(n->out,
+                  "    lequel_outer%s(&m->%s[0][0], %" PRId64 ", &m->%s[0][0], &m->%s[0][0], %" PRId64
+                  ", %s, %s, %s_BATCH);\n",
+                  real_suffix(n->kernel->real), result->name, result->declared[1],
+                  n->w->arrays.items[n->call->array[1]].name, n->w->arrays.items[n->call->array[2]].name,
+                  loop_pad(n->w->options->batch, LOOP_PAD), extent_text(n, 0), extent_text(n, 1), n->w->upper);
+        return;
+    }
+    text_addf(n->out, "    %s\n        %s", over_i, over_j);
+    if (one_sample(n->w)) { // a sum of one term, begun at +0, which a term of -0 leaves
+        text_addf(n->out, "%s = %s%s * %s;\n", out,
+                  n->w->program->deterministic ? arena_format(arena, "%s + ", zero) : "", left, right);
+        return;
+    }
+    text_addf(n->out, "{\n            %s sum = %s;\n            %ssum += %s * %s;\n            %s = sum;\n        }\n",
+              real_type(n->kernel->real), zero, samples(n), left, right, out);
+}
+
+bool call_is_empty(const Writer *w, const LoopCall *call) {
+    const LoopKernel *kernel = &w->program->kernels.items[call->kernel];
+    uint32_t axes = kernel->kind == LOOP_MAP ? kernel->axes : kernel->kind == LOOP_REDUCE ? kernel->outer : 2;
+    if (kernel->kind == LOOP_PRODUCT) axes = 1;
+    for (uint32_t axis = 0; axis < axes; axis++)
+        if (!call->axis[axis].batch && call->axis[axis].extent == 0) return true;
+    return false;
+}
+
+bool call_write(Writer *w, uint32_t entry, uint32_t number, Text *out) {
+    const LoopCall *call = &w->program->entries.items[entry].calls.items[number];
+    CNest n = {.w = w, .call = call, .kernel = &w->program->kernels.items[call->kernel], .out = out, .depth = 1};
+    name_axes(&n, n.kernel->kind == LOOP_MAP || n.kernel->kind == LOOP_REDUCE ? n.kernel->axes : 2);
+    text_add(out, "{\n");
+    switch (n.kernel->kind) {
+    case LOOP_MAP: write_map(&n, entry, number); break;
+    case LOOP_REDUCE: write_reduce(&n, entry, number); break;
+    case LOOP_PRODUCT: write_product(&n); break;
+    case LOOP_OUTER: write_outer(&n); break;
+    }
+    text_add(out, "}\n");
+    return !w->error->length;
+}

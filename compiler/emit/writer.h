@@ -1,0 +1,123 @@
+// What the files of the C emitter share. Only compiler/emit includes this.
+#ifndef LEQUEL_EMIT_WRITER_H
+#define LEQUEL_EMIT_WRITER_H
+
+#include "../loops/maths.h"
+#include "emit.h"
+
+enum { CARRAY_MAX_RANK = EXPR_MAX_RANK + 1 };
+
+typedef struct CArray { // an array of the loops form as a member of the struct
+    Symbol symbol;
+    const char *shown; // as comments call it: h[2].u, t0.part1
+    const char *name;  // h_2_u
+    bool used, hidden;
+    uint32_t place; // its own number, or that of the array whose place it shares; only that one is declared
+    uint32_t guest; // the entry whose intermediate result shares this place, 0 for none
+    LoopReal real;
+    uint32_t rank; // the batch included, when there is more than one sample
+    int64_t extent[CARRAY_MAX_RANK];
+    int64_t declared[CARRAY_MAX_RANK]; // with padding
+    bool batched;
+} CArray;
+
+typedef enum CHelper {
+    HELPER_TO_BITS,
+    HELPER_FROM_BITS,
+    HELPER_ABS,
+    HELPER_COPYSIGN,
+    HELPER_MIN,
+    HELPER_MAX,
+    HELPER_SQRT,
+    HELPER_LARGER, // of a maximum that keeps NaN
+    HELPER_SUM,    // of LOOP_LANES sums
+    HELPER_LARGEST,
+    HELPER_COUNT
+} CHelper;
+
+typedef struct Writer {
+    const EmitSource *source;
+    const EmitOptions *options;
+    const LoopProgram *program;
+    ExprStore *store;
+    Arena *arena;
+    Text *error;
+    Vec(CArray) arrays;
+    const char *prefix, *type, *upper; // model, Model, MODEL
+    bool helpers[2][HELPER_COUNT];     // that the code needs, by element type
+    bool functions[2][MATH_POWER + 1], lane_functions[2][MATH_POWER + 1];
+    bool uniform, normal, below;          // random numbers
+    int64_t state_bytes;                  // of a saved state
+    int64_t struct_bytes, constant_bytes; // memory: of the struct, of first values
+} Writer;
+
+// names.c
+typedef struct NameSet {
+    Arena *arena;
+    Vec(const char *) taken;
+} NameSet;
+const char *name_make(NameSet *set, const char *text); // an identifier made from any text, not taken before
+void name_set_free(NameSet *set);
+const char *name_upper(Arena *arena, const char *text);
+
+// comment.c: text of the model for comments, and the equations that calls compute.
+void emit_comment(Text *out, const char *text);
+const char *emit_place(const Writer *w, Span span);                             // "lagline.leq:12", safe in comments
+const char *emit_printed(const Writer *w, Expr expr);                           // safe in comments
+void emit_equations(const Writer *w, uint32_t entry, uint32_t call, Text *out); // the lines of a comment
+// Lines of a comment, each begun by `indent`, broken at blanks.
+void emit_wrapped(Text *out, const char *indent, const char *text);
+
+// body.c: operations as expressions of C.
+typedef struct CAccess { // text of an access, and what a local for it may be called
+    const char *text, *member;
+} CAccess;
+
+typedef struct Body {
+    Writer *w;
+    LoopReal real;
+    const LoopOp *ops;
+    uint32_t count;
+    const CAccess *accesses;
+    const bool *moves;       // per access: differs between lanes; NULL: everything is a single number
+    bool vectors;            // accesses that move are vectors already: arguments of a function
+    const bool *bound;       // per access: read into a local first, since it is overwritten
+    const char **wanted;     // per operation: the name a local of its value would like; or NULL
+    const uint32_t *results; // operations that are stored or returned
+    uint32_t result_count;
+    const char *indent;
+    NameSet *names; // locals of the function
+} Body;
+
+// Writes the locals; `values` receives an expression per result.
+void body_write(const Body *body, Text *out, const char **values);
+const char *real_literal(Writer *w, LoopReal real, double value);
+const char *real_type(LoopReal real);   // double, float
+const char *real_suffix(LoopReal real); // "", "f"
+void need(Writer *w, LoopReal real, CHelper helper);
+const char *helper_name(CHelper helper, LoopReal real, Arena *arena);
+void helpers_write(Writer *w, Text *out); // all that are needed
+
+// nest.c: a call as the body of a function of `m`, braces included.
+bool call_write(Writer *w, uint32_t entry, uint32_t call, Text *out);
+bool call_is_empty(const Writer *w, const LoopCall *call); // nothing is computed: an axis has no elements
+
+// lanes.c
+void lanes_write(const Writer *w, Text *out);
+bool in_lanes(const Writer *w); // samples go in vectors
+bool in_rows(const Writer *w);  // of the only sample, the terms of a matrix product do
+
+// struct.c: the struct, first values, saving and loading.
+bool arrays_plan(Writer *w);
+int64_t carray_count(const CArray *array); // elements, all samples
+void struct_write(Writer *w, Text *out);
+void init_write(Writer *w, Text *out);
+void random_write(const Writer *w, Text *out);
+void save_write(Writer *w, Text *out);
+void table_write(const Writer *w, Text *out);
+
+// source.c, driver.c
+void emit_part(const Writer *w, const char *part, Text *out); // see parts.h
+void driver_write(Writer *w, Emitted *emitted);
+
+#endif

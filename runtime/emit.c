@@ -1,0 +1,140 @@
+// Code for elsewhere: a program that keeps its functions as calls, values to embed, and the files that come out.
+#include "emit.h"
+#include "../compiler/emit/emit.h"
+#include "files.h"
+#include "outcome.h"
+#include "program_internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+// ---- Values to embed ------------------------------------------------------------------------------------------------
+
+static bool is_learned(const Model *model, Symbol symbol) {
+    for (uint32_t r = 0; r < model->learn.count; r++)
+        for (uint32_t i = 0; i < model->learn.items[r].targets.count; i++)
+            if (model->learn.items[r].targets.items[i] == symbol) return true;
+    return false;
+}
+
+static void mark(const Program *p, bool *wanted, Symbol symbol) {
+    uint32_t number = symbol < p->fused->array_of.count ? p->fused->array_of.items[symbol] : 0;
+    if (number) wanted[number - 1] = true;
+}
+
+// NAME=FILE for the weights that a run left in its folder. All learned parameters must be there.
+static bool find_weights(const Program *p, const char *folder, NameList *inits, Arena *arena, Text *error) {
+    const Model *model = p->model;
+    for (Symbol s = 1; s <= symbol_count(model->store); s++) {
+        if (!is_learned(model, s)) continue;
+        const char *name = symbol_info(model->store, s)->name;
+        const char *path = arena_format(arena, "%s/final/%s.npy", folder, name);
+        if (!file_exists(path)) {
+            text_addf(error, "there is no `%s`: `%s` is no folder of a finished run of this model", path, folder);
+            return false;
+        }
+        vec_push(inits, arena_format(arena, "%s=%s", name, path));
+    }
+    return true;
+}
+
+static void mark_named(const Program *p, bool *wanted, const char *init) {
+    size_t length = strcspn(init, "=");
+    for (Symbol s = 1; s <= symbol_count(p->model->store); s++) {
+        const char *name = symbol_info(p->model->store, s)->name;
+        if (strlen(name) == length && memcmp(name, init, length) == 0) mark(p, wanted, s);
+    }
+}
+
+// Which arrays are written as constants: those that come from a file.
+static void mark_wanted(const Program *p, const NameList *inits, bool *wanted) {
+    const Model *model = p->model;
+    for (uint32_t i = 0; i < model->arrays.count; i++)
+        if (model->arrays.items[i].initial.kind == INITIAL_FILE) mark(p, wanted, model->arrays.items[i].symbol);
+    for (uint32_t i = 0; i < inits->count; i++) mark_named(p, wanted, inits->items[i]);
+}
+
+static const double *values_of(const Program *p, const Instance *instance, uint32_t loop, Arena *arena) {
+    for (uint32_t i = 0; i < program_array_count(p); i++) {
+        const ProgramArray *array = program_array(p, i);
+        if (!array->stored || p->fused->array_of.items[array->symbol] - 1 != loop) continue;
+        double *values = arena_new_array(arena, double, instance_length(instance, i));
+        instance_get(instance, i, values);
+        return values;
+    }
+    return NULL;
+}
+
+// By array of the loops form, the values of one sample to embed. Only what comes from files is looked at, so an
+// instance of one sample and any seed will do.
+static bool gather_values(const Program *p, const EmitRequest *request, const double **given, Arena *arena,
+                          Text *error) {
+    uint32_t count = p->fused->program.arrays.count;
+    NameList inits = {0};
+    bool *wanted = arena_new_array(arena, bool, count);
+    bool good = !request->weights || find_weights(p, request->weights, &inits, arena, error);
+    for (uint32_t i = 0; i < request->init_count; i++) vec_push(&inits, request->inits[i]);
+    Instance *instance = good ? instance_new(p, 1, 0, NULL, error) : NULL;
+    RunOptions run = {.inits = inits.items, .init_count = inits.count};
+    good = instance && initialise_arrays(p, instance, &run, error);
+    if (good) mark_wanted(p, &inits, wanted);
+    for (uint32_t i = 0; good && i < count; i++)
+        if (wanted[i]) given[i] = values_of(p, instance, i, arena);
+    instance_free(instance);
+    vec_free(&inits);
+    return good;
+}
+
+// ---- Files ----------------------------------------------------------------------------------------------------------
+
+static bool write_files(const Emitted *emitted, const char *folder, Text *error) {
+    if (!folder_make(folder, error)) return false;
+    bool good = true;
+    for (uint32_t i = 0; i < emitted->files.count && good; i++) {
+        Text path = {0};
+        const EmitFile *file = &emitted->files.items[i];
+        text_addf(&path, "%s/%s", folder, file->name);
+        good = file_replace(text_z(&path), text_z(&file->text), file->text.length, error);
+        text_free(&path);
+    }
+    return good;
+}
+
+bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, int64_t bytes[2], Text *error) {
+    Arena *arena = arena_new();
+    const double **given = arena_new_array(arena, const double *, p->fused->program.arrays.count);
+    EmitSource source = {.model = p->model,
+                         .equations = p->equations,
+                         .fused = p->fused,
+                         .step = p->step[ENTRY_TRAIN],
+                         .cost = p->step[ENTRY_TRAIN]->cost,
+                         .batch_size = p->step[ENTRY_TRAIN]->batch_size,
+                         .given = given,
+                         .path = request->path,
+                         .version = request->version};
+    EmitOptions options = {.prefix = request->prefix ? request->prefix : "model",
+                           .batch = request->batch ? request->batch : 1,
+                           .inference = request->inference,
+                           .simd = request->simd,
+                           .driver = request->driver};
+    Emitted emitted = {0};
+    bool good = emit_is_identifier(options.prefix);
+    if (!good)
+        text_addf(error,
+                  "`%s` cannot begin names in C: expected a letter, then at most 31 letters, digits and underscores, "
+                  "and no word of the language",
+                  options.prefix);
+    if (good && program_is_offline(p) && !request->inference) {
+        text_addf(error,
+                  "`%s` learns by going back through stored steps, which emitted code does not do; expected "
+                  "`--inference`, or a principle that learns along the way, as in `--dynamics gle`",
+                  principle_name(p->model->dynamics.principle));
+        good = false;
+    }
+    good = good && gather_values(p, request, given, arena, error) && emit_c(&source, &options, &emitted, error) &&
+           write_files(&emitted, folder, error);
+    bytes[0] = emitted.bytes;
+    bytes[1] = emitted.constant_bytes;
+    emitted_free(&emitted);
+    arena_free(arena);
+    return good;
+}

@@ -1,0 +1,73 @@
+#!/bin/bash
+# Emitted C on other processors: LagLine on a Cortex-M3 without an operating system, on aarch64 and riscv64, with the very
+# trace of the host; then 300 random models instead of 40. `./bootstrap test --long` installs the compilers and emulators.
+set -u
+[ -x "${LEQUEL:-}" ] || exit 77
+here=$LEQUEL_SOURCE_DIR/tests/emit
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+failures=0
+warnings="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror"
+bits=-ffp-contract=off
+
+fail() {
+    echo "FAILED: $*"
+    failures=$((failures + 1))
+}
+
+for tool in arm-none-eabi-gcc qemu-system-arm aarch64-linux-gnu-gcc qemu-aarch64 riscv64-linux-gnu-gcc qemu-riscv64; do
+    command -v $tool >/dev/null 2>&1 || fail "$tool is not installed"
+done
+
+memory=$("$LEQUEL" emit c "$LEQUEL_SOURCE_DIR/models/lagline.leq" --deterministic -o "$work" | sed -n 's/^memory: \([0-9]*\) .*/\1/p')
+${LEQUEL_CC:-cc} -std=gnu99 -O2 $bits -I"$work" "$here/cortex-m3.c" "$work/model.c" -o "$work/host" -lm || fail "the host's program"
+"$work/host" >"$work/host.txt"
+[ "$(wc -l <"$work/host.txt")" -eq 13 ] || fail "the host's trace"
+[ "$(sort -u "$work/host.txt" | wc -l)" -eq 13 ] || fail "nothing happens in the trace"
+
+# ---- Cortex-M3 ------------------------------------------------------------------------------------------------------
+
+core="-mcpu=cortex-m3 -mthumb -Os"
+# shellcheck disable=SC2086 # lists of words
+{
+    arm-none-eabi-gcc -std=c99 $warnings -ffreestanding $core $bits -c "$work/model.c" -o "$work/model.o" &&
+        arm-none-eabi-gcc -std=gnu99 $core -I"$work" "$here/cortex-m3.c" "$work/model.o" -nostartfiles --specs=rdimon.specs \
+            -T "$here/cortex-m3.ld" -o "$work/image" -lm
+} || fail "the image for a Cortex-M3"
+timeout 300 qemu-system-arm -M lm3s6965evb -nographic -semihosting-config enable=on,target=native -kernel "$work/image" \
+    >"$work/arm.txt" 2>/dev/null </dev/null || fail "the image does not run"
+cmp "$work/arm.txt" "$work/host.txt" || fail "a Cortex-M3 computes something else"
+size=$(arm-none-eabi-nm -S "$work/image" | sed -n 's/^[0-9a-f]* \([0-9a-f]*\) . model$/\1/p')
+[ "$((16#$size))" -eq "$memory" ] || fail "the struct has $((16#$size)) bytes, not $memory as was said"
+arm-none-eabi-size "$work/model.o" | awk 'NR == 2 { print "LagLine on a Cortex-M3: " $1 " bytes of flash"; exit !($1 < 16384 && $2 + $3 == 0) }' ||
+    fail "the model takes more than 16 KiB of flash, or has memory of its own"
+
+# ---- 64-bit processors ----------------------------------------------------------------------------------------------
+
+for machine in aarch64 riscv64; do
+    for level in -O0 -O3; do
+        # shellcheck disable=SC2086
+        $machine-linux-gnu-gcc -std=c99 $warnings $level $bits -c "$work/model.c" -o "$work/model.o" &&
+            $machine-linux-gnu-gcc -std=gnu99 -static -I"$work" "$here/cortex-m3.c" "$work/model.o" -o "$work/image" -lm ||
+            fail "the program for $machine"
+        qemu-$machine "$work/image" >"$work/other.txt" || fail "the program for $machine does not run"
+        cmp "$work/other.txt" "$work/host.txt" || fail "$machine computes something else at $level"
+    done
+done
+
+# Vectors of another processor: the driver's recordings.
+model=$LEQUEL_SOURCE_DIR/models/golden/d2.leq
+input=$LEQUEL_SOURCE_DIR/tests/golden/d2.input.csv
+"$LEQUEL" emit c "$model" --deterministic --simd --batch 2 --main --quiet -o "$work/simd"
+for compiler in "${LEQUEL_CC:-cc}" "aarch64-linux-gnu-gcc -static" "riscv64-linux-gnu-gcc -static"; do
+    # shellcheck disable=SC2086
+    $compiler -std=c99 $warnings -O2 $bits -DMODEL_TABLE "$work"/simd/*.c -o "$work/image" -lm || fail "$compiler, with vectors"
+    case $compiler in *aarch64*) run=qemu-aarch64 ;; *riscv64*) run=qemu-riscv64 ;; *) run= ;; esac
+    $run "$work/image" --input x="$input" --input y="$input" --record out.r,cost,out.error >"$work/other.csv" || fail "$compiler: no run"
+    [ -e "$work/host.csv" ] || cp "$work/other.csv" "$work/host.csv"
+    cmp "$work/other.csv" "$work/host.csv" || fail "$compiler, with vectors: something else is computed"
+done
+[ "$(wc -l <"$work/host.csv")" -gt 100 ] || fail "the host's recording"
+
+[ "$failures" -eq 0 ] || { echo "$failures failures"; exit 1; }
+bash "$here/run.sh" 300

@@ -1,0 +1,237 @@
+#!/bin/bash
+# Emitted C: builds without a warning, replays the golden trajectories, and computes what a program computes.
+#   $1: number of random models (40)
+set -u
+[ -x "${LEQUEL:-}" ] || exit 77
+tests=$LEQUEL_BINARY_DIR/tests
+here=$LEQUEL_SOURCE_DIR/tests/emit
+golden=$LEQUEL_SOURCE_DIR/tests/golden
+models=$LEQUEL_SOURCE_DIR/models
+random=${1:-40}
+[ -x "$tests/emit-compare" ] || { echo "emit-compare is not built"; exit 1; }
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+failures=0
+warnings="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror"
+compilers=""
+for compiler in gcc clang; do command -v $compiler >/dev/null 2>&1 && compilers="$compilers $compiler"; done
+compilers=${compilers# }
+first=${compilers%% *}
+[ -n "$compilers" ] || { echo "neither gcc nor clang is there"; exit 77; }
+jit=loops
+[ -e "$LEQUEL_BINARY_DIR/lequel-llvm.so" ] && jit=jit
+
+fail() {
+    echo "FAILED: $*"
+    failures=$((failures + 1))
+}
+
+emit() { # folder options…: a quiet `lequel emit c`
+    local folder=$1
+    shift
+    "$LEQUEL" emit c --quiet -o "$folder" "$@" || fail "emit c $*"
+}
+
+build() { # folder compiler-and-flags…: the model as a shared library with its table
+    local folder=$1
+    shift
+    # shellcheck disable=SC2086 # lists of words
+    "$@" -std=c99 $warnings -shared -fPIC -DMODEL_TABLE "$folder/model.c" -o "$folder/model.so" -lm ||
+        fail "$* does not compile $folder"
+}
+
+compare() { # model folder options…
+    "$tests/emit-compare" "$1" "$2/model.so" "${@:3}" >"$work/said" 2>&1 || { fail "$*"; cat "$work/said"; }
+}
+
+compiler_number() { # n: one of the compilers there are, with a level
+    # shellcheck disable=SC2086 # a list of words
+    set -- $1 $compilers
+    local n=$1
+    shift
+    eval "local which=\${$((n % $# + 1))}"
+    case $((n / $# % 2)) in 0) echo "$which -O0" ;; *) echo "$which -O3" ;; esac
+}
+
+# ---- Every compiler is content with every file, as C99 and as C++17 ------------------------------------------------
+
+check_warnings() { # folder flags…
+    local folder=$1 compiler file
+    shift
+    for compiler in $compilers; do
+        for file in "$folder"/*.c; do
+            # shellcheck disable=SC2086
+            $compiler -std=c99 $warnings -O2 "$@" -DMODEL_TABLE -c "$file" -o "$work/object.o" || fail "$compiler, C99: $file"
+            # shellcheck disable=SC2086
+            case $compiler in
+            gcc) command -v g++ >/dev/null 2>&1 || continue ;;
+            clang) printf '#include <cstddef>\n' | clang -x c++ -std=c++17 -E - >/dev/null 2>&1 || continue ;;
+            esac
+            # shellcheck disable=SC2086
+            $compiler -x c++ -std=c++17 $warnings -O2 "$@" -DMODEL_TABLE -c "$file" -o "$work/object.o" ||
+                fail "$compiler, C++17: $file"
+        done
+    done
+}
+
+for options in "" "--batch 3 --precision float" "--inference" "--deterministic --batch 2" "--simd --batch 5" \
+    "--simd --precision float"; do
+    echo "names.leq $options"
+    # shellcheck disable=SC2086
+    emit "$work/names" "$here/names.leq" --main $options
+    check_warnings "$work/names"
+done
+emit "$work/names" "$here/names.leq" --main
+for compiler in $compilers; do
+    # shellcheck disable=SC2086
+    $compiler -std=c99 $warnings -O2 -ffreestanding -c "$work/names/model.c" -o "$work/object.o" || fail "$compiler, freestanding"
+done
+grep -n '[^ -~]' "$work"/names/*.[ch] && fail "something else than printable ASCII was written"
+
+# ---- Golden trajectories --------------------------------------------------------------------------------------------
+
+for model in "$models"/golden/*.leq; do
+    case=$(basename "$model" .leq)
+    records=$(sed -n 's/^  record \(.*\) every.*/\1/p' "$model" | tr -d ' ' | paste -sd,)
+    batch=$(sed -n 's/^  batch \([0-9]*\).*/\1/p' "$model")
+    for compiler in $compilers; do
+        mode=""
+        [ "$compiler" = clang ] && mode=--deterministic
+        echo "$case, $compiler $mode"
+        folder=$work/$case
+        # shellcheck disable=SC2086
+        emit "$folder" "$model" --main --batch "${batch:-1}" $mode
+        # shellcheck disable=SC2086
+        $compiler -std=c99 $warnings -O2 -DMODEL_TABLE "$folder"/*.c -o "$folder/model" -lm || fail "$case does not compile"
+        input=$golden/$case.input.csv
+        "$folder/model" --input x="$input" --input y="$input" --record "$records" --out "$folder" || fail "$case does not run"
+        "$tests/golden-compare" "$folder" "$golden/$case.state.csv.gz" "$golden/$case.params.csv.gz" >"$work/said" 2>&1 ||
+            { fail "$case, $compiler $mode"; tail -n 5 "$work/said"; }
+    done
+done
+
+# ---- The models, all compilers and levels ---------------------------------------------------------------------------
+
+defines() { # of a model that would take too long as it is
+    case $(basename "$1") in mnist1d.leq) echo "depth=3 slow=4 fast=3" ;; esac
+}
+
+every_name() { # model options…: the names of all arrays, separated by commas
+    "$LEQUEL" inspect "$@" | awk 'NR > 1 && NF == 0 { exit } NR > 1 { print $1 }' | paste -sd,
+}
+
+for model in "$models"/*.leq "$models"/golden/*.leq "$here/names.leq"; do
+    case $(basename "$model") in prelude.leq) continue ;; esac
+    more="" same=""
+    for define in $(defines "$model"); do more="$more -D $define" same="$same define=$define"; done
+    echo "$(basename "$model")$more"
+    number=0
+    for precision in double float; do
+        # shellcheck disable=SC2086
+        emit "$work/model" "$model" --deterministic --batch 3 --precision $precision $more
+        for compiler in $compilers; do
+            for level in -O0 -O3; do
+                case $level$model in -O0*/golden/*) continue ;; esac # the others have shown what there is to see
+                build "$work/model" "$compiler" $level -ffp-contract=off
+                # shellcheck disable=SC2086
+                compare "$model" "$work/model" batch=3 deterministic precision=$precision backend=$jit steps=200 seed=$number $same
+                number=$((number + 1))
+            done
+        done
+    done
+    # shellcheck disable=SC2086
+    names=$(every_name "$model" $more)
+    # shellcheck disable=SC2086
+    emit "$work/model" "$model" --record "$names" $more
+    # shellcheck disable=SC2086
+    build "$work/model" $first -O3 -ffp-contract=fast -march=native
+    for backend in $jit reference; do
+        # shellcheck disable=SC2086
+        compare "$model" "$work/model" backend=$backend bound=1e-9 steps=200 record="$names" $same
+    done
+    for compiler in $compilers; do
+        # shellcheck disable=SC2086
+        emit "$work/model" "$model" --simd --batch 19 $more
+        build "$work/model" "$compiler" -O3 -march=native
+        # shellcheck disable=SC2086
+        compare "$model" "$work/model" batch=19 backend=$jit bound=1e-9 steps=200 $same
+    done
+done
+
+# ---- Random models --------------------------------------------------------------------------------------------------
+
+echo "$random random models"
+for seed in $(seq 1 "$random"); do
+    [ -x "$tests/test_models" ] || { echo "without cmocka: random models are not compared"; break; }
+    model=$work/random.leq
+    "$tests/test_models" "$seed" >"$model"
+    batch=$(sed -n 's/^# batch //p' "$model")
+    precision=double
+    [ $((seed % 3)) -eq 0 ] && precision=float
+    simd=""
+    [ $((seed % 4)) -eq 1 ] && simd=--simd
+    # shellcheck disable=SC2086
+    emit "$work/random" "$model" --deterministic --batch "$batch" --precision $precision $simd
+    # shellcheck disable=SC2046
+    build "$work/random" $(compiler_number "$seed") -ffp-contract=off
+    before=$failures
+    compare "$model" "$work/random" batch="$batch" deterministic precision=$precision backend=$jit steps=200 seed="$seed"
+    if [ $((seed % 5)) -eq 0 ]; then
+        names=$(every_name "$model")
+        emit "$work/random" "$model" --batch "$batch" --record "$names"
+        build "$work/random" "$first" -O3
+        compare "$model" "$work/random" batch="$batch" backend=reference bound=1e-9 steps=200 seed="$seed" record="$names"
+    fi
+    [ "$failures" -eq "$before" ] || cat "$model"
+done
+
+# The comparison itself: it sees a constant that is off by the last digit.
+emit "$work/model" "$models/lagline.leq" --deterministic
+sed -i 's/0\.01 \* /0.010000000000000002 * /' "$work/model/model.c"
+build "$work/model" "$first"
+"$tests/emit-compare" "$models/lagline.leq" "$work/model/model.so" deterministic backend=$jit >"$work/said" 2>&1 &&
+    fail "a wrong constant is not noticed"
+grep -q 'but .* in the program' "$work/said" || fail "the deviation is not named"
+
+# ---- Weights of a run, and a square root of one's own ---------------------------------------------------------------
+
+"$LEQUEL" run "$models/lagline.leq" --backend $jit --precision double --duration 60 --quiet --out "$work/run" || fail "lagline does not run"
+emit "$work/model" "$models/lagline.leq" --weights "$work/run" --inference --main
+$first -std=c99 -O2 -DMODEL_TABLE "$work"/model/*.c -o "$work/model/model" -lm || fail "an inference model does not compile"
+for name in w0.W s1.tau_m; do
+    trained=$("$work/model/model" --steps 1 --record $name | tail -n 1 | cut -d, -f2)
+    tail -c 8 "$work/run/final/$name.npy" | od -An -tf8 | awk -v ours="$trained" '{ d = $1 - ours; exit !(d < 1e-12 && d > -1e-12) }' ||
+        fail "$name is $trained, not what the run left"
+done
+grep -q 'adam\|error' "$work/model/model.h" && fail "a model for inference keeps what only learning needs"
+
+emit "$work/model" "$models/lagline.leq" --deterministic
+build "$work/model" "$first" -O2 -ffp-contract=off -DLEQUEL_LIBM=0
+compare "$models/lagline.leq" "$work/model" deterministic backend=$jit steps=5300
+
+# ---- Command lines --------------------------------------------------------------------------------------------------
+
+refused() { # status pattern arguments…
+    local status=$1 pattern=$2 got
+    shift 2
+    "$LEQUEL" emit "$@" >"$work/said" 2>&1
+    got=$?
+    [ $got -eq "$status" ] || fail "emit $*: exit status $got, not $status"
+    grep -q -- "$pattern" "$work/said" || { fail "emit $*: no word of $pattern"; cat "$work/said"; }
+}
+
+refused 2 'needs a folder' c "$models/lagline.leq"
+refused 2 'expected' ada "$models/lagline.leq" -o "$work/none"
+refused 2 'from 1 on' c "$models/lagline.leq" -o "$work/none" --batch 0
+refused 1 'cannot begin names in C' c "$models/lagline.leq" -o "$work/none" --name 2fast
+refused 1 'cannot begin names in C' c "$models/lagline.leq" -o "$work/none" --name register
+refused 1 'no folder of a finished run' c "$models/lagline.leq" -o "$work/none" --weights "$work"
+refused 1 'did you mean `w0.W`' c "$models/lagline.leq" -o "$work/none" --record w0.V
+refused 1 'elements' c "$models/lagline.leq" -o "$work/none" --batch 3000000000
+[ -e "$work/none" ] && fail "a refused emission has made its folder"
+emit "$work/named" "$models/lagline.leq" --name lag --main
+make -s -C "$work/named" CC="$first" && "$work/named/lag" --steps 2 --record s0.u >/dev/null || fail "make, under another name"
+
+[ "$failures" -eq 0 ] && echo "all well" && exit 0
+echo "$failures failures"
+exit 1
