@@ -86,6 +86,15 @@ uint32_t diag_add_source(Diagnostics *diags, const char *name, const char *text,
     return ++diags->source_count;
 }
 
+uint32_t diag_source_count(const Diagnostics *diags) { return diags->source_count; }
+
+const char *diag_source(const Diagnostics *diags, uint32_t number, const char **text, size_t *length) {
+    const Source *source = &diags->sources[number - 1];
+    *text = source->text;
+    *length = source->length;
+    return source->name;
+}
+
 __attribute__((format(printf, 2, 0), nonnull)) static Atom format_atom(Diagnostics *diags, const char *format,
                                                                        va_list args) {
     va_list again;

@@ -34,6 +34,8 @@ Diagnostics *diag_new(Arena *arena);
 
 // Registers a source text; the name and the text must live as long as the diagnostics. Returns its number, from 1.
 uint32_t diag_add_source(Diagnostics *diags, const char *name, const char *text, size_t length);
+uint32_t diag_source_count(const Diagnostics *diags);
+const char *diag_source(const Diagnostics *diags, uint32_t number, const char **text, size_t *length); // its name
 
 // Reports an error; the message names what is wrong in terms of the user's model. Codes that begin with W are
 // warnings. What follows (expected, help, note) belongs to the last report. At most 100 errors are kept, the rest are

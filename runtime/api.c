@@ -426,7 +426,12 @@ bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelR
                         .terminal = options->terminal,
                         .catch_signals = options->catch_signals,
                         .started = options->started,
+                        .resume = options->resume,
+                        .checkpoint_seconds = options->checkpoint_seconds,
+                        .checkpoint_steps = options->checkpoint_steps,
                         .command = options->command,
+                        .arguments = options->arguments,
+                        .argument_count = options->argument_count,
                         .model_path = model->path,
                         .version = LEQUEL_VERSION,
                         .precision = program->precision,
@@ -438,7 +443,9 @@ bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelR
     bool good = experiment_check(model->model, options->epochs >= 0);
     if (!good) text_add(&sentence, "the experiment has errors: see the diagnostics of its model");
     if (good) good = experiment_run(program->program, &inner, &done, &sentence);
-    if (report) *report = (LequelRunReport){done.interrupted, done.steps, done.seconds, done.first_step, done.files};
+    if (report)
+        *report = (LequelRunReport){done.interrupted, done.was_complete, done.resumed, done.steps,
+                                    done.seconds,     done.first_step,   done.files};
     return settle(good, &sentence, error);
 }
 

@@ -155,15 +155,22 @@ typedef struct LequelRunOptions {
     int64_t every;            // 0: at the end of each presentation, or every step of a continuous run
     const char *const *inits; // "w0.W=weights.npy"
     uint32_t init_count;
-    FILE *progress;      // NULL: silent
-    bool terminal;       // progress as one line, drawn again and again
-    bool catch_signals;  // SIGINT and SIGTERM end the run between two steps; what is done is saved
-    double started;      // lequel_seconds() when the process began; 0: when the run began
-    const char *command; // for run.json; may be NULL
+    FILE *progress;               // NULL: silent
+    bool terminal;                // progress as one line, drawn again and again
+    bool catch_signals;           // SIGINT and SIGTERM end the run between two steps; what is done is saved
+    double started;               // lequel_seconds() when the process began; 0: when the run began
+    bool resume;                  // goes on from the checkpoint in `out`; begins anew when there is none
+    double checkpoint_seconds;    // between checkpoints (out/checkpoint); 0: 60; negative: none are made
+    int64_t checkpoint_steps;     // the same in steps, if not 0
+    const char *command;          // for run.json; may be NULL
+    const char *const *arguments; // the same word by word, from `run` on, for lequel_rerun; may be NULL
+    uint32_t argument_count;
 } LequelRunOptions;
 
 typedef struct LequelRunReport {
     bool interrupted;
+    bool was_complete; // `resume` found the complete results of this very run and left them
+    int64_t resumed;   // steps that were done before it went on; 0: it began anew
     int64_t steps;
     double seconds;    // of the steps
     double first_step; // seconds from `started` to the end of the first step

@@ -5,6 +5,7 @@
 
 #include "../compiler/loops/backend.h"
 #include "../compiler/step/step.h"
+#include "checkpoint.h"
 
 typedef enum ProgramBackend {
     PROGRAM_JIT,       // LLVM
@@ -49,7 +50,11 @@ uint32_t program_array_count(const Program *program);
 const ProgramArray *program_array(const Program *program, uint32_t array);
 int64_t program_find(const Program *program, const char *name); // array number or -1
 ProgramTimes program_times(const Program *program);
+const char *program_generator(const Program *program);        // "LLVM 19.1.7"; NULL without a code generator
 int64_t program_bytes(const Program *program, int64_t batch); // of an instance's block
+
+// Where the file of an array's first values is: relative to the model file that names it.
+void initial_path(const Model *model, const Initial *initial, Text *full);
 
 // Fresh state: initial values drawn from `seed` (one random stream per array name), registers silent. With `weights`,
 // parameters, weights and scalars are those of that instance (which must live longer), and nothing is drawn.
@@ -60,6 +65,10 @@ int64_t instance_steps(const Instance *instance); // steps done: n of the next s
 
 // One step. ENTRY_TRAIN with `learning` false computes errors and gradients but changes no parameter.
 void instance_step(Instance *instance, ProgramEntry entry, bool learning);
+
+// All that an instance holds, bit by bit: saved into a new checkpoint, or set from one that was opened. Arrays that are
+// another instance's are left to that one. Sections are called PREFIX.NAME.
+void instance_keep(Instance *instance, const char *prefix, Checkpoint *checkpoint);
 
 // Values in logical order without padding: [extent…] for parameters; for batched arrays [batch][extent…], sample first.
 int64_t instance_length(const Instance *instance, uint32_t array); // elements

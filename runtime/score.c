@@ -416,3 +416,17 @@ double scorer_finish(Scorer *scorer, double *per_sample) {
     if (per_sample) memcpy(per_sample, scorer->root->values, (size_t)batch * sizeof(double));
     return sum / (double)batch;
 }
+
+void scorer_keep(Scorer *scorer, const char *name, Checkpoint *checkpoint) {
+    Text section = {0};
+    for (uint32_t i = 0; i < scorer->over.count; i++) {
+        Node *over = scorer->over.items[i];
+        section.length = 0;
+        text_addf(&section, "%s steps %u", name, i);
+        checkpoint_wholes(checkpoint, text_z(&section), &over->steps, 1);
+        section.length = 0;
+        text_addf(&section, "%s values %u", name, i);
+        checkpoint_reals(checkpoint, text_z(&section), over->values, over->length * scorer->source.batch);
+    }
+    text_free(&section);
+}

@@ -14,6 +14,8 @@ typedef struct RunLine { // what the command line says
     int64_t seed, epochs, every;
     const char *records[CLI_MOST], *inits[CLI_MOST];
     int record_count, init_count;
+    double checkpoint_seconds;
+    int64_t checkpoint_steps;
     char folder[512];
 } RunLine;
 
@@ -22,6 +24,28 @@ static void default_folder(const char *path, char *folder, size_t size) {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
     int length = dot && dot > name ? (int)(dot - name) : (int)strlen(name);
     snprintf(folder, size, "lequel-out/%.*s", length, name);
+}
+
+// "30 s", "5 min", "2 h", "1000 steps", "never".
+static bool read_interval(const CliArguments *arguments, RunLine *line) {
+    static const struct {
+        const char *unit;
+        double seconds; // 0: steps
+    } units[] = {{"s", 1}, {"min", 60}, {"h", 3600}, {"steps", 0}};
+    const char *text = cli_value(arguments, "checkpoint-every");
+    if (!text) return true;
+    if (strcmp(text, "never") == 0) return line->checkpoint_seconds = -1, true;
+    char *end;
+    double number = strtod(text, &end);
+    while (*end == ' ') end++;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(end, units[i].unit) != 0 || !(number > 0 && number < 1e9)) continue;
+        line->checkpoint_seconds = units[i].seconds * number;
+        if (units[i].seconds == 0) line->checkpoint_steps = (int64_t)number;
+        if (units[i].seconds > 0 || line->checkpoint_steps >= 1) return true;
+    }
+    cli_usage(arguments, "`--checkpoint-every %s`: expected `30 s`, `5 min`, `2 h`, `1000 steps` or `never`", text);
+    return false;
 }
 
 static bool read_line(const CliArguments *arguments, RunLine *line) {
@@ -34,6 +58,7 @@ static bool read_line(const CliArguments *arguments, RunLine *line) {
     line->record_count = cli_values(arguments, "record", line->records);
     line->init_count = cli_values(arguments, "init", line->inits);
     line->duration = cli_value(arguments, "duration");
+    if (!read_interval(arguments, line)) return false;
     if (line->every && !line->record_count) return cli_usage(arguments, "`--every` goes with `--record`"), false;
     line->out = cli_value(arguments, "out");
     default_folder(arguments->plain[0], line->folder, sizeof line->folder);
@@ -93,8 +118,13 @@ static void print_times(const LequelProgram *program, double opened, double firs
 
 static int report_run(const RunLine *line, const LequelRunReport *report, bool quiet) {
     double speed = report->seconds > 0 ? (double)report->steps / report->seconds : 0;
+    if (report->was_complete) {
+        if (!quiet) printf("%s holds the complete results of this run; nothing is left to do\n", line->out);
+        return CLI_DONE;
+    }
     if (report->interrupted)
-        fprintf(stderr, "interrupted after %lld steps; what was done is in %s\n", (long long)report->steps, line->out);
+        fprintf(stderr, "interrupted after %lld steps; what was done is in %s, and %s\n", (long long)report->steps,
+                line->out, line->checkpoint_seconds < 0 ? "no checkpoint" : "`--resume` goes on from there");
     else if (!quiet)
         printf("%lld steps in %.2f s (%.3g steps/s); %u files in %s\n", (long long)report->steps, report->seconds,
                speed, report->files, line->out);
@@ -119,6 +149,11 @@ static int run_program(const CliArguments *arguments, const LequelModel *model, 
     options.catch_signals = true;
     options.started = arguments->started;
     options.command = command;
+    options.arguments = (const char *const *)arguments->argv + 1;
+    options.argument_count = (uint32_t)arguments->argc - 1;
+    options.resume = cli_has(arguments, "resume");
+    options.checkpoint_seconds = line->checkpoint_seconds;
+    options.checkpoint_steps = line->checkpoint_steps;
     LequelRunReport report;
     bool good = true;
     if (line->duration) good = (options.steps = lequel_model_steps(model, line->duration, &error)) >= 0;
@@ -176,6 +211,9 @@ static const CliOption options[] = {
     {"record", 0, "NAMES", "record these too; `lequel inspect` lists the names"},
     {"every", 0, "N", "steps between these records (each presentation or step)"},
     {"init", 0, "NAME=FILE", "first values of an array from a data file"},
+    {"checkpoint-every", 0, "TIME",
+     "what a killed run loses at most: \"30 s\", \"5 min\", \"500 steps\", never (60 s)"},
+    {"resume", 0, NULL, "go on from the checkpoint in the folder; begin anew when there is none"},
     {"precision", 0, "float|double", "of the numbers (float; the reference back end: double)"},
     {"backend", 0, "NAME", "jit, or reference or loops, which are slow"},
     {"network", 0, "NAME", "this network; otherwise the last one of the file"},
