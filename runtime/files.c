@@ -259,10 +259,10 @@ bool folder_sync(const char *path, Text *error) {
 }
 
 // X.PID-N.part of a file that was being replaced, X.npy.part of a recording.
-static bool is_left_over(const char *name) {
+static bool is_left_over(const char *name, bool recordings) {
     size_t length = strlen(name);
     if (length < 10 || strcmp(name + length - 5, ".part") != 0) return false;
-    if (strcmp(name + length - 9, ".npy.part") == 0) return true;
+    if (strcmp(name + length - 9, ".npy.part") == 0) return recordings;
     const char *c = name + length - 6;
     const char *end = c;
     while (c > name && isdigit((unsigned char)*c)) c--;
@@ -272,11 +272,11 @@ static bool is_left_over(const char *name) {
     return c != end && *c == '.' && c > name;
 }
 
-void folder_sweep(const char *path) {
+void folder_sweep(const char *path, bool recordings) {
     DIR *folder = opendir(path);
     if (!folder) return;
     for (const struct dirent *entry; (entry = readdir(folder));)
-        if (is_left_over(entry->d_name)) unlinkat(dirfd(folder), entry->d_name, 0);
+        if (is_left_over(entry->d_name, recordings)) unlinkat(dirfd(folder), entry->d_name, 0);
     closedir(folder);
 }
 

@@ -16,7 +16,8 @@ bool file_exists(const char *path);
 bool file_remove(const char *path, Text *error); // one that does not exist is fine
 bool folder_make(const char *path, Text *error); // with its parents; one that exists is fine
 bool folder_sync(const char *path, Text *error); // what was created or renamed in it reaches the disk
-void folder_sweep(const char *path);             // removes what a killed run left half written
+// Removes what a killed run left half written: temporaries (X.PID-N.part) and, if wanted, recordings (X.npy.part).
+void folder_sweep(const char *path, bool recordings);
 // Takes a folder for this process until the descriptor is closed; -1 with a sentence when another process has it.
 int folder_lock(const char *path, Text *error);
 

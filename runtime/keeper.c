@@ -1,18 +1,34 @@
 // The policy of checkpoints.
 #include "keeper.h"
 #include "files.h"
+#include <string.h>
 #include <unistd.h>
 
 static const double default_seconds = 60;
-static const double most_of_time = 20; // a checkpoint that takes a second is made every 20 seconds at most
+static const double most_of_time =
+    20; // a checkpoint that takes a second is made every 20 seconds at most, unless told otherwise
+
+// What a killed run left half written.
+static void sweep(const Keeper *keeper, bool recordings) {
+    static const char *const folders[] = {"", "/final"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        Text folder = {0};
+        text_add_bytes(&folder, keeper->path.bytes, keeper->path.length - strlen("/checkpoint"));
+        text_add(&folder, folders[i]);
+        folder_sweep(text_z(&folder), recordings);
+        text_free(&folder);
+    }
+}
 
 bool keeper_open(Keeper *keeper, const RunOptions *options, const Identity *identity, Text *error) {
     *keeper = (Keeper){
         .identity = identity, .seconds = options->checkpoint_seconds, .steps = options->checkpoint_steps, .lock = -1};
-    if (keeper->seconds == 0) keeper->seconds = default_seconds;
+    keeper->modest = keeper->seconds == 0;
+    if (keeper->modest) keeper->seconds = default_seconds;
     keeper->due = clock_seconds() + keeper->seconds;
     if (!folder_make(options->out, error) || (keeper->lock = folder_lock(options->out, error)) < 0) return false;
     text_addf(&keeper->path, "%s/checkpoint", options->out);
+    sweep(keeper, false);
     return true;
 }
 
@@ -47,20 +63,9 @@ Checkpoint *keeper_find(Keeper *keeper, Text *error) {
     return NULL;
 }
 
-static void folder_of(const Keeper *keeper, const char *below, Text *out) {
-    text_add_bytes(out, keeper->path.bytes, keeper->path.length - sizeof "/checkpoint" + 1);
-    text_add(out, below);
-}
-
 bool keeper_clear(Keeper *keeper, Text *error) {
     if (!file_remove(text_z(&keeper->path), error)) return false;
-    static const char *const folders[] = {"", "/final"};
-    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-        Text folder = {0};
-        folder_of(keeper, folders[i], &folder);
-        folder_sweep(text_z(&folder));
-        text_free(&folder);
-    }
+    sweep(keeper, true);
     return true;
 }
 
@@ -81,7 +86,7 @@ Checkpoint *keeper_begin(Keeper *keeper, Text *error) {
 }
 
 void keeper_done(Keeper *keeper, int64_t step, double began) {
-    double now = clock_seconds(), pause = most_of_time * (now - began);
+    double now = clock_seconds(), pause = keeper->modest ? most_of_time * (now - began) : 0;
     keeper->due = now + (pause > keeper->seconds ? pause : keeper->seconds);
     keeper->due_step = step;
     keeper->stands = true;

@@ -12,6 +12,7 @@ typedef struct Keeper {
     double seconds; // between checkpoints; negative: none
     int64_t steps;  // the same in steps; 0: the time decides
     double due;
+    bool modest; // by default, checkpoints take one part in twenty of the time at most
     int64_t due_step, asked;
     int lock;    // -1: none
     bool stands; // a checkpoint of this run is in the folder
