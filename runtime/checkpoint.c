@@ -82,6 +82,10 @@ void checkpoint_fail(Checkpoint *c, const char *format, ...) {
     text_addf(&c->problem, "%s: %s", c->name, sentence);
 }
 
+void checkpoint_pass_on(Checkpoint *c, const Text *sentence) {
+    if (!c->problem.length) text_add(&c->problem, text_z(sentence));
+}
+
 bool checkpoint_failed(const Checkpoint *c) { return c->problem.length > 0; }
 bool checkpoint_restores(const Checkpoint *c) { return c->restores; }
 

@@ -37,6 +37,7 @@ void checkpoint_text(Checkpoint *checkpoint, const char *name, Text *text);
 int64_t checkpoint_count(const Checkpoint *checkpoint, const char *name);
 // A sentence about what does not fit, for what a checkpoint cannot know by itself.
 void checkpoint_fail(Checkpoint *checkpoint, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void checkpoint_pass_on(Checkpoint *checkpoint, const Text *sentence); // the same, about another file
 bool checkpoint_failed(const Checkpoint *checkpoint);
 
 #endif

@@ -348,7 +348,7 @@ static bool save_manifest(const Run *run, const char *status, Text *error) {
     return manifest_write(&manifest, error);
 }
 
-// Everything that is done is worth keeping, also after an interruption or a failure.
+// Everything that is done is worth keeping, also after an interruption.
 static bool save_results(Run *run, const char *status, Text *error) {
     if (!run->options->out) return true;
     Recorder *recorder = run->recorder;
@@ -367,10 +367,13 @@ static bool save_interrupted(Run *run, Text *error) {
     return save_results(run, "interrupted", error);
 }
 
-// What went wrong is what is told; that its traces could not be saved either is only its consequence.
+// What went wrong is what is told; that it could not be noted either is only its consequence. Results of an earlier run
+// stay; what this one recorded stays beside them, up to its last checkpoint.
 static void save_failed(Run *run) {
     Text nowhere = {0};
-    save_results(run, "failed", &nowhere);
+    recorder_abandon(run->recorder);
+    run->recorder = NULL;
+    save_manifest(run, "failed", &nowhere);
     text_free(&nowhere);
 }
 

@@ -181,11 +181,11 @@ static void keep_writer(Recorder *recorder, NpyWriter **writer, const char *name
     Text error = {0};
     const char *section = arena_format(recorder->arena, "recording %s", name);
     int64_t rows = *writer ? npy_writer_rows(*writer) : 0;
-    if (*writer && !npy_writer_sync(*writer, &error)) checkpoint_fail(checkpoint, "%s", text_z(&error));
+    if (*writer && !npy_writer_sync(*writer, &error)) checkpoint_pass_on(checkpoint, &error);
     checkpoint_wholes(checkpoint, section, &rows, 1);
     if (checkpoint_restores(checkpoint) && !checkpoint_failed(checkpoint)) {
         *writer = npy_writer_continue(path_of(recorder, name), rank, shape, rows, &error);
-        if (!*writer) checkpoint_fail(checkpoint, "%s", text_z(&error));
+        if (!*writer) checkpoint_pass_on(checkpoint, &error);
     }
     text_free(&error);
 }
