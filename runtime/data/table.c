@@ -152,7 +152,7 @@ bool inflate_bytes(const unsigned char *bytes, size_t size, int window_bits, int
 
 // --- the choice of the reader --------------------------------------------------------------------------------------
 
-static bool ends_with(const char *name, const char *ending) {
+bool name_ends_with(const char *name, const char *ending) {
     size_t length = strlen(name), tail = strlen(ending);
     return length >= tail && strcasecmp(name + length - tail, ending) == 0;
 }
@@ -175,11 +175,11 @@ static bool read_plain(const Source *source, const char *member, Table *table) {
     if (is_npy(bytes, size)) return read_npy(source, table);
     if (is_idx(bytes, size)) return read_idx(source, table);
     if (!size) return read_fails(source, "is empty; expected a .npy, .npz, .csv or IDX file");
-    if (ends_with(source->name, ".npy"))
+    if (name_ends_with(source->name, ".npy"))
         return read_fails(source, "byte 0: expected the mark \\x93NUMPY that a .npy file starts with");
-    if (ends_with(source->name, ".npz"))
+    if (name_ends_with(source->name, ".npz"))
         return read_fails(source, "byte 0: expected the mark PK that a .npz file starts with");
-    if (ends_with(source->name, "ubyte") || ends_with(source->name, ".idx"))
+    if (name_ends_with(source->name, "ubyte") || name_ends_with(source->name, ".idx"))
         return read_fails(source, "byte 0: expected two zero bytes, a type and a rank, as an IDX file starts");
     if (looks_like_text(bytes, size)) return read_csv(source, table);
     return read_fails(source, "byte 0: expected the start of a .npy, .npz, .csv or IDX file");
@@ -196,7 +196,7 @@ bool table_parse(const char *name, const char *member, const void *bytes, size_t
     size_t length = strlen(name);
     char *inner = memory_resize(NULL, length + 1, 1); // data.csv.gz holds data.csv
     memcpy(inner, name, length + 1);
-    if (ends_with(inner, ".gz")) inner[length - 3] = 0;
+    if (name_ends_with(inner, ".gz")) inner[length - 3] = 0;
     source.name = inner;
     source.bytes = plain;
     bool fine = read_plain(&source, member, table);
