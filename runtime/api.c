@@ -1,6 +1,7 @@
 // The public interface over the compiler and the runtime: handles, texts, errors. Nothing is computed here.
 #include "../compiler/derive/equations.h"
 #include "../compiler/step/step.h"
+#include "compare.h"
 #include "experiment.h"
 #include "files.h"
 #include "lequel.h"
@@ -448,6 +449,17 @@ bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelR
                                     done.seconds,     done.first_step,   done.files};
     return settle(good, &sentence, error);
 }
+
+bool lequel_compare(const char *left, const char *right, char **report, uint32_t *files, uint32_t *different,
+                    char **error) {
+    Text lines = {0}, sentence = {0};
+    bool good = folders_compare(left, right, &lines, files, different, &sentence);
+    if (report) *report = hand_over(&lines);
+    text_free(&lines);
+    return settle(good, &sentence, error);
+}
+
+void lequel_results_remove(const char *folder) { results_remove(folder); }
 
 bool lequel_plot(const char *folder, char **report, char **error) {
     Text lines = {0}, sentence = {0};

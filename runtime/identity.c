@@ -21,6 +21,20 @@ static InputFile input_file(const char *path, const void *bytes, size_t length) 
     return file;
 }
 
+extern const char lequel_prelude_text[];
+extern const unsigned long lequel_prelude_length;
+
+bool identity_of_file(const char *path, char sha256[65], Text *error) {
+    Text bytes = {0};
+    bool prelude = strcmp(path, "prelude.leq") == 0, fine = prelude || file_read(path, &bytes, error);
+    if (fine && prelude)
+        fingerprint(lequel_prelude_text, lequel_prelude_length, sha256);
+    else if (fine)
+        fingerprint(text_z(&bytes), bytes.length, sha256);
+    text_free(&bytes);
+    return fine;
+}
+
 static void add_sources(Identity *identity, const Diagnostics *diags) {
     for (uint32_t i = 1; i <= diag_source_count(diags); i++) {
         const char *text;

@@ -20,6 +20,8 @@ typedef struct Identity {
 // False with a sentence in `error` when a data file cannot be read.
 bool identity_open(Identity *identity, const Program *program, const RunOptions *options, Text *error);
 void identity_close(Identity *identity);
+// The fingerprint of a file as a manifest lists it: `prelude.leq` is the one in the program.
+bool identity_of_file(const char *path, char sha256[65], Text *error);
 // Names the first line in which two such texts differ.
 void identity_difference(const char *was, const char *is, Text *out);
 

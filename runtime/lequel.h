@@ -185,6 +185,24 @@ typedef struct LequelRunReport {
 LEQUEL_API bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelRunReport *report,
                            char **error);
 
+// What run.json in a folder says about the run that made it. NULL with an error when it cannot be read.
+typedef struct LequelManifest LequelManifest;
+LEQUEL_API LequelManifest *lequel_manifest_open(const char *folder, char **error);
+LEQUEL_API void lequel_manifest_free(LequelManifest *manifest);
+LEQUEL_API const char *lequel_manifest_status(const LequelManifest *manifest); // complete, interrupted, …
+LEQUEL_API const char *lequel_manifest_folder(const LequelManifest *manifest); // where the run was started; or NULL
+LEQUEL_API uint32_t lequel_manifest_argument_count(const LequelManifest *manifest);
+LEQUEL_API const char *lequel_manifest_argument(const LequelManifest *manifest, uint32_t argument);
+// "" when all model and data files are as they were; otherwise a sentence that names one that is not.
+LEQUEL_API char *lequel_manifest_changed(const LequelManifest *manifest);
+// "" on the same machine with the same version; otherwise lines about what differs.
+LEQUEL_API const char *lequel_manifest_elsewhere(const LequelManifest *manifest);
+
+// Compares the recordings, scores and weights in two folders, bit for bit. The report has a line per difference.
+LEQUEL_API bool lequel_compare(const char *left, const char *right, char **report, uint32_t *files, uint32_t *different,
+                               char **error);
+LEQUEL_API void lequel_results_remove(const char *folder); // what a run left there, and the folder if it is empty then
+
 // Draws what a run left in a folder to traces.svg and scores.svg in it. The report has a line per file.
 LEQUEL_API bool lequel_plot(const char *folder, char **report, char **error);
 

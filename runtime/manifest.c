@@ -60,20 +60,23 @@ static void add_files(Text *out, const char *key, const InputFile *files, uint32
     text_add(out, "]");
 }
 
-// The processor by its own name where Linux tells it, and the kind of machine.
-static void add_machine(Text *out) {
+void machine_cpu(Text *name) {
     Text cpu = {0}, nowhere = {0};
-    struct utsname machine;
-    if (uname(&machine) == 0) add_text_field(out, "machine", machine.machine);
     if (file_read("/proc/cpuinfo", &cpu, &nowhere)) {
-        const char *line = strstr(text_z(&cpu), "model name"), *name = line ? strchr(line, ':') : NULL;
-        Text model = {0};
-        if (name) text_add_bytes(&model, name + 2, strcspn(name + 2, "\n"));
-        if (model.length) add_text_field(out, "cpu", text_z(&model));
-        text_free(&model);
+        const char *line = strstr(text_z(&cpu), "model name"), *model = line ? strchr(line, ':') : NULL;
+        if (model && model[1] == ' ') text_add_bytes(name, model + 2, strcspn(model + 2, "\n"));
     }
     text_free(&cpu);
     text_free(&nowhere);
+}
+
+static void add_machine(Text *out) {
+    Text cpu = {0};
+    struct utsname machine;
+    if (uname(&machine) == 0) add_text_field(out, "machine", machine.machine);
+    machine_cpu(&cpu);
+    if (cpu.length) add_text_field(out, "cpu", text_z(&cpu));
+    text_free(&cpu);
 }
 
 // What `lequel rerun` repeats.

@@ -22,6 +22,7 @@ typedef struct Manifest {
 
 bool manifest_write(const Manifest *manifest, Text *error); // options->out/run.json
 
+void machine_cpu(Text *name); // as the processor calls itself, where Linux tells it
 // Whether options->out holds the complete results of the run of that identity.
 bool manifest_complete(const RunOptions *options, const char *identity);
 

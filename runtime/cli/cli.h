@@ -37,7 +37,7 @@ struct CliArguments {
     } given[CLI_MOST];
 };
 
-extern const CliCommand cli_check, cli_fmt, cli_derive, cli_inspect, cli_run, cli_plot, cli_explain;
+extern const CliCommand cli_check, cli_fmt, cli_derive, cli_inspect, cli_run, cli_rerun, cli_plot, cli_explain;
 
 // Sorts argv[2…] into options and plain arguments. False after a message on stderr.
 bool cli_parse(CliArguments *arguments);
@@ -59,6 +59,8 @@ LequelStyle cli_style(void);               // for stderr: colour on terminals un
 // printed; warnings are printed, too.
 LequelModel *cli_open_model(const CliArguments *arguments, const char *path);
 void cli_print_diagnostics(const LequelModel *model);
+int cli_compare(const char *left, const char *right,
+                bool quiet); // two folders of results; CLI_MISTAKE when they differ
 // A model that failed later on: its diagnostics, or `error`, which is freed.
 int cli_failed(const LequelModel *model, char *error);
 

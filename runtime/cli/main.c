@@ -4,8 +4,8 @@
 #include <signal.h>
 #include <string.h>
 
-static const CliCommand *const commands[] = {&cli_check, &cli_fmt,  &cli_derive,  &cli_inspect,
-                                             &cli_run,   &cli_plot, &cli_explain, NULL};
+static const CliCommand *const commands[] = {&cli_check, &cli_fmt,  &cli_derive,  &cli_inspect, &cli_run,
+                                             &cli_rerun, &cli_plot, &cli_explain, NULL};
 
 static const CliCommand *find_command(const char *name) {
     for (int i = 0; commands[i]; i++)
@@ -45,7 +45,7 @@ static bool wants_help(int argc, char **argv) {
 }
 
 static int unknown_command(const char *name) {
-    const char *names[] = {"check", "fmt", "derive", "inspect", "run", "plot", "explain", "help", NULL};
+    const char *names[] = {"check", "fmt", "derive", "inspect", "run", "rerun", "plot", "explain", "help", NULL};
     const char *nearest = lequel_nearest(name, names);
     if (nearest)
         cli_error("there is no command `%s`; did you mean `%s`?", name, nearest);

@@ -131,8 +131,8 @@ static int report_run(const RunLine *line, const LequelRunReport *report, bool q
     return report->interrupted ? CLI_INTERRUPTED : CLI_DONE;
 }
 
-static int run_program(const CliArguments *arguments, const LequelModel *model, LequelProgram *program,
-                       const RunLine *line, double opened) {
+static int run_once(const CliArguments *arguments, const LequelModel *model, LequelProgram *program,
+                    const RunLine *line, double opened) {
     bool quiet = cli_has(arguments, "quiet");
     LequelRunOptions options = LEQUEL_RUN_INIT;
     char *error = NULL, *command = join_command(arguments);
@@ -163,6 +163,30 @@ static int run_program(const CliArguments *arguments, const LequelModel *model, 
     int status = report_run(line, &report, quiet);
     if (cli_has(arguments, "time-passes")) print_times(program, opened, report.first_step);
     return status;
+}
+
+// The same once more, into a folder that only stays when something differs.
+static int run_again(const CliArguments *arguments, const LequelModel *model, LequelProgram *program,
+                     const RunLine *line) {
+    RunLine again = *line;
+    char folder[4096];
+    snprintf(folder, sizeof folder, "%s.again", line->out);
+    if (access(folder, F_OK) == 0) {
+        cli_error("--deterministic-check needs the folder `%s`, which exists already", folder);
+        return CLI_MISTAKE;
+    }
+    again.out = folder;
+    int status = run_once(arguments, model, program, &again, 0);
+    if (status == CLI_DONE) status = cli_compare(line->out, folder, cli_has(arguments, "quiet"));
+    if (status == CLI_DONE) lequel_results_remove(folder);
+    return status;
+}
+
+static int run_program(const CliArguments *arguments, const LequelModel *model, LequelProgram *program,
+                       const RunLine *line, double opened) {
+    int status = run_once(arguments, model, program, line, opened);
+    bool twice = status == CLI_DONE && cli_has(arguments, "deterministic-check");
+    return twice ? run_again(arguments, model, program, line) : status;
 }
 
 static int dump_model(const LequelModel *model, const char *what) {
@@ -214,6 +238,7 @@ static const CliOption options[] = {
     {"checkpoint-every", 0, "TIME",
      "what a killed run loses at most: \"30 s\", \"5 min\", \"500 steps\", never (60 s)"},
     {"resume", 0, NULL, "go on from the checkpoint in the folder; begin anew when there is none"},
+    {"deterministic-check", 0, NULL, "run twice and compare all files, bit for bit"},
     {"precision", 0, "float|double", "of the numbers (float; the reference back end: double)"},
     {"backend", 0, "NAME", "jit, or reference or loops, which are slow"},
     {"network", 0, "NAME", "this network; otherwise the last one of the file"},

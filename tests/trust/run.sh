@@ -18,5 +18,6 @@ tests=$LEQUEL_SOURCE_DIR/tests/trust
 part kills bash "$tests/kills.sh" "${KILLS:-10}"
 part failures bash "$tests/failures.sh" "${EACH:-17}"
 part resume bash "$tests/resume.sh"
+part rerun bash "$tests/rerun.sh"
 part damage bash "$tests/damage.sh"
 [ $failures -eq 0 ]
