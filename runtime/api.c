@@ -430,6 +430,7 @@ bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelR
                         .resume = options->resume,
                         .checkpoint_seconds = options->checkpoint_seconds,
                         .checkpoint_steps = options->checkpoint_steps,
+                        .trap = options->trap,
                         .command = options->command,
                         .arguments = options->arguments,
                         .argument_count = options->argument_count,

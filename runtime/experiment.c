@@ -7,6 +7,7 @@
 #include "manifest.h"
 #include "outcome.h"
 #include "track.h"
+#include "trap.h"
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -26,6 +27,9 @@ typedef struct Run {
     int64_t batch;                // of that part, the batch under way
     Identity identity;
     Keeper keeper;
+    Trap *trap;            // NULL: nothing is looked for
+    bool trapped;          // a number was not finite
+    const char *reason;    // of a failure
     double seconds_before; // of the run before it was resumed
     Recorder *recorder;
     Progress progress;
@@ -171,8 +175,16 @@ static void keep_run(Run *run, Checkpoint *checkpoint) {
     recorder_keep(run->recorder, checkpoint);
 }
 
+// `now`: whatever the interval.
+static bool look_for_wrong_numbers(Run *run, bool now, Text *error) {
+    if (!run->trap || trap_look(run->trap, run->train.instance, now, error)) return true;
+    run->trapped = true;
+    return false;
+}
+
 static bool save_checkpoint(Run *run, Text *error) {
     double began = clock_seconds(), before = run->seconds_before;
+    if (!look_for_wrong_numbers(run, true, error)) return false; // the last good state is worth more
     Checkpoint *checkpoint = keeper_begin(&run->keeper, error);
     if (!checkpoint) return false;
     run->seconds_before = began - run->began;
@@ -185,6 +197,7 @@ static bool save_checkpoint(Run *run, Text *error) {
 
 static bool between(void *context, Text *error) {
     Run *run = context;
+    if (!run->testing && !look_for_wrong_numbers(run, false, error)) return false;
     return !run->options->out || !keeper_due(&run->keeper, run->progress.done) || save_checkpoint(run, error);
 }
 
@@ -211,10 +224,14 @@ static bool open_run(Run *run, Text *error) {
     if (!initialise_arrays(run->program, run->train.instance, options, error) || !open_test(run, error)) return false;
     run->plateau = plateau_new(run->experiment->patience, run->experiment->factor, run->experiment->lower_is_better);
     score_table_open(&run->table, run->experiment, run->model, run->tests);
-    return !options->out || open_folder(run, error);
+    if (options->out && !open_folder(run, error)) return false;
+    enum { SELDOM = 1000 };
+    if (options->trap >= 0) run->trap = trap_new(run->train.instance, options->trap ? options->trap : SELDOM);
+    return true;
 }
 
 static void close_run(Run *run) {
+    trap_free(run->trap);
     recorder_abandon(run->recorder);
     track_close(&run->test); // before the instance whose weights it shares
     track_close(&run->train);
@@ -339,6 +356,7 @@ static bool save_manifest(const Run *run, const char *status, Text *error) {
                          .options = run->options,
                          .report = run->report,
                          .status = status,
+                         .reason = run->reason,
                          .identity = &run->identity,
                          .batch = run->train.batch,
                          .epochs_done = run->epoch,
@@ -369,11 +387,17 @@ static bool save_interrupted(Run *run, Text *error) {
 
 // What went wrong is what is told; that it could not be noted either is only its consequence. Results of an earlier run
 // stay; what this one recorded stays beside them, up to its last checkpoint.
-static void save_failed(Run *run) {
+// When numbers went wrong, what led there is worth looking at.
+static void save_failed(Run *run, const char *reason) {
     Text nowhere = {0};
-    recorder_abandon(run->recorder);
-    run->recorder = NULL;
-    save_manifest(run, "failed", &nowhere);
+    run->reason = reason;
+    if (run->trapped) {
+        save_results(run, "failed", &nowhere);
+    } else {
+        recorder_abandon(run->recorder);
+        run->recorder = NULL;
+        save_manifest(run, "failed", &nowhere);
+    }
     text_free(&nowhere);
 }
 
@@ -393,13 +417,14 @@ static bool carry_out(Run *run, Text *error) {
     progress_begin(&run->progress, run->options->progress, run->options->terminal, planned_steps(run));
     progress_resume(&run->progress, done, run->seconds_before);
     PresentResult result = run->experiment->present_steps ? run_epochs(run, error) : run_continuous(run, error);
+    if (result != PRESENT_FAILED && !look_for_wrong_numbers(run, true, error)) result = PRESENT_FAILED;
     run->report->seconds = clock_seconds() - run->began;
     run->report->interrupted = result == PRESENT_STOPPED;
     progress_end(&run->progress);
     print_learned(run);
     bool saved = false;
     if (result == PRESENT_FAILED)
-        save_failed(run);
+        save_failed(run, text_z(error));
     else
         saved = result == PRESENT_DONE ? save_results(run, "complete", error) : save_interrupted(run, error);
     if (run->options->catch_signals) interrupt_release();

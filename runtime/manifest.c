@@ -121,6 +121,7 @@ bool manifest_write(const Manifest *manifest, Text *error) {
     add_text_field(&out, "version", options->version);
     add_text_field(&out, "identity", manifest->identity->sha256);
     add_text_field(&out, "status", manifest->status);
+    if (manifest->reason) add_text_field(&out, "reason", manifest->reason);
     add_model(&out, manifest);
     add_whole_field(&out, "seed", (long long)options->seed);
     add_whole_field(&out, "batch", manifest->batch);

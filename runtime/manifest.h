@@ -15,6 +15,7 @@ typedef struct Manifest {
     const RunReport *report;
     const Identity *identity;
     const char *status; // running, complete, interrupted, failed
+    const char *reason; // of a failure; otherwise NULL
     int64_t batch, epochs_done, steps_planned;
     const ManifestScore *scores; // the last ones
     uint32_t score_count;

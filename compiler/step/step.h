@@ -30,6 +30,7 @@ typedef enum StepMode {
 
 Step *step_discretise(const Equations *equations, StepMode mode);
 void step_free(Step *step);
+void step_print_assign(ExprStore *store, const StepAssign *assign, Text *out); // "h.u'[i, b] = …", as step_dump does
 void step_dump(const Step *step, Text *out);
 char *step_verify(const Step *step); // NULL when well formed, else what is wrong; the caller frees it
 

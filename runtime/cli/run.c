@@ -15,7 +15,7 @@ typedef struct RunLine { // what the command line says
     const char *records[CLI_MOST], *inits[CLI_MOST];
     int record_count, init_count;
     double checkpoint_seconds;
-    int64_t checkpoint_steps;
+    int64_t checkpoint_steps, trap;
     char folder[512];
 } RunLine;
 
@@ -48,6 +48,12 @@ static bool read_interval(const CliArguments *arguments, RunLine *line) {
     return false;
 }
 
+static bool read_trap(const CliArguments *arguments, RunLine *line) {
+    const char *text = cli_value(arguments, "trap");
+    if (text && strcmp(text, "never") == 0) return line->trap = -1, true;
+    return cli_whole(arguments, "trap", 1, 0, &line->trap);
+}
+
 static bool read_line(const CliArguments *arguments, RunLine *line) {
     if (!cli_one_of(arguments, "precision", precisions, &line->precision)) return false;
     if (!cli_one_of(arguments, "backend", backends, &line->backend)) return false;
@@ -58,7 +64,7 @@ static bool read_line(const CliArguments *arguments, RunLine *line) {
     line->record_count = cli_values(arguments, "record", line->records);
     line->init_count = cli_values(arguments, "init", line->inits);
     line->duration = cli_value(arguments, "duration");
-    if (!read_interval(arguments, line)) return false;
+    if (!read_interval(arguments, line) || !read_trap(arguments, line)) return false;
     if (line->every && !line->record_count) return cli_usage(arguments, "`--every` goes with `--record`"), false;
     line->out = cli_value(arguments, "out");
     default_folder(arguments->plain[0], line->folder, sizeof line->folder);
@@ -154,6 +160,7 @@ static int run_once(const CliArguments *arguments, const LequelModel *model, Leq
     options.resume = cli_has(arguments, "resume");
     options.checkpoint_seconds = line->checkpoint_seconds;
     options.checkpoint_steps = line->checkpoint_steps;
+    options.trap = line->trap;
     LequelRunReport report;
     bool good = true;
     if (line->duration) good = (options.steps = lequel_model_steps(model, line->duration, &error)) >= 0;
@@ -238,6 +245,7 @@ static const CliOption options[] = {
     {"checkpoint-every", 0, "TIME",
      "what a killed run loses at most: \"30 s\", \"5 min\", \"500 steps\", never (60 s)"},
     {"resume", 0, NULL, "go on from the checkpoint in the folder; begin anew when there is none"},
+    {"trap", 0, "N", "look for NaN and infinity every N steps (1000); 1 tells where the first arose; never"},
     {"deterministic-check", 0, NULL, "run twice and compare all files, bit for bit"},
     {"precision", 0, "float|double", "of the numbers (float; the reference back end: double)"},
     {"backend", 0, "NAME", "jit, or reference or loops, which are slow"},

@@ -13,12 +13,16 @@ same() {
     [ "$left" = "$right" ] || { diff <(echo "$left") <(echo "$right"); return 1; }
 }
 
-# killed KILLS MOST ARGUMENT…: a run that is killed so often, each time at most MOST milliseconds after it began
+milliseconds() { echo $(($(date +%s%N) / 1000000)); }
+
+# killed KILLS ARGUMENT…: a run that is killed so often, at any time that it takes
 killed() {
-    local kills=$1 most=$2 done_kills=0 child status resumed=0
-    shift 2
+    local kills=$1 most done_kills=0 child status resumed=0
+    shift
     rm -rf whole torn
-    "$LEQUEL" run epochs.leq "$@" --quiet --out whole || return 1
+    most=$(milliseconds)
+    "$LEQUEL" run epochs.leq "$@" --quiet --out whole --checkpoint-every "$every" || return 1
+    most=$(($(milliseconds) - most + 20))
     while [ $done_kills -lt "$kills" ]; do
         "$LEQUEL" run epochs.leq "$@" --quiet --out torn --resume --checkpoint-every "$every" 2>stderr &
         child=$!
@@ -35,23 +39,23 @@ killed() {
     done
     "$LEQUEL" run epochs.leq "$@" --quiet --out torn --resume --checkpoint-every "$every" || return 1
     echo "$*: $kills kills, $resumed times with a checkpoint"
-    [ $((3 * resumed)) -ge "$kills" ] || { echo "too few kills left a checkpoint for this to say anything"; return 1; }
+    [ $resumed -gt 0 ] || { echo "no kill left a checkpoint, so this says nothing"; return 1; }
     same whole torn || return 1
     [ ! -e torn/checkpoint ] && [ -z "$(find torn -name '*.part')" ] || { echo "left over:"; ls torn; return 1; }
 }
 
 if [ -e "$LEQUEL_LLVM_MODULE" ]; then
-    backend="" epochs=150 duration=6000 scale=1
+    backend="" epochs=150 duration=6000
 else
-    backend="--backend=loops" epochs=4 duration=600 scale=1
+    backend="--backend=loops" epochs=4 duration=600
 fi
 every="150 steps"
-killed $((count * 4 / 10)) 350 $backend --experiment classes --epochs $epochs --seed 3 || failures=$((failures + 1))
+killed $((count * 4 / 10)) $backend --experiment classes --epochs $epochs --seed 3 || failures=$((failures + 1))
 every="97 steps"
-killed $((count * 3 / 10)) 250 $backend --experiment wave --duration "$duration steps" || failures=$((failures + 1))
+killed $((count * 3 / 10)) $backend --experiment wave --duration "$duration steps" || failures=$((failures + 1))
 every="0.02 s"
-killed $((count * 2 / 10)) 350 $backend --precision double --experiment classes --epochs $epochs \
+killed $((count * 2 / 10)) $backend --precision double --experiment classes --epochs $epochs \
     --record out.error --every 3 || failures=$((failures + 1))
 every="50 steps"
-killed $((count / 10)) 300 --backend=reference --experiment classes --epochs 3 || failures=$((failures + 1))
+killed $((count / 10)) --backend=reference --experiment classes --epochs 3 || failures=$((failures + 1))
 [ $failures -eq 0 ]

@@ -19,5 +19,6 @@ part kills bash "$tests/kills.sh" "${KILLS:-10}"
 part failures bash "$tests/failures.sh" "${EACH:-17}"
 part resume bash "$tests/resume.sh"
 part rerun bash "$tests/rerun.sh"
+part trap bash "$tests/trap.sh"
 part damage bash "$tests/damage.sh"
 [ $failures -eq 0 ]
