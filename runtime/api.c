@@ -431,6 +431,7 @@ bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelR
                         .checkpoint_seconds = options->checkpoint_seconds,
                         .checkpoint_steps = options->checkpoint_steps,
                         .trap = options->trap,
+                        .memory_limit = options->memory_limit,
                         .command = options->command,
                         .arguments = options->arguments,
                         .argument_count = options->argument_count,

@@ -5,6 +5,7 @@
 #include "interrupt.h"
 #include "keeper.h"
 #include "manifest.h"
+#include "memory.h"
 #include "outcome.h"
 #include "track.h"
 #include "trap.h"
@@ -218,9 +219,21 @@ static bool open_folder(Run *run, Text *error) {
 
 // ---- Opening all ----------------------------------------------------------------------------------------------------
 
+// Before anything large is allocated.
+static bool memory_suffices(const Run *run, Text *error) {
+    const Experiment *experiment = run->experiment;
+    MemoryNeed need = {.batch = experiment->batch, .evaluation_batch = experiment->evaluate_batch};
+    if (!need.evaluation_batch) need.evaluation_batch = need.batch;
+    need.training = instance_bytes(run->program, need.batch, false);
+    if (run->options->trap == 1) need.training *= 2; // the step before, too
+    if (experiment->test_data >= 0 && experiment->evaluate_every > 0)
+        need.evaluation = instance_bytes(run->program, need.evaluation_batch, true);
+    return memory_allows(&need, run->options->memory_limit, error);
+}
+
 static bool open_run(Run *run, Text *error) {
     const RunOptions *options = run->options;
-    if (!options_fit(run, error) || !open_train(run, error)) return false;
+    if (!options_fit(run, error) || !memory_suffices(run, error) || !open_train(run, error)) return false;
     if (!initialise_arrays(run->program, run->train.instance, options, error) || !open_test(run, error)) return false;
     run->plateau = plateau_new(run->experiment->patience, run->experiment->factor, run->experiment->lower_is_better);
     score_table_open(&run->table, run->experiment, run->model, run->tests);

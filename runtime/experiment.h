@@ -23,6 +23,7 @@ typedef struct RunOptions {
     double checkpoint_seconds; // between checkpoints; 0: 60; negative: none are made
     int64_t checkpoint_steps;  // the same in steps, if not 0
     int64_t trap;              // steps between looks for NaN and infinity; 0: 1000; negative: none
+    double memory_limit;       // bytes; 0: what the machine has
     // For the manifest only; each may be NULL.
     const char *command, *model_path, *version, *precision, *backend;
     const char *const *arguments; // of the command line, from the name of the command on

@@ -26,6 +26,12 @@ bool file_read(const char *path, Text *text, Text *error) {
     bool standard = strcmp(path, "-") == 0;
     FILE *file = standard ? stdin : fopen(path, "rbe");
     if (!file) return file_fails(path, "cannot be read", errno, error);
+    struct stat status;
+    if (!standard && fstat(fileno(file), &status) == 0 && (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode))) {
+        fclose(file);
+        text_addf(error, "%s: is a device; expected a file", path);
+        return false;
+    }
     char buffer[1 << 14];
     for (size_t got; (got = fread(buffer, 1, sizeof buffer, file)) > 0;) text_add_bytes(text, buffer, got);
     int reason = errno;

@@ -94,7 +94,8 @@ static bool initial_file(const Program *p, const Array *array, int64_t count, Ta
     Text full = {0};
     diag_position(p->model->diags, array->initial.span, &model_path, &line, &column);
     initial_path(p->model, &array->initial, &full);
-    bool good = table_load(text_z(&full), table, error);
+    bool good = table_load(text_z(&full), table, error) && table_finite(table, text_z(&full), error);
+    if (!good) table_free(table);
     if (good && table_count(table) != count) {
         const SymbolInfo *info = symbol_info(p->model->store, array->symbol);
         text_addf(error, "%s:%u:%u: `%s` holds %lld numbers, but `%s` has %lld elements", model_path, line, column,

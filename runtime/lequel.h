@@ -163,6 +163,7 @@ typedef struct LequelRunOptions {
     double checkpoint_seconds;    // between checkpoints (out/checkpoint); 0: 60; negative: none are made
     int64_t checkpoint_steps;     // the same in steps, if not 0
     int64_t trap;                 // steps between looks for NaN and infinity, which end a run; 0: 1000; negative: none
+    double memory_limit;          // bytes; a run that needs more is refused before it begins; 0: what the machine has
     const char *command;          // for run.json; may be NULL
     const char *const *arguments; // the same word by word, from `run` on, for lequel_rerun; may be NULL
     uint32_t argument_count;

@@ -46,8 +46,9 @@ static bool initialise_array(const Program *program, Instance *instance, const c
     }
     Table table;
     if (!table_load(path, &table, error)) return false;
-    bool fine = set_from_table(program, instance, (uint32_t)array, &table);
-    if (!fine) {
+    bool finite = table_finite(&table, path, error);
+    bool fine = finite && set_from_table(program, instance, (uint32_t)array, &table);
+    if (finite && !fine) {
         text_addf(error, "cannot initialise `%s`: its shape is ", name);
         print_array_shape(program_array(program, (uint32_t)array), instance_batch(instance), error);
         text_addf(error, ", that of `%s` is ", path);

@@ -60,7 +60,8 @@ void source_path(const Model *model, const DataSource *source, const char *path,
 bool source_load(const Model *model, const DataSource *source, const char *path, Table *table, Text *error) {
     Text full = {0};
     source_path(model, source, path, &full);
-    bool fine = table_load(text_z(&full), table, error);
+    bool fine = table_load(text_z(&full), table, error) && table_finite(table, text_z(&full), error);
+    if (!fine) table_free(table);
     text_free(&full);
     return fine;
 }

@@ -14,7 +14,7 @@ typedef struct RunLine { // what the command line says
     int64_t seed, epochs, every;
     const char *records[CLI_MOST], *inits[CLI_MOST];
     int record_count, init_count;
-    double checkpoint_seconds;
+    double checkpoint_seconds, memory_limit;
     int64_t checkpoint_steps, trap;
     char folder[512];
 } RunLine;
@@ -54,6 +54,26 @@ static bool read_trap(const CliArguments *arguments, RunLine *line) {
     return cli_whole(arguments, "trap", 1, 0, &line->trap);
 }
 
+// "8G", "500 MB", "2 GiB": K, M, G, T are powers of 1024 unless `B` follows.
+static bool read_memory(const CliArguments *arguments, RunLine *line) {
+    static const char letters[] = "kKmMgGtT";
+    const char *text = cli_value(arguments, "memory-limit");
+    if (!text) return true;
+    char *end;
+    double bytes = strtod(text, &end);
+    while (*end == ' ') end++;
+    const char *letter = *end ? strchr(letters, *end) : NULL;
+    if (letter) {
+        double base = strcmp(end + 1, "B") == 0 ? 1000 : 1024;
+        bool known = !end[1] || strcmp(end + 1, "B") == 0 || strcmp(end + 1, "iB") == 0;
+        for (int i = 0; i <= (letter - letters) / 2; i++) bytes *= base;
+        end += known ? strlen(end) : 0;
+    }
+    if (!*end && bytes >= 1 && bytes < 1e18) return line->memory_limit = bytes, true;
+    cli_usage(arguments, "`--memory-limit %s`: expected an amount like `8G` or `500 MB`", text);
+    return false;
+}
+
 static bool read_line(const CliArguments *arguments, RunLine *line) {
     if (!cli_one_of(arguments, "precision", precisions, &line->precision)) return false;
     if (!cli_one_of(arguments, "backend", backends, &line->backend)) return false;
@@ -64,7 +84,7 @@ static bool read_line(const CliArguments *arguments, RunLine *line) {
     line->record_count = cli_values(arguments, "record", line->records);
     line->init_count = cli_values(arguments, "init", line->inits);
     line->duration = cli_value(arguments, "duration");
-    if (!read_interval(arguments, line) || !read_trap(arguments, line)) return false;
+    if (!read_interval(arguments, line) || !read_trap(arguments, line) || !read_memory(arguments, line)) return false;
     if (line->every && !line->record_count) return cli_usage(arguments, "`--every` goes with `--record`"), false;
     line->out = cli_value(arguments, "out");
     default_folder(arguments->plain[0], line->folder, sizeof line->folder);
@@ -161,6 +181,7 @@ static int run_once(const CliArguments *arguments, const LequelModel *model, Leq
     options.checkpoint_seconds = line->checkpoint_seconds;
     options.checkpoint_steps = line->checkpoint_steps;
     options.trap = line->trap;
+    options.memory_limit = line->memory_limit;
     LequelRunReport report;
     bool good = true;
     if (line->duration) good = (options.steps = lequel_model_steps(model, line->duration, &error)) >= 0;
@@ -246,6 +267,7 @@ static const CliOption options[] = {
      "what a killed run loses at most: \"30 s\", \"5 min\", \"500 steps\", never (60 s)"},
     {"resume", 0, NULL, "go on from the checkpoint in the folder; begin anew when there is none"},
     {"trap", 0, "N", "look for NaN and infinity every N steps (1000); 1 tells where the first arose; never"},
+    {"memory-limit", 0, "SIZE", "refuse a run that needs more: 8G, \"500 MB\" (what the machine has)"},
     {"deterministic-check", 0, NULL, "run twice and compare all files, bit for bit"},
     {"precision", 0, "float|double", "of the numbers (float; the reference back end: double)"},
     {"backend", 0, "NAME", "jit, or reference or loops, which are slow"},

@@ -237,9 +237,14 @@ static bool load_file(const char *path, const char *member, TableOptions options
     struct stat status;
     FILE *file = fopen(path, "rb");
     if (!file) return read_fails(&source, "cannot be opened: %s", strerror(errno));
-    if (fstat(fileno(file), &status) == 0 && S_ISDIR(status.st_mode)) {
+    if (fstat(fileno(file), &status) != 0) status = (struct stat){0};
+    if (S_ISDIR(status.st_mode)) {
         fclose(file);
         return read_fails(&source, "is a folder; expected a .npy, .npz, .csv or IDX file");
+    }
+    if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) { // it might never end
+        fclose(file);
+        return read_fails(&source, "is a device; expected a .npy, .npz, .csv or IDX file");
     }
     unsigned char *bytes;
     size_t size;
@@ -262,6 +267,16 @@ bool table_load_with(const char *path, TableOptions options, Table *table, Text 
     bool fine = load_file(file, member, options, table, error);
     free(file);
     return fine;
+}
+
+bool table_finite(const Table *table, const char *path, Text *error) {
+    int64_t count = table_count(table), width = table->rank > 1 && table->shape[0] ? count / table->shape[0] : 1, i = 0;
+    while (i < count && isfinite(table->data[i])) i++;
+    if (i == count) return true;
+    const char *what = isnan(table->data[i]) ? "NaN" : table->data[i] > 0 ? "infinity" : "-infinity";
+    text_addf(error, "%s: row %lld, column %lld (counted from 0) is %s", path, (long long)(i / width),
+              (long long)(i % width), what);
+    return false;
 }
 
 bool table_load(const char *path, Table *table, Text *error) {

@@ -45,8 +45,11 @@ typedef struct TableOptions {
 // and each of them also compressed by gzip. Files larger than memory are out of scope.
 bool table_load(const char *path, Table *table, Text *error);
 bool table_load_with(const char *path, TableOptions options, Table *table, Text *error);
-// The same for bytes in memory; `name` stands for the path in messages and in the choice by extension. member may be
-// NULL. The bytes are only read.
+// False when a number is NaN or infinite, with a sentence in `error` that names the first one's row and column: the
+// place along the first axis, and within it.
+bool table_finite(const Table *table, const char *path, Text *error);
+// table_load_with for bytes in memory; `name` stands for the path in messages and in the choice by extension. member
+// may be NULL. The bytes are only read.
 bool table_parse(const char *name, const char *member, const void *bytes, size_t size, TableOptions options,
                  Table *table, Text *error);
 

@@ -20,5 +20,6 @@ part failures bash "$tests/failures.sh" "${EACH:-17}"
 part resume bash "$tests/resume.sh"
 part rerun bash "$tests/rerun.sh"
 part trap bash "$tests/trap.sh"
+part limits bash "$tests/limits.sh"
 part damage bash "$tests/damage.sh"
 [ $failures -eq 0 ]
