@@ -3,6 +3,7 @@
 #include "../compiler/derive/equations.h"
 #include "../compiler/step/step.h"
 #include "analysis.h"
+#include "compare.h"
 #include "emit.h"
 #include "experiment.h"
 #include "files.h"
@@ -544,7 +545,14 @@ bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelR
                         .terminal = options->terminal,
                         .catch_signals = options->catch_signals,
                         .started = options->started,
+                        .resume = options->resume,
+                        .checkpoint_seconds = options->checkpoint_seconds,
+                        .checkpoint_steps = options->checkpoint_steps,
+                        .trap = options->trap,
+                        .memory_limit = options->memory_limit,
                         .command = options->command,
+                        .arguments = options->arguments,
+                        .argument_count = options->argument_count,
                         .model_path = model->path,
                         .version = LEQUEL_VERSION,
                         .precision = program->precision,
@@ -556,9 +564,22 @@ bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelR
     bool good = experiment_check(model->model, options->epochs >= 0);
     if (!good) text_add(&sentence, "the experiment has errors: see the diagnostics of its model");
     if (good) good = experiment_run(program->program, &inner, &done, &sentence);
-    if (report) *report = (LequelRunReport){done.interrupted, done.steps, done.seconds, done.first_step, done.files};
+    if (report)
+        *report = (LequelRunReport){done.interrupted, done.was_complete, done.resumed, done.steps,
+                                    done.seconds,     done.first_step,   done.files};
     return settle(good, &sentence, error);
 }
+
+bool lequel_compare(const char *left, const char *right, char **report, uint32_t *files, uint32_t *different,
+                    char **error) {
+    Text lines = {0}, sentence = {0};
+    bool good = folders_compare(left, right, &lines, files, different, &sentence);
+    if (report) *report = hand_over(&lines);
+    text_free(&lines);
+    return settle(good, &sentence, error);
+}
+
+void lequel_results_remove(const char *folder) { results_remove(folder); }
 
 bool lequel_plot(const char *folder, char **report, char **error) {
     Text lines = {0}, sentence = {0};

@@ -2,11 +2,13 @@
 #define _POSIX_C_SOURCE 200809L
 #include "experiment.h"
 #include "anneal.h"
-#include "files.h"
 #include "interrupt.h"
+#include "keeper.h"
 #include "manifest.h"
+#include "memory.h"
 #include "outcome.h"
 #include "track.h"
+#include "trap.h"
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -22,6 +24,14 @@ typedef struct Run {
     Track train, test;
     bool tests;                   // there is something to evaluate on, or a time to evaluate for
     int64_t epochs, epoch, steps; // planned, done; of a presentation or of a continuous run
+    bool testing, midway;         // the part of the epoch under way; that part was restored in the middle
+    int64_t batch;                // of that part, the batch under way
+    Identity identity;
+    Keeper keeper;
+    Trap *trap;            // NULL: nothing is looked for
+    bool trapped;          // a number was not finite
+    const char *reason;    // of a failure
+    double seconds_before; // of the run before it was resumed
     Recorder *recorder;
     Progress progress;
     Plateau plateau;
@@ -105,6 +115,14 @@ static bool open_test(Run *run, Text *error) {
     return track_open(&run->test, &plan, error);
 }
 
+// What an offline principle may keep of a window.
+static bool limit_window(Run *run, Text *error) {
+    const double standard = 1 << 30;
+    double limit = run->options->memory_limit > 0 ? run->options->memory_limit : standard;
+    int64_t window = run->model->dynamics.window ? run->model->dynamics.window : run->steps;
+    return instance_limit_memory(run->train.instance, limit < 9e18 ? (int64_t)limit : INT64_MAX, window, error);
+}
+
 static bool open_train(Run *run, Text *error) {
     const Experiment *experiment = run->experiment;
     bool continuous = experiment->present_steps == 0;
@@ -130,7 +148,7 @@ static bool open_train(Run *run, Text *error) {
                       .batch = experiment->batch,
                       .seed = run->options->seed,
                       .entry = ENTRY_TRAIN};
-    return track_open(&run->train, &plan, error);
+    return track_open(&run->train, &plan, error) && limit_window(run, error);
 }
 
 // Steps that learn: of all epochs, or of a continuous run.
@@ -175,22 +193,102 @@ static bool options_fit(const Run *run, Text *error) {
     return !wrong;
 }
 
+// ---- Checkpoints ----------------------------------------------------------------------------------------------------
+
+// Everything that a run needs to go on. Recordings come last: restoring them cuts files.
+static void keep_run(Run *run, Checkpoint *checkpoint) {
+    int64_t place[] = {run->epoch, run->testing, run->batch, run->progress.done};
+    double plateau[] = {run->plateau.best, run->seconds_before};
+    checkpoint_wholes(checkpoint, "place", place, 4);
+    checkpoint_reals(checkpoint, "plateau", plateau, 2);
+    checkpoint_wholes(checkpoint, "plateau bad", &run->plateau.bad, 1);
+    score_table_keep(&run->table, checkpoint);
+    track_keep(&run->train, "train", checkpoint);
+    if (run->tests) track_keep(&run->test, "test", checkpoint);
+    if (checkpoint_restores(checkpoint) && !checkpoint_failed(checkpoint)) {
+        run->epoch = place[0];
+        run->testing = place[1];
+        run->batch = place[2];
+        run->progress.done = place[3];
+        run->midway = true;
+        run->plateau.best = plateau[0];
+        run->seconds_before = plateau[1];
+        run->report->resumed = run->report->steps = instance_steps(run->train.instance);
+    }
+    recorder_keep(run->recorder, checkpoint);
+}
+
+// `now`: whatever the interval.
+static bool look_for_wrong_numbers(Run *run, bool now, Text *error) {
+    if (!run->trap || trap_look(run->trap, run->train.instance, now, error)) return true;
+    run->trapped = true;
+    return false;
+}
+
+static bool save_checkpoint(Run *run, Text *error) {
+    double began = clock_seconds(), before = run->seconds_before;
+    if (!look_for_wrong_numbers(run, true, error)) return false; // the last good state is worth more
+    Checkpoint *checkpoint = keeper_begin(&run->keeper, error);
+    if (!checkpoint) return false;
+    run->seconds_before = began - run->began;
+    keep_run(run, checkpoint);
+    run->seconds_before = before;
+    if (!checkpoint_close(checkpoint, error)) return false;
+    keeper_done(&run->keeper, run->progress.done, began);
+    return true;
+}
+
+static bool between(void *context, Text *error) {
+    Run *run = context;
+    if (!run->testing && !look_for_wrong_numbers(run, false, error)) return false;
+    if (instance_is_in_window(run->train.instance)) return true; // what an offline principle has yet to go back through
+    return !run->options->out || !keeper_due(&run->keeper, run->progress.done) || save_checkpoint(run, error);
+}
+
+static bool open_folder(Run *run, Text *error) {
+    const RunOptions *options = run->options;
+    run->recorder = recorder_new(run->program, options, run->train.batch, error);
+    if (!run->recorder || !identity_open(&run->identity, run->program, options, error)) return false;
+    if (!keeper_open(&run->keeper, options, &run->identity, error)) return false;
+    size_t said = error->length;
+    Checkpoint *checkpoint = options->resume ? keeper_find(&run->keeper, error) : NULL;
+    if (error->length > said) return false;
+    if (!checkpoint && options->resume) run->report->was_complete = manifest_complete(options, run->identity.sha256);
+    if (run->report->was_complete) return true;
+    if (!checkpoint) return keeper_clear(&run->keeper, error) && recorder_open(run->recorder, error);
+    keep_run(run, checkpoint);
+    return checkpoint_close(checkpoint, error);
+}
+
+// ---- Opening all ----------------------------------------------------------------------------------------------------
+
+// Before anything large is allocated.
+static bool memory_suffices(const Run *run, Text *error) {
+    const Experiment *experiment = run->experiment;
+    MemoryNeed need = {.batch = experiment->batch, .evaluation_batch = experiment->evaluate_batch};
+    if (!need.evaluation_batch) need.evaluation_batch = need.batch;
+    need.training = instance_bytes(run->program, need.batch, false);
+    if (run->options->trap == 1) need.training *= 2; // the step before, too
+    if (experiment->test_data >= 0 && experiment->evaluate_every > 0)
+        need.evaluation = instance_bytes(run->program, need.evaluation_batch, true);
+    return memory_allows(&need, run->options->memory_limit, error);
+}
+
 static bool open_run(Run *run, Text *error) {
     const RunOptions *options = run->options;
-    if (!options_fit(run, error) || !open_train(run, error)) return false;
+    if (!options_fit(run, error) || !memory_suffices(run, error) || !open_train(run, error)) return false;
     if (!initialise_arrays(run->program, run->train.instance, options, error) || !open_test(run, error)) return false;
     keep_first_values(run);
-    if (options->out) {
-        if (!folder_make(options->out, error)) return false;
-        run->recorder = recorder_new(run->program, options, run->train.batch, error);
-        if (!run->recorder) return false;
-    }
     run->plateau = plateau_new(run->experiment->patience, run->experiment->factor, run->experiment->lower_is_better);
     score_table_open(&run->table, run->experiment, run->model, run->tests);
+    if (options->out && !open_folder(run, error)) return false;
+    enum { SELDOM = 1000 };
+    if (options->trap >= 0) run->trap = trap_new(run->train.instance, options->trap ? options->trap : SELDOM);
     return true;
 }
 
 static void close_run(Run *run) {
+    trap_free(run->trap);
     recorder_abandon(run->recorder);
     track_close(&run->test); // before the instance whose weights it shares
     track_close(&run->train);
@@ -198,6 +296,8 @@ static void close_run(Run *run) {
     samples_close(&run->test_samples);
     source_cache_free(&run->cache);
     score_table_free(&run->table);
+    identity_close(&run->identity);
+    keeper_close(&run->keeper);
 }
 
 // ---- Running --------------------------------------------------------------------------------------------------------
@@ -227,12 +327,18 @@ static PresentResult present_all(Run *run, Track *track, Text *error) {
     TrackWatch watch = {.recorder = training ? run->recorder : NULL,
                         .progress = &run->progress,
                         .stop = run->options->catch_signals ? interrupt_pending : NULL,
+                        .between = between,
                         .stepped = training ? stepped : NULL,
                         .context = run};
     feeder_order(track->feeder, run->epoch, training && run->experiment->shuffle);
-    track_begin(track);
-    for (int64_t batch = 0; batch < feeder_batches(track->feeder); batch++) {
-        feeder_choose(track->feeder, batch);
+    if (!run->midway) {
+        run->testing = !training;
+        run->batch = 0;
+        track_begin(track);
+    }
+    run->midway = false;
+    for (; run->batch < feeder_batches(track->feeder); run->batch++) {
+        feeder_choose(track->feeder, run->batch);
         PresentResult result = track_present(track, &watch, error);
         if (result != PRESENT_DONE) return result;
     }
@@ -264,7 +370,8 @@ static bool end_epoch(Run *run, bool tested, Text *error) {
 static PresentResult run_epochs(Run *run, Text *error) {
     int64_t every = run->tests ? run->experiment->evaluate_every : 0;
     while (run->epoch < run->epochs) {
-        PresentResult result = present_all(run, &run->train, error);
+        bool trained = run->midway && run->testing;
+        PresentResult result = trained ? PRESENT_DONE : present_all(run, &run->train, error);
         bool tested = every && ((run->epoch + 1) % every == 0 || run->epoch + 1 == run->epochs);
         if (result == PRESENT_DONE && tested) result = present_all(run, &run->test, error);
         if (result != PRESENT_DONE) return result;
@@ -278,9 +385,13 @@ static PresentResult run_continuous(Run *run, Text *error) {
     TrackWatch watch = {.recorder = run->recorder,
                         .progress = &run->progress,
                         .stop = run->options->catch_signals ? interrupt_pending : NULL,
+                        .between = between,
                         .stepped = stepped,
                         .context = run};
-    PresentResult result = track_present(&run->train, &watch, error);
+    bool trained = run->midway && run->testing; // before the run was resumed
+    PresentResult result = trained ? PRESENT_DONE : track_present(&run->train, &watch, error);
+    run->midway = false;
+    run->testing = result == PRESENT_DONE;
     double rate = rate_now(run); // of the last step that learned
     if (result == PRESENT_DONE && run->tests) result = track_present(&run->test, &watch, error);
     if (result != PRESENT_DONE) return result;
@@ -308,6 +419,8 @@ static bool save_manifest(const Run *run, const char *status, Text *error) {
                          .options = run->options,
                          .report = run->report,
                          .status = status,
+                         .reason = run->reason,
+                         .identity = &run->identity,
                          .batch = run->train.batch,
                          .epochs_done = run->epoch,
                          .steps_planned = planned_steps(run),
@@ -323,10 +436,33 @@ static bool save_results(Run *run, const char *status, Text *error) {
     run->recorder = NULL;
     bool fine = recorder_close(recorder, &run->report->files, error);
     if (fine) fine = save_learned(run->program, run->train.instance, run->options->out, &run->report->files, error);
-    if (fine && run->table.rows) run->report->files++; // scores.csv stands since the last epoch, or the end of the run
+    if (fine && run->table.rows) run->report->files += 2; // scores and times stand since the last epoch or the end
     if (fine) fine = save_manifest(run, status, error);
     if (fine) run->report->files++;
+    if (fine && strcmp(status, "complete") == 0) fine = keeper_finish(&run->keeper, error);
     return fine;
+}
+
+static bool save_interrupted(Run *run, Text *error) {
+    bool keeps = run->options->out && run->keeper.seconds >= 0 && !instance_is_in_window(run->train.instance);
+    if (keeps && !save_checkpoint(run, error)) return false;
+    return save_results(run, "interrupted", error);
+}
+
+// What went wrong is what is told; that it could not be noted either is only its consequence. Results of an earlier run
+// stay; what this one recorded stays beside them, up to its last checkpoint.
+// When numbers went wrong, what led there is worth looking at.
+static void save_failed(Run *run, const char *reason) {
+    Text nowhere = {0};
+    run->reason = reason;
+    if (run->trapped) {
+        save_results(run, "failed", &nowhere);
+    } else {
+        recorder_abandon(run->recorder);
+        run->recorder = NULL;
+        save_manifest(run, "failed", &nowhere);
+    }
+    text_free(&nowhere);
 }
 
 // Those of a continuous run; epochs have a line each.
@@ -346,20 +482,27 @@ static void print_learned(const Run *run) {
 }
 
 static bool carry_out(Run *run, Text *error) {
+    if (run->report->was_complete) return true;
     if (!save_manifest(run, "running", error)) return false;
     if (run->options->catch_signals) interrupt_catch();
-    run->began = clock_seconds();
+    run->began = clock_seconds() - run->seconds_before;
+    int64_t done = run->progress.done;
     progress_begin(&run->progress, run->options->progress, run->options->terminal, planned_steps(run));
+    progress_resume(&run->progress, done, run->seconds_before);
     PresentResult result = run->experiment->present_steps ? run_epochs(run, error) : run_continuous(run, error);
+    if (result != PRESENT_FAILED && !look_for_wrong_numbers(run, true, error)) result = PRESENT_FAILED;
     run->report->seconds = clock_seconds() - run->began;
     run->report->interrupted = result == PRESENT_STOPPED;
     progress_end(&run->progress);
     print_scores(run);
     print_learned(run);
-    const char *status = result == PRESENT_DONE ? "complete" : result == PRESENT_STOPPED ? "interrupted" : "failed";
-    bool saved = save_results(run, status, error);
+    bool saved = false;
+    if (result == PRESENT_FAILED)
+        save_failed(run, text_z(error));
+    else
+        saved = result == PRESENT_DONE ? save_results(run, "complete", error) : save_interrupted(run, error);
     if (run->options->catch_signals) interrupt_release();
-    return saved && result != PRESENT_FAILED;
+    return saved;
 }
 
 bool experiment_run(Program *program, const RunOptions *options, RunReport *report, Text *error) {

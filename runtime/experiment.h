@@ -19,14 +19,23 @@ typedef struct RunOptions {
     bool terminal;      // progress is one line, drawn again and again
     bool catch_signals; // SIGINT and SIGTERM end the run cleanly
     double started;     // clock_seconds() at the start of the process, for first_step; 0: at the start of the run
+    bool resume;        // goes on from the checkpoint in `out`, if there is one
+    double checkpoint_seconds; // between checkpoints; 0: 60; negative: none are made
+    int64_t checkpoint_steps;  // the same in steps, if not 0
+    int64_t trap;              // steps between looks for NaN and infinity; 0: 1000; negative: none
+    double memory_limit;       // bytes; 0: what the machine has
     // For the manifest only; each may be NULL.
     const char *command, *model_path, *version, *precision, *backend;
+    const char *const *arguments; // of the command line, from the name of the command on
+    uint32_t argument_count;
     const char *const *defines;
     uint32_t define_count;
 } RunOptions;
 
 typedef struct RunReport {
     bool interrupted;
+    bool was_complete; // `resume` found the results of this very run
+    int64_t resumed;   // steps that were done before it went on; 0: it began anew
     int64_t steps;     // done by the training instance
     double seconds;    // from the first step on
     double first_step; // seconds from `started` to the end of the first step
@@ -34,6 +43,7 @@ typedef struct RunReport {
 } RunReport;
 
 // False with a sentence in `error`. An interrupted run saves what is done and returns true with report->interrupted.
+// Two runs with the same options give the same files, run.json and times.csv excepted, resumed or not.
 bool experiment_run(Program *program, const RunOptions *options, RunReport *report, Text *error);
 
 // The names that a program must keep readable for an experiment: what it records, what its scores read, and

@@ -206,11 +206,13 @@ static bool sample_values(const Feeder *feeder, Channel *channel, int64_t t) {
     return true;
 }
 
+// Windows begin at multiples of their length, wherever a run goes on from: other windows could round the time
+// otherwise.
 static bool refill(const Feeder *feeder, Channel *channel, int64_t n, Text *error) {
-    int64_t left = feeder->plan.steps - n;
-    channel->window_first = n;
+    int64_t first = n - n % WINDOW, left = feeder->plan.steps - first;
+    channel->window_first = first;
     channel->window_count = left < WINDOW ? left : WINDOW;
-    return signal_window(channel->signal, n, channel->window_count, channel->window, error);
+    return signal_window(channel->signal, first, channel->window_count, channel->window, error);
 }
 
 // A signal of classes, one a sample, as one-hot vectors.

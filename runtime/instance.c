@@ -28,6 +28,10 @@ static int64_t position(const LoopArray *array, int64_t padded, int64_t i) {
     return at;
 }
 
+int64_t loop_array_count(const LoopArray *array, int64_t batch) { return logical_count(array, batch); }
+
+int64_t loop_array_position(const LoopArray *array, int64_t padded, int64_t i) { return position(array, padded, i); }
+
 // Where element `e` of sample 0 lies, and how far apart samples are: in a back end's array, or in the reference back
 // end's dense one (batch last).
 typedef struct Row {
@@ -75,15 +79,23 @@ static void write_all(Instance *in, uint32_t number, const double *values) {
 
 // ---- Initial values -------------------------------------------------------------------------------------------------
 
+void initial_path(const Model *model, const Initial *initial, Text *full) {
+    const char *path = initial->path, *model_path, *slash;
+    uint32_t line, column;
+    diag_position(model->diags, initial->span, &model_path, &line, &column);
+    if (path[0] != '/' && model_path && (slash = strrchr(model_path, '/')))
+        text_add_bytes(full, model_path, (size_t)(slash - model_path + 1));
+    text_add(full, path);
+}
+
 static bool initial_file(const Program *p, const Array *array, int64_t count, Table *table, Text *error) {
-    const char *path = array->initial.path, *model_path, *slash;
+    const char *model_path;
     uint32_t line, column;
     Text full = {0};
     diag_position(p->model->diags, array->initial.span, &model_path, &line, &column);
-    if (path[0] != '/' && model_path && (slash = strrchr(model_path, '/')))
-        text_add_bytes(&full, model_path, (size_t)(slash - model_path + 1));
-    text_add(&full, path);
-    bool good = table_load(text_z(&full), table, error);
+    initial_path(p->model, &array->initial, &full);
+    bool good = table_load(text_z(&full), table, error) && table_finite(table, text_z(&full), error);
+    if (!good) table_free(table);
     if (good && table_count(table) != count) {
         const SymbolInfo *info = symbol_info(p->model->store, array->symbol);
         text_addf(error, "%s:%u:%u: `%s` holds %lld numbers, but `%s` has %lld elements", model_path, line, column,
@@ -157,6 +169,8 @@ static bool is_shared(const Program *p, uint32_t number) {
            number != loop_array_of(p, p->step[ENTRY_TRAIN]->batch_size);
 }
 
+bool instance_shares(const Instance *in, uint32_t number) { return in->borrows && is_shared(in->program, number); }
+
 static bool allocate(Instance *in, Instance *weights, Text *error) {
     const LoopProgram *loops = &in->program->fused->program;
     int64_t bytes = 0;
@@ -199,7 +213,7 @@ static void allocate_mirror(Instance *in, const Instance *weights) {
 
 Instance *instance_new(const Program *program, int64_t batch, uint64_t seed, Instance *weights, Text *error) {
     Instance *in = memory_resize(NULL, 1, sizeof *in);
-    *in = (Instance){.program = program, .batch = batch, .padded = loop_pad(batch, LOOP_PAD)};
+    *in = (Instance){.program = program, .batch = batch, .padded = loop_pad(batch, LOOP_PAD), .borrows = weights};
     bool good = allocate(in, weights, error);
     if (good && program->kind == PROGRAM_REFERENCE) allocate_mirror(in, weights);
     if (good) good = initialise_all(in, seed, weights, error);
@@ -362,6 +376,8 @@ bool instance_limit_memory(Instance *in, int64_t bytes, int64_t window, Text *er
     tape_limit(tape, bytes - (window > 0 ? window : 0) * tape_input_bytes(tape));
     return true;
 }
+
+bool instance_is_in_window(const Instance *in) { return in->tape && tape_length(in->tape) > 0; }
 
 int64_t instance_recomputed(const Instance *in) { return in->tape ? tape_recomputed(in->tape) : 0; }
 

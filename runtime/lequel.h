@@ -197,15 +197,24 @@ typedef struct LequelRunOptions {
     int64_t every;            // 0: at the end of each presentation, or every step of a continuous run
     const char *const *inits; // "w0.W=weights.npy"
     uint32_t init_count;
-    FILE *progress;      // NULL: silent
-    bool terminal;       // progress as one line, drawn again and again
-    bool catch_signals;  // SIGINT and SIGTERM end the run between two steps; what is done is saved
-    double started;      // lequel_seconds() when the process began; 0: when the run began
-    const char *command; // for run.json; may be NULL
+    FILE *progress;               // NULL: silent
+    bool terminal;                // progress as one line, drawn again and again
+    bool catch_signals;           // SIGINT and SIGTERM end the run between two steps; what is done is saved
+    double started;               // lequel_seconds() when the process began; 0: when the run began
+    bool resume;                  // goes on from the checkpoint in `out`; begins anew when there is none
+    double checkpoint_seconds;    // between checkpoints (out/checkpoint); 0: 60; negative: none are made
+    int64_t checkpoint_steps;     // the same in steps, if not 0
+    int64_t trap;                 // steps between looks for NaN and infinity, which end a run; 0: 1000; negative: none
+    double memory_limit;          // bytes; a run that needs more is refused before it begins; 0: what the machine has
+    const char *command;          // for run.json; may be NULL
+    const char *const *arguments; // the same word by word, from `run` on, for lequel_rerun; may be NULL
+    uint32_t argument_count;
 } LequelRunOptions;
 
 typedef struct LequelRunReport {
     bool interrupted;
+    bool was_complete; // `resume` found the complete results of this very run and left them
+    int64_t resumed;   // steps that were done before it went on; 0: it began anew
     int64_t steps;
     double seconds;    // of the steps
     double first_step; // seconds from `started` to the end of the first step
@@ -219,6 +228,24 @@ typedef struct LequelRunReport {
 // Runs the model's experiment. An interrupted run is no failure.
 LEQUEL_API bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelRunReport *report,
                            char **error);
+
+// What run.json in a folder says about the run that made it. NULL with an error when it cannot be read.
+typedef struct LequelManifest LequelManifest;
+LEQUEL_API LequelManifest *lequel_manifest_open(const char *folder, char **error);
+LEQUEL_API void lequel_manifest_free(LequelManifest *manifest);
+LEQUEL_API const char *lequel_manifest_status(const LequelManifest *manifest); // complete, interrupted, …
+LEQUEL_API const char *lequel_manifest_folder(const LequelManifest *manifest); // where the run was started; or NULL
+LEQUEL_API uint32_t lequel_manifest_argument_count(const LequelManifest *manifest);
+LEQUEL_API const char *lequel_manifest_argument(const LequelManifest *manifest, uint32_t argument);
+// "" when all model and data files are as they were; otherwise a sentence that names one that is not.
+LEQUEL_API char *lequel_manifest_changed(const LequelManifest *manifest);
+// "" on the same machine with the same version; otherwise lines about what differs.
+LEQUEL_API const char *lequel_manifest_elsewhere(const LequelManifest *manifest);
+
+// Compares the recordings, scores and weights in two folders, bit for bit. The report has a line per difference.
+LEQUEL_API bool lequel_compare(const char *left, const char *right, char **report, uint32_t *files, uint32_t *different,
+                               char **error);
+LEQUEL_API void lequel_results_remove(const char *folder); // what a run left there, and the folder if it is empty then
 
 // Draws what a run left in a folder to traces.svg and scores.svg in it. The report has a line per file.
 LEQUEL_API bool lequel_plot(const char *folder, char **report, char **error);

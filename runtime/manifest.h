@@ -2,7 +2,7 @@
 #ifndef LEQUEL_MANIFEST_H
 #define LEQUEL_MANIFEST_H
 
-#include "experiment.h"
+#include "identity.h"
 
 typedef struct ManifestScore {
     const char *name;
@@ -13,12 +13,18 @@ typedef struct Manifest {
     const Program *program;
     const RunOptions *options;
     const RunReport *report;
+    const Identity *identity;
     const char *status; // running, complete, interrupted, failed
+    const char *reason; // of a failure; otherwise NULL
     int64_t batch, epochs_done, steps_planned;
     const ManifestScore *scores; // the last ones
     uint32_t score_count;
 } Manifest;
 
 bool manifest_write(const Manifest *manifest, Text *error); // options->out/run.json
+
+void machine_cpu(Text *name); // as the processor calls itself, where Linux tells it
+// Whether options->out holds the complete results of the run of that identity.
+bool manifest_complete(const RunOptions *options, const char *identity);
 
 #endif

@@ -46,8 +46,9 @@ static bool initialise_array(const Program *program, Instance *instance, const c
     }
     Table table;
     if (!table_load(path, &table, error)) return false;
-    bool fine = set_from_table(program, instance, (uint32_t)array, &table);
-    if (!fine) {
+    bool finite = table_finite(&table, path, error);
+    bool fine = finite && set_from_table(program, instance, (uint32_t)array, &table);
+    if (finite && !fine) {
         text_addf(error, "cannot initialise `%s`: its shape is ", name);
         print_array_shape(program_array(program, (uint32_t)array), instance_batch(instance), error);
         text_addf(error, ", that of `%s` is ", path);
@@ -209,11 +210,38 @@ uint32_t score_table_last(const ScoreTable *table, ManifestScore *scores, uint32
     return count;
 }
 
-bool score_table_save(const ScoreTable *table, const char *out, Text *error) {
+// Columns first .. first+count-1 of all rows as a file.
+static bool save_columns(const ScoreTable *table, const char *out, const char *name, uint32_t first, uint32_t count,
+                         Text *error) {
+    uint32_t columns = table->names.count;
     Text path = {0};
-    text_addf(&path, "%s/scores.csv", out);
-    bool fine =
-        table_save_csv(text_z(&path), table->values.items, table->rows, table->names.count, table->names.items, error);
+    text_addf(&path, "%s/%s.csv", out, name);
+    double *values = memory_resize(NULL, (size_t)table->rows * count, sizeof *values);
+    for (uint32_t row = 0; row < table->rows; row++)
+        memcpy(values + (size_t)row * count, table->values.items + (size_t)row * columns + first,
+               count * sizeof *values);
+    bool fine = table_save_csv(text_z(&path), values, table->rows, count, table->names.items + first, error);
+    free(values);
     text_free(&path);
     return fine;
+}
+
+bool score_table_save(const ScoreTable *table, const char *out, Text *error) {
+    uint32_t scores = table->names.count - 1;
+    return save_columns(table, out, "scores", 0, scores, error) && save_columns(table, out, "times", scores, 1, error);
+}
+
+void score_table_keep(ScoreTable *table, Checkpoint *checkpoint) {
+    int64_t rows = table->rows, columns = table->names.count;
+    checkpoint_wholes(checkpoint, "score rows", &rows, 1);
+    if (checkpoint_restores(checkpoint)) {
+        if (checkpoint_failed(checkpoint)) return;
+        if (rows < 0 || rows > UINT32_MAX || checkpoint_count(checkpoint, "scores") != rows * columns) {
+            checkpoint_fail(checkpoint, "belongs to another model: its table of scores does not fit");
+            return;
+        }
+        table->rows = (uint32_t)rows;
+        for (int64_t i = 0; i < rows * columns; i++) vec_push(&table->values, 0);
+    }
+    checkpoint_reals(checkpoint, "scores", table->values.items, rows * columns);
 }

@@ -15,7 +15,9 @@ bool save_learned(const Program *program, Instance *instance, const char *out, u
 // "w0.W 1.0002, s0.tau_m 0.9998": the learned parameters that fit a line; empty when there are none.
 void learned_line(const Program *program, const Instance *instance, Text *line);
 
-typedef struct ScoreTable { // scores.csv: epoch, train.loss, train.…, test.loss, test.…, rate, seconds
+// scores.csv: epoch, train.loss, train.…, test.loss, test.…, rate. The last column, the seconds since the run began, is
+// not the same in every run and stands in times.csv.
+typedef struct ScoreTable {
     Arena *arena;
     Vec(const char *) names;
     Vec(double) values; // row after row
@@ -35,6 +37,7 @@ void score_table_line(const ScoreTable *table, int64_t epochs, Text *line);     
 void score_table_scores(const ScoreTable *table, Text *line);                    // its losses and scores alone
 void score_table_note(const ScoreTable *table, char *note, size_t size);         // the same, short
 uint32_t score_table_last(const ScoreTable *table, ManifestScore *scores, uint32_t room);
+void score_table_keep(ScoreTable *table, Checkpoint *checkpoint);
 bool score_table_save(const ScoreTable *table, const char *out, Text *error);
 
 #endif

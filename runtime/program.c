@@ -170,6 +170,7 @@ bool program_is_offline(const Program *p) { return p->entries > ENTRY_BACKWARD; 
 uint32_t program_array_count(const Program *p) { return p->arrays.count; }
 const ProgramArray *program_array(const Program *p, uint32_t array) { return &p->arrays.items[array]; }
 ProgramTimes program_times(const Program *p) { return p->times; }
+const char *program_generator(const Program *p) { return p->code ? p->backend->name : NULL; }
 
 int64_t program_find(const Program *p, const char *name) {
     for (uint32_t i = 0; i < p->arrays.count; i++)

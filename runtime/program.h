@@ -5,6 +5,7 @@
 
 #include "../compiler/loops/backend.h"
 #include "../compiler/step/step.h"
+#include "checkpoint.h"
 
 typedef enum ProgramBackend {
     PROGRAM_JIT,       // LLVM
@@ -58,7 +59,11 @@ uint32_t program_array_count(const Program *program);
 const ProgramArray *program_array(const Program *program, uint32_t array);
 int64_t program_find(const Program *program, const char *name); // array number or -1
 ProgramTimes program_times(const Program *program);
+const char *program_generator(const Program *program);        // "LLVM 19.1.7"; NULL without a code generator
 int64_t program_bytes(const Program *program, int64_t batch); // of an instance's block
+
+// Where the file of an array's first values is: relative to the model file that names it.
+void initial_path(const Model *model, const Initial *initial, Text *full);
 
 // Fresh state: initial values drawn from `seed` (one random stream per array name), registers silent. With `weights`,
 // parameters, weights and scalars are those of that instance (which must live longer), and nothing is drawn.
@@ -78,7 +83,12 @@ void instance_end_presentation(Instance *instance, bool learning); // ends a win
 // How many bytes of states an offline principle may keep; less memory takes more time. False when a window of so many
 // steps needs more than that for its inputs alone.
 bool instance_limit_memory(Instance *instance, int64_t bytes, int64_t window, Text *error);
+bool instance_is_in_window(const Instance *instance);  // steps wait for the end of an offline principle's window
 int64_t instance_recomputed(const Instance *instance); // forward steps that were done again for want of memory
+
+// All that an instance holds, bit by bit: saved into a new checkpoint, or set from one that was opened. Arrays that are
+// another instance's are left to that one. Sections are called PREFIX.NAME.
+void instance_keep(Instance *instance, const char *prefix, Checkpoint *checkpoint);
 
 // Values in logical order without padding: [extent…] for parameters; for batched arrays [batch][extent…], sample first.
 int64_t instance_length(const Instance *instance, uint32_t array); // elements

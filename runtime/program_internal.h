@@ -1,4 +1,4 @@
-// The inside of programs and instances, shared by program.c and instance.c only.
+// The inside of programs and instances, shared by program.c, instance.c and instance_keep.c only.
 #ifndef LEQUEL_PROGRAM_INTERNAL_H
 #define LEQUEL_PROGRAM_INTERNAL_H
 
@@ -26,6 +26,7 @@ struct Instance {
     int64_t batch, padded, steps;
     void *block;                      // all arrays of this instance; those shared with another are not in it
     void **arrays;                    // one address per array of the loops form
+    bool borrows;                     // the arrays that all samples share are another instance's
     double *mirror, **old, **current; // reference back end: dense copies of all stored symbols, before and now
     Tape *tape;                       // of an offline principle; made with the first step of training
 };
@@ -33,6 +34,10 @@ struct Instance {
 // Runs one entry; nothing else.
 void instance_run_entry(Instance *instance, ProgramEntry entry, uint64_t active);
 
+// Where elements of an array lie, for instance.c and instance_keep.c.
+int64_t loop_array_count(const LoopArray *array, int64_t batch);                // real elements
+int64_t loop_array_position(const LoopArray *array, int64_t padded, int64_t i); // of element i of sample 0
+bool instance_shares(const Instance *instance, uint32_t number);                // with the owner of the weights
 int64_t program_array_bytes(const LoopArray *array, int64_t batch_padded);
 
 #endif

@@ -13,6 +13,12 @@ void progress_begin(Progress *progress, FILE *file, bool terminal, int64_t steps
         .file = file, .terminal = terminal, .steps = steps > 0 ? steps : 1, .began = clock_seconds(), .next_tenth = 1};
 }
 
+void progress_resume(Progress *progress, int64_t done, double seconds) {
+    progress->done = done;
+    progress->began -= seconds;
+    progress->next_tenth = done * 10 / progress->steps + 1;
+}
+
 void duration_format(char buffer[32], double seconds) {
     if (!(seconds >= 0 && seconds < 1e9)) seconds = 0;
     long whole = (long)(seconds + 0.5);

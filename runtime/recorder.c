@@ -21,6 +21,7 @@ typedef struct Item {
 } Item;
 
 typedef struct Clock { // the step numbers of all records made at one interval
+    Atom name;
     int64_t every;
     NpyWriter *writer;
 } Clock;
@@ -112,36 +113,29 @@ static bool collect_items(Recorder *recorder, Text *error) {
 
 // ---- Files ----------------------------------------------------------------------------------------------------------
 
-static NpyWriter *open_writer(Recorder *recorder, const char *name, int rank, const int64_t *shape, Text *error) {
-    return npy_writer_open(arena_format(recorder->arena, "%s/%s.npy", recorder->options->out, name), rank, shape,
-                           error);
+// The shape of a row.
+static int row_shape(const Recorder *recorder, const Item *item, int64_t shape[EXPR_MAX_RANK + 1]) {
+    int rank = 0;
+    if (item->kind != ITEM_ARRAY) return 0;
+    const ProgramArray *array = program_array(recorder->program, item->array);
+    if (array->batched) shape[rank++] = recorder->batch;
+    for (uint32_t i = 0; i < array->rank; i++) shape[rank++] = array->extent[i];
+    return rank;
 }
 
-static bool open_item(Recorder *recorder, Item *item, int64_t *widest, Text *error) {
-    int64_t shape[EXPR_MAX_RANK + 1], rank = 0;
-    item->count = 1;
-    if (item->kind == ITEM_ARRAY) {
-        const ProgramArray *array = program_array(recorder->program, item->array);
-        if (array->batched) shape[rank++] = recorder->batch;
-        for (uint32_t i = 0; i < array->rank; i++) shape[rank++] = array->extent[i];
-        for (int64_t i = 0; i < rank; i++) item->count *= shape[i];
-    }
-    if (item->count > *widest) *widest = item->count;
-    item->writer = open_writer(recorder, item->name, (int)rank, shape, error);
-    return item->writer != NULL;
+static const char *path_of(Recorder *recorder, const char *name) {
+    return arena_format(recorder->arena, "%s/%s.npy", recorder->options->out, name);
 }
 
 // steps.npy belongs to the first interval; other intervals have their own, with the interval in the name.
-static bool open_clock(Recorder *recorder, int64_t every, Text *error) {
+static void add_clock(Recorder *recorder, int64_t every) {
     for (uint32_t i = 0; i < recorder->clocks.count; i++)
-        if (recorder->clocks.items[i].every == every) return true;
+        if (recorder->clocks.items[i].every == every) return;
     Atom name = recorder->clocks.count == 0 ? "steps"
                 : every == 0                ? "steps-presentation"
                                             : arena_format(recorder->arena, "steps-%lld", (long long)every);
-    Clock clock = {every, open_writer(recorder, name, 0, NULL, error)};
-    if (!clock.writer) return false;
+    Clock clock = {.name = name, .every = every};
     vec_push(&recorder->clocks, clock);
-    return true;
 }
 
 Recorder *recorder_new(const Program *program, const RunOptions *options, int64_t batch, Text *error) {
@@ -149,14 +143,65 @@ Recorder *recorder_new(const Program *program, const RunOptions *options, int64_
     *recorder = (Recorder){
         .program = program, .model = program_model(program), .options = options, .arena = arena_new(), .batch = batch};
     bool fine = collect_items(recorder, error);
-    int64_t widest = 1;
-    for (uint32_t i = 0; i < recorder->items.count && fine; i++)
-        fine = open_item(recorder, &recorder->items.items[i], &widest, error) &&
-               open_clock(recorder, recorder->items.items[i].every, error);
+    int64_t widest = 1, shape[EXPR_MAX_RANK + 1];
+    for (uint32_t i = 0; i < recorder->items.count && fine; i++) {
+        Item *item = &recorder->items.items[i];
+        int rank = row_shape(recorder, item, shape);
+        item->count = 1;
+        for (int k = 0; k < rank; k++) item->count *= shape[k];
+        if (item->count > widest) widest = item->count;
+        add_clock(recorder, item->every);
+    }
     recorder->row = memory_resize(NULL, (size_t)widest, sizeof(double));
     if (fine) return recorder;
     recorder_abandon(recorder);
     return NULL;
+}
+
+bool recorder_open(Recorder *recorder, Text *error) {
+    bool fine = true;
+    for (uint32_t i = 0; i < recorder->items.count && fine; i++) {
+        Item *item = &recorder->items.items[i];
+        int64_t shape[EXPR_MAX_RANK + 1];
+        int rank = row_shape(recorder, item, shape);
+        item->writer = npy_writer_open_known(path_of(recorder, item->name), rank, shape, error);
+        fine = item->writer != NULL;
+    }
+    for (uint32_t i = 0; i < recorder->clocks.count && fine; i++) {
+        Clock *clock = &recorder->clocks.items[i];
+        clock->writer = npy_writer_open_known(path_of(recorder, clock->name), 0, NULL, error);
+        fine = clock->writer != NULL;
+    }
+    return fine;
+}
+
+// The rows of one file: synced and counted, or found again.
+static void keep_writer(Recorder *recorder, NpyWriter **writer, const char *name, int rank, const int64_t *shape,
+                        Checkpoint *checkpoint) {
+    Text error = {0};
+    const char *section = arena_format(recorder->arena, "recording %s", name);
+    int64_t rows = *writer ? npy_writer_rows(*writer) : 0;
+    if (*writer && !npy_writer_sync(*writer, &error)) checkpoint_pass_on(checkpoint, &error);
+    checkpoint_wholes(checkpoint, section, &rows, 1);
+    if (checkpoint_restores(checkpoint) && !checkpoint_failed(checkpoint)) {
+        *writer = npy_writer_continue(path_of(recorder, name), rank, shape, rows, &error);
+        if (!*writer) checkpoint_pass_on(checkpoint, &error);
+    }
+    text_free(&error);
+}
+
+void recorder_keep(Recorder *recorder, Checkpoint *checkpoint) {
+    for (uint32_t i = 0; i < recorder->items.count; i++) {
+        Item *item = &recorder->items.items[i];
+        int64_t shape[EXPR_MAX_RANK + 1];
+        int rank = row_shape(recorder, item, shape);
+        keep_writer(recorder, &item->writer, item->name, rank, shape, checkpoint);
+        checkpoint_reals(checkpoint, arena_format(recorder->arena, "recording %s sum", item->name), &item->cost_sum, 1);
+        checkpoint_wholes(checkpoint, arena_format(recorder->arena, "recording %s steps", item->name),
+                          &item->cost_steps, 1);
+    }
+    for (uint32_t i = 0; i < recorder->clocks.count; i++)
+        keep_writer(recorder, &recorder->clocks.items[i].writer, recorder->clocks.items[i].name, 0, NULL, checkpoint);
 }
 
 static void recorder_free(Recorder *recorder) {
@@ -180,11 +225,12 @@ bool recorder_close(Recorder *recorder, uint32_t *files, Text *error) {
         bool item = i < recorder->items.count;
         NpyWriter *writer =
             item ? recorder->items.items[i].writer : recorder->clocks.items[i - recorder->items.count].writer;
-        if (!fine) {
-            npy_writer_abandon(writer); // one message is enough
-        } else if ((fine = npy_writer_close(writer, error))) {
-            ++*files;
-        }
+        Text sentence = {0};
+        bool closed = npy_writer_close(writer, &sentence); // the others are worth keeping when one fails
+        if (closed) ++*files;
+        if (!closed && fine) text_add(error, text_z(&sentence)); // one message is enough
+        fine = fine && closed;
+        text_free(&sentence);
     }
     recorder_free(recorder);
     return fine;

@@ -13,15 +13,21 @@ typedef struct RecordNumbers {
     const double *scores; // of the last finished presentation, in the experiment's order
 } RecordNumbers;
 
-// Opens the files in options->out. NULL with a sentence in `error`, for instance when a name is unknown.
+// NULL with a sentence in `error`, for instance when a name is unknown. No file is touched yet.
 Recorder *recorder_new(const Program *program, const RunOptions *options, int64_t batch, Text *error);
+
+bool recorder_open(Recorder *recorder, Text *error); // opens new files in options->out
+// Where the recordings are: makes sure that all rows so far are on the disk; or goes on with the files in options->out
+// after the rows that there were, instead of recorder_open.
+void recorder_keep(Recorder *recorder, Checkpoint *checkpoint);
 
 // After step n of the training instance. `presented`: it was the last one of a presentation.
 bool recorder_step(Recorder *recorder, Instance *instance, int64_t n, bool presented, const RecordNumbers *numbers,
                    Text *error);
-// Puts the files in place and frees the recorder; returns false if one could not be. Adds to *files.
+// Puts the files in place and frees the recorder; returns false if one could not be, with the first reason. Adds to
+// *files.
 bool recorder_close(Recorder *recorder, uint32_t *files, Text *error);
-void recorder_abandon(Recorder *recorder); // removes what was written; NULL is allowed
+void recorder_abandon(Recorder *recorder); // removes what no checkpoint speaks of; NULL is allowed
 
 // "NAME1,NAME2" one by one: copies the next name into the arena; NULL at the end.
 Atom record_next_name(Arena *arena, const char **names);

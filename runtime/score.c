@@ -510,3 +510,22 @@ double scorer_finish(Scorer *scorer, double *per_sample) {
     if (per_sample) memcpy(per_sample, scorer->root->values, (size_t)batch * sizeof(double));
     return scorer->all.count ? scorer->root->values[0] : sum / (double)batch;
 }
+
+void scorer_keep(Scorer *scorer, const char *name, Checkpoint *checkpoint) {
+    Text section = {0};
+    for (uint32_t i = 0; i < scorer->over.count + scorer->all.count; i++) {
+        bool all = i >= scorer->over.count;
+        Node *over = all ? scorer->all.items[i - scorer->over.count] : scorer->over.items[i];
+        int64_t slots = over->length * (all ? 1 : scorer->source.batch);
+        section.length = 0;
+        text_addf(&section, "%s count %u", name, i);
+        checkpoint_wholes(checkpoint, text_z(&section), &over->count, 1);
+        section.length = 0;
+        text_addf(&section, "%s total %u", name, i);
+        checkpoint_reals(checkpoint, text_z(&section), over->total, slots);
+        section.length = 0;
+        text_addf(&section, "%s deviation %u", name, i);
+        if (over->deviation) checkpoint_reals(checkpoint, text_z(&section), over->deviation, slots);
+    }
+    text_free(&section);
+}

@@ -5,6 +5,7 @@
 #define LEQUEL_SCORE_H
 
 #include "../grammar/ast.h"
+#include "checkpoint.h"
 
 typedef struct ScoreArray { // an array as a score sees it: [batch][length], or [length] when it has no samples
     uint32_t number;
@@ -41,5 +42,7 @@ bool scorer_goes_over_all(const Scorer *scorer);
 void scorer_begin(Scorer *scorer);              // of a presentation
 void scorer_observe(Scorer *scorer, bool last); // one step; what is not `over presentation` is read in the last one
 double scorer_finish(Scorer *scorer, double *per_sample); // the mean; per_sample [batch] may be NULL
+// What was combined so far over the presentation under way. Sections are called NAME and NAME.K.
+void scorer_keep(Scorer *scorer, const char *name, Checkpoint *checkpoint);
 
 #endif

@@ -2,6 +2,7 @@
 //
 // Waves are functions of the time and are made for any window. Random processes are made once for the whole run. A
 // filter makes its source's window wider by its reach; edges are reflected only where the run begins and ends.
+#include "memory.h"
 #include "source.h"
 #include "source_arguments.h"
 #include <math.h>
@@ -230,8 +231,25 @@ bool signal_window(Signal *signal, int64_t first, int64_t count, double *out, Te
 
 // ---- Opening --------------------------------------------------------------------------------------------------------
 
+static bool whole_fits(const Signal *signal, Text *error) {
+    const SignalPlan *plan = &signal->plan;
+    double bytes = (double)plan->steps * (double)plan->batch * (double)plan->channels * sizeof(double);
+    double machine = memory_of_machine();
+    if (machine <= 0 || bytes <= machine) return true;
+    Text sentence = {0};
+    text_addf(&sentence, "%lld steps of %lld samples are made before the run and need ", (long long)plan->steps,
+              (long long)plan->batch);
+    memory_print(bytes, &sentence);
+    text_add(&sentence, " of memory; this machine has ");
+    memory_print(machine, &sentence);
+    source_fails(plan->model, signal->source, error, text_z(&sentence));
+    text_free(&sentence);
+    return false;
+}
+
 static bool make_whole(Signal *signal, Text *error) {
     const SignalPlan *plan = &signal->plan;
+    if (!whole_fits(signal, error)) return false;
     SignalGrid grid = {plan->steps, plan->batch, plan->model->dt};
     int64_t size = plan->steps * plan->batch;
     signal->whole = memory_resize(NULL, (size_t)(size * plan->channels), sizeof(double));

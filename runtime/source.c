@@ -40,8 +40,7 @@ bool source_fails(const Model *model, const DataSource *source, Text *error, con
     return false;
 }
 
-// A path in a model file is relative to that file.
-static void beside_model(const Model *model, const DataSource *source, const char *path, Text *full) {
+void source_path(const Model *model, const DataSource *source, const char *path, Text *full) {
     const char *file = NULL;
     uint32_t line, column;
     if (source->span.source) diag_position(model->diags, source->span, &file, &line, &column);
@@ -60,8 +59,9 @@ static void beside_model(const Model *model, const DataSource *source, const cha
 
 bool source_load(const Model *model, const DataSource *source, const char *path, Table *table, Text *error) {
     Text full = {0};
-    beside_model(model, source, path, &full);
-    bool fine = table_load(text_z(&full), table, error);
+    source_path(model, source, path, &full);
+    bool fine = table_load(text_z(&full), table, error) && table_finite(table, text_z(&full), error);
+    if (!fine) table_free(table);
     text_free(&full);
     return fine;
 }

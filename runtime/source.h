@@ -28,6 +28,9 @@ void source_cache_free(SourceCache *cache); // sample sets made with it must not
 bool samples_open(const Model *model, const DataSource *source, SourceCache *cache, SampleSet *set, Text *error);
 void samples_close(SampleSet *set);
 
+// Where a file is that a model names: beside the model, or else where the command was given.
+void source_path(const Model *model, const DataSource *source, const char *path, Text *full);
+
 // ---- Signals --------------------------------------------------------------------------------------------------------
 
 typedef struct SignalPlan {

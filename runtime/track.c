@@ -123,8 +123,8 @@ static void observe(Track *track, int64_t t) {
     for (uint32_t i = 0; i < track->scorers.count; i++) scorer_observe(track->scorers.items[i], t == track->steps - 1);
 }
 
-static void finish(Track *track, double cost_sum) {
-    track->loss = cost_sum / (double)(track->steps - track->settle);
+static void finish(Track *track) {
+    track->loss = track->cost_sum / (double)(track->steps - track->settle);
     track->loss_sum += track->loss;
     for (uint32_t i = 0; i < track->scorers.count; i++) {
         track->scores[i] = scorer_finish(track->scorers.items[i], NULL);
@@ -150,22 +150,60 @@ static bool record(Track *track, Recorder *recorder, double cost, bool presented
     return recorder_step(recorder, track->instance, instance_steps(track->instance) - 1, presented, &numbers, error);
 }
 
-PresentResult track_present(Track *track, const TrackWatch *watch, Text *error) {
-    double cost_sum = 0;
+static void begin_presentation(Track *track) {
     for (uint32_t i = 0; i < track->scorers.count; i++) scorer_begin(track->scorers.items[i]);
-    for (int64_t t = 0; t < track->steps; t++) {
+    track->cost_sum = 0;
+}
+
+PresentResult track_present(Track *track, const TrackWatch *watch, Text *error) {
+    if (track->t == 0) begin_presentation(track);
+    while (track->t < track->steps) {
         if (watch->stop && watch->stop()) return PRESENT_STOPPED;
+        if (watch->between && !watch->between(watch->context, error)) return PRESENT_FAILED;
         double cost;
-        bool last = t == track->steps - 1;
-        if (!present_step(track, t, &cost, error)) return PRESENT_FAILED;
+        bool last = track->t == track->steps - 1;
+        if (!present_step(track, track->t, &cost, error)) return PRESENT_FAILED;
         if (last) instance_end_presentation(track->instance, track->entry == ENTRY_TRAIN);
-        if (t >= track->settle) cost_sum += cost;
-        if (last) finish(track, cost_sum);
+        if (track->t >= track->settle) track->cost_sum += cost;
+        if (last) finish(track);
+        track->t++;
         if (watch->recorder && !record(track, watch->recorder, cost, last, error)) return PRESENT_FAILED;
         progress_step(watch->progress);
         if (watch->stepped) watch->stepped(watch->context, cost);
     }
+    track->t = 0;
     return PRESENT_DONE;
+}
+
+void track_keep(Track *track, const char *prefix, Checkpoint *checkpoint) {
+    uint32_t scores = track->scorers.count;
+    double sums[] = {track->loss, track->loss_sum, track->cost_sum};
+    int64_t counts[] = {track->t, track->presentations};
+    Text name = {0};
+    text_addf(&name, "%s track", prefix);
+    checkpoint_reals(checkpoint, text_z(&name), sums, 3);
+    text_add(&name, " place");
+    checkpoint_wholes(checkpoint, text_z(&name), counts, 2);
+    text_add(&name, " scores");
+    checkpoint_reals(checkpoint, text_z(&name), track->scores, scores);
+    text_add(&name, " sums");
+    checkpoint_reals(checkpoint, text_z(&name), track->score_sums, scores);
+    for (uint32_t i = 0; i < scores; i++) {
+        name.length = 0;
+        text_addf(&name, "%s score %u", prefix, i);
+        scorer_keep(track->scorers.items[i], text_z(&name), checkpoint);
+    }
+    text_free(&name);
+    instance_keep(track->instance, prefix, checkpoint);
+    if (counts[0] < 0 || counts[0] >= (track->steps ? track->steps : 1))
+        checkpoint_fail(checkpoint, "step %lld of a presentation of %lld steps", (long long)counts[0],
+                        (long long)track->steps);
+    if (!checkpoint_restores(checkpoint) || checkpoint_failed(checkpoint)) return;
+    track->loss = sums[0];
+    track->loss_sum = sums[1];
+    track->cost_sum = sums[2];
+    track->t = counts[0];
+    track->presentations = counts[1];
 }
 
 double track_loss(const Track *track) { return track->loss_sum / (double)track->presentations; }

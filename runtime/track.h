@@ -23,6 +23,8 @@ typedef struct Track {
     double loss;                  // of the last presentation
     double *score_sums, loss_sum; // since track_begin
     int64_t presentations;
+    int64_t t;       // the next step of the presentation under way; 0: none is
+    double cost_sum; // of its scored steps so far
 } Track;
 
 typedef struct TrackPlan {
@@ -49,6 +51,7 @@ typedef struct TrackWatch {
     Recorder *recorder;
     Progress *progress;
     bool (*stop)(void);                          // asked between steps
+    bool (*between)(void *context, Text *error); // before each step; false ends the run; may be NULL
     void (*stepped)(void *context, double cost); // after each step; may be NULL
     void *context;
 } TrackWatch;
@@ -56,8 +59,10 @@ typedef struct TrackWatch {
 typedef enum PresentResult { PRESENT_DONE, PRESENT_STOPPED, PRESENT_FAILED } PresentResult;
 
 void track_begin(Track *track); // averages begin anew
+// Presents, or goes on with the presentation that was stopped or restored.
 PresentResult track_present(Track *track, const TrackWatch *watch, Text *error);
-double track_loss(const Track *track); // mean over presentations since track_begin
+void track_keep(Track *track, const char *prefix, Checkpoint *checkpoint); // all that it holds, its instance included
+double track_loss(const Track *track);                                     // mean over presentations since track_begin
 double track_score(const Track *track, uint32_t score);
 
 #endif

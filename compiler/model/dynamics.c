@@ -7,8 +7,19 @@ static const char *const gains[GAIN_COUNT] = {"none", "analytic", "power", "leas
 static const char *const feedbacks[FEEDBACK_COUNT] = {"symmetric", "random", "learned"};
 
 const char *principle_name(PrincipleKind kind) { return principles[kind]; }
-const char *gain_name(GainKind kind) { return gains[kind]; }
-const char *feedback_name(FeedbackKind kind) { return feedbacks[kind]; }
+
+void dynamics_print(const Model *model, Text *out) {
+    const Dynamics *d = &model->dynamics;
+    const char *between = "(";
+    text_add(out, principles[d->principle]);
+    if (d->gain) text_addf(out, "%sgain = %s", between, gains[d->gain]), between = ", ";
+    if (d->gain == GAIN_ANALYTIC) text_add(out, "(omega = "), text_add_number(out, d->omega), text_add(out, ")");
+    if (d->average > 0) text_addf(out, "%saverage = ", between), text_add_number(out, d->average), between = ", ";
+    if (d->feedback) text_addf(out, "%sfeedback = %s", between, feedbacks[d->feedback]), between = ", ";
+    if (d->feedback == FEEDBACK_LEARNED) text_add(out, "(decay = "), text_add_number(out, d->decay), text_add(out, ")");
+    if (d->window) text_addf(out, "%swindow = %lld steps", between, (long long)d->window), between = ", ";
+    if (*between == ',') text_add(out, ")");
+}
 
 static void suggest_among(Resolver *r, Atom name, const char *const *words, int count) {
     Atom names[16];

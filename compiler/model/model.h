@@ -287,8 +287,7 @@ void model_dump(const Model *model, Text *out);
 
 const char *principle_name(PrincipleKind kind);
 const char *order_name(OrderKind kind);
-const char *gain_name(GainKind kind);
-const char *feedback_name(FeedbackKind kind);
+void dynamics_print(const Model *model, Text *out); // "vle(gain = power, average = 150)", without gamma
 const Array *model_array(const Model *model, Symbol symbol); // NULL for signals
 // The index variables of an array's own axes: i, j, … (those of equal extent are numbered).
 void model_axes(ExprStore *store, Symbol symbol, Index *axes);

@@ -636,7 +636,7 @@ void step_free(Step *step) {
 }
 
 // Printed as one comparison, so that both sides have the same names of indices.
-static void dump_assign(ExprStore *store, const StepAssign *a, Text *out) {
+void step_print_assign(ExprStore *store, const StepAssign *a, Text *out) {
     Expr at[EXPR_MAX_RANK + 1];
     Index axes[EXPR_MAX_RANK];
     const SymbolInfo info = *symbol_info(store, a->symbol);
@@ -648,12 +648,15 @@ static void dump_assign(ExprStore *store, const StepAssign *a, Text *out) {
     Text text = {0};
     expr_print(store, expr_make2(store, EXPR_EQUAL, left, a->value), EXPR_TEXT, &text);
     const char *equal = strstr(text_z(&text), " == ");
-    if (equal) text_addf(out, "%.*s = %s\n", (int)(equal - text_z(&text)), text_z(&text), equal + 4);
+    if (equal) text_addf(out, "%.*s = %s", (int)(equal - text_z(&text)), text_z(&text), equal + 4);
     text_free(&text);
 }
 
 void step_dump(const Step *step, Text *out) {
-    for (uint32_t i = 0; i < step->assigns.count; i++) dump_assign(step->model->store, &step->assigns.items[i], out);
+    for (uint32_t i = 0; i < step->assigns.count; i++) {
+        step_print_assign(step->model->store, &step->assigns.items[i], out);
+        text_add(out, "\n");
+    }
 }
 
 char *step_verify(const Step *step) {

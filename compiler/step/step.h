@@ -40,6 +40,7 @@ Step *step_discretise(const Equations *equations, StepMode mode);
 Step *step_backward(const Equations *equations);
 
 void step_free(Step *step);
+void step_print_assign(ExprStore *store, const StepAssign *assign, Text *out); // "h.u'[i, b] = …", as step_dump does
 void step_dump(const Step *step, Text *out);
 // What the step carries to the next one: assigned, and read as it was before; in the order of symbols. The caller frees
 // the list.

@@ -45,6 +45,7 @@ extern const CliCommand cli_analyze;
 extern const CliCommand cli_gradcheck;
 extern const CliCommand cli_inspect;
 extern const CliCommand cli_run;
+extern const CliCommand cli_rerun;
 extern const CliCommand cli_emit;
 extern const CliCommand cli_plot;
 extern const CliCommand cli_explain;
@@ -69,6 +70,8 @@ LequelStyle cli_style(void);               // for stderr: colour on terminals un
 // printed; warnings are printed, too.
 LequelModel *cli_open_model(const CliArguments *arguments, const char *path);
 void cli_print_diagnostics(const LequelModel *model);
+int cli_compare(const char *left, const char *right,
+                bool quiet); // two folders of results; CLI_MISTAKE when they differ
 // A model that failed later on: its diagnostics, or `error`, which is freed.
 int cli_failed(const LequelModel *model, char *error);
 

@@ -1,5 +1,7 @@
 // lequel COMMAND …: finds the command, parses its options, runs it.
+#define _POSIX_C_SOURCE 200809L
 #include "cli.h"
+#include <signal.h>
 #include <string.h>
 
 // clang-format off
@@ -11,6 +13,7 @@ static const CliCommand *const commands[] = {
     &cli_gradcheck,
     &cli_inspect,
     &cli_run,
+    &cli_rerun,
     &cli_emit,
     &cli_plot,
     &cli_explain,
@@ -68,6 +71,7 @@ static int unknown_command(const char *name) {
 
 int main(int argc, char **argv) {
     double started = lequel_seconds();
+    signal(SIGXFSZ, SIG_IGN); // a file at its limit is a write that fails, and said so
     const char *word = argc > 1 ? argv[1] : "";
     if (strcmp(word, "--version") == 0) return printf("lequel %s\n", lequel_version()) < 0;
     if (strcmp(word, "help") == 0 && argc > 2) {

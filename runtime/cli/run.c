@@ -14,6 +14,8 @@ typedef struct RunLine { // what the command line says
     int64_t seed, epochs, every;
     const char *records[CLI_MOST], *inits[CLI_MOST];
     int record_count, init_count;
+    double checkpoint_seconds, memory_limit;
+    int64_t checkpoint_steps, trap;
     char folder[512];
     bool deterministic;
 } RunLine;
@@ -23,6 +25,54 @@ static void default_folder(const char *path, char *folder, size_t size) {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
     int length = dot && dot > name ? (int)(dot - name) : (int)strlen(name);
     snprintf(folder, size, "lequel-out/%.*s", length, name);
+}
+
+// "30 s", "5 min", "2 h", "1000 steps", "never".
+static bool read_interval(const CliArguments *arguments, RunLine *line) {
+    static const struct {
+        const char *unit;
+        double seconds; // 0: steps
+    } units[] = {{"s", 1}, {"min", 60}, {"h", 3600}, {"steps", 0}};
+    const char *text = cli_value(arguments, "checkpoint-every");
+    if (!text) return true;
+    if (strcmp(text, "never") == 0) return line->checkpoint_seconds = -1, true;
+    char *end;
+    double number = strtod(text, &end);
+    while (*end == ' ') end++;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(end, units[i].unit) != 0 || !(number > 0 && number < 1e9)) continue;
+        line->checkpoint_seconds = units[i].seconds * number;
+        if (units[i].seconds == 0) line->checkpoint_steps = (int64_t)number;
+        if (units[i].seconds > 0 || line->checkpoint_steps >= 1) return true;
+    }
+    cli_usage(arguments, "`--checkpoint-every %s`: expected `30 s`, `5 min`, `2 h`, `1000 steps` or `never`", text);
+    return false;
+}
+
+static bool read_trap(const CliArguments *arguments, RunLine *line) {
+    const char *text = cli_value(arguments, "trap");
+    if (text && strcmp(text, "never") == 0) return line->trap = -1, true;
+    return cli_whole(arguments, "trap", 1, 0, &line->trap);
+}
+
+// "8G", "500 MB", "2 GiB": K, M, G, T are powers of 1024 unless `B` follows.
+static bool read_memory(const CliArguments *arguments, RunLine *line) {
+    static const char letters[] = "kKmMgGtT";
+    const char *text = cli_value(arguments, "memory-limit");
+    if (!text) return true;
+    char *end;
+    double bytes = strtod(text, &end);
+    while (*end == ' ') end++;
+    const char *letter = *end ? strchr(letters, *end) : NULL;
+    if (letter) {
+        double base = strcmp(end + 1, "B") == 0 ? 1000 : 1024;
+        bool known = !end[1] || strcmp(end + 1, "B") == 0 || strcmp(end + 1, "iB") == 0;
+        for (int i = 0; i <= (letter - letters) / 2; i++) bytes *= base;
+        end += known ? strlen(end) : 0;
+    }
+    if (!*end && bytes >= 1 && bytes < 1e18) return line->memory_limit = bytes, true;
+    cli_usage(arguments, "`--memory-limit %s`: expected an amount like `8G` or `500 MB`", text);
+    return false;
 }
 
 static bool read_line(const CliArguments *arguments, RunLine *line) {
@@ -36,6 +86,7 @@ static bool read_line(const CliArguments *arguments, RunLine *line) {
     line->init_count = cli_values(arguments, "init", line->inits);
     line->duration = cli_value(arguments, "duration");
     line->deterministic = cli_has(arguments, "deterministic");
+    if (!read_interval(arguments, line) || !read_trap(arguments, line) || !read_memory(arguments, line)) return false;
     if (line->every && !line->record_count) return cli_usage(arguments, "`--every` goes with `--record`"), false;
     line->out = cli_value(arguments, "out");
     default_folder(arguments->plain[0], line->folder, sizeof line->folder);
@@ -96,16 +147,21 @@ static void print_times(const LequelProgram *program, double opened, double firs
 
 static int report_run(const RunLine *line, const LequelRunReport *report, bool quiet) {
     double speed = report->seconds > 0 ? (double)report->steps / report->seconds : 0;
+    if (report->was_complete) {
+        if (!quiet) printf("%s holds the complete results of this run; nothing is left to do\n", line->out);
+        return CLI_DONE;
+    }
     if (report->interrupted)
-        fprintf(stderr, "interrupted after %lld steps; what was done is in %s\n", (long long)report->steps, line->out);
+        fprintf(stderr, "interrupted after %lld steps; what was done is in %s, and %s\n", (long long)report->steps,
+                line->out, line->checkpoint_seconds < 0 ? "no checkpoint" : "`--resume` goes on from there");
     else if (!quiet)
         printf("%lld steps in %.2f s (%.3g steps/s); %u files in %s\n", (long long)report->steps, report->seconds,
                speed, report->files, line->out);
     return report->interrupted ? CLI_INTERRUPTED : CLI_DONE;
 }
 
-static int run_program(const CliArguments *arguments, const LequelModel *model, LequelProgram *program,
-                       const RunLine *line, double opened) {
+static int run_once(const CliArguments *arguments, const LequelModel *model, LequelProgram *program,
+                    const RunLine *line, double opened) {
     bool quiet = cli_has(arguments, "quiet");
     LequelRunOptions options = LEQUEL_RUN_INIT;
     char *error = NULL, *command = join_command(arguments);
@@ -122,6 +178,13 @@ static int run_program(const CliArguments *arguments, const LequelModel *model, 
     options.catch_signals = true;
     options.started = arguments->started;
     options.command = command;
+    options.arguments = (const char *const *)arguments->argv + 1;
+    options.argument_count = (uint32_t)arguments->argc - 1;
+    options.resume = cli_has(arguments, "resume");
+    options.checkpoint_seconds = line->checkpoint_seconds;
+    options.checkpoint_steps = line->checkpoint_steps;
+    options.trap = line->trap;
+    options.memory_limit = line->memory_limit;
     LequelRunReport report;
     bool good = true;
     if (line->duration) good = (options.steps = lequel_model_steps(model, line->duration, &error)) >= 0;
@@ -131,6 +194,30 @@ static int run_program(const CliArguments *arguments, const LequelModel *model, 
     int status = report_run(line, &report, quiet);
     if (cli_has(arguments, "time-passes")) print_times(program, opened, report.first_step);
     return status;
+}
+
+// The same once more, into a folder that only stays when something differs.
+static int run_again(const CliArguments *arguments, const LequelModel *model, LequelProgram *program,
+                     const RunLine *line) {
+    RunLine again = *line;
+    char folder[4096];
+    snprintf(folder, sizeof folder, "%s.again", line->out);
+    if (access(folder, F_OK) == 0) {
+        cli_error("--deterministic-check needs the folder `%s`, which exists already", folder);
+        return CLI_MISTAKE;
+    }
+    again.out = folder;
+    int status = run_once(arguments, model, program, &again, 0);
+    if (status == CLI_DONE) status = cli_compare(line->out, folder, cli_has(arguments, "quiet"));
+    if (status == CLI_DONE) lequel_results_remove(folder);
+    return status;
+}
+
+static int run_program(const CliArguments *arguments, const LequelModel *model, LequelProgram *program,
+                       const RunLine *line, double opened) {
+    int status = run_once(arguments, model, program, line, opened);
+    bool twice = status == CLI_DONE && cli_has(arguments, "deterministic-check");
+    return twice ? run_again(arguments, model, program, line) : status;
 }
 
 static int dump_model(const LequelModel *model, const char *what) {
@@ -181,6 +268,12 @@ static const CliOption options[] = {
     {"record", 0, "NAMES", "record these too; `lequel inspect` lists the names"},
     {"every", 0, "N", "steps between these records (each presentation or step)"},
     {"init", 0, "NAME=FILE", "first values of an array from a data file"},
+    {"checkpoint-every", 0, "TIME",
+     "what a killed run loses at most: \"30 s\", \"5 min\", \"500 steps\", never (60 s)"},
+    {"resume", 0, NULL, "go on from the checkpoint in the folder; begin anew when there is none"},
+    {"trap", 0, "N", "look for NaN and infinity every N steps (1000); 1 tells where the first arose; never"},
+    {"memory-limit", 0, "SIZE", "refuse a run that needs more: 8G, \"500 MB\" (what the machine has)"},
+    {"deterministic-check", 0, NULL, "run twice and compare all files, bit for bit"},
     {"precision", 0, "float|double", "of the numbers (float; the reference back end: double)"},
     {"backend", 0, "NAME", "jit, or reference or loops, which are slow"},
     {"deterministic", 0, NULL, "the same bits on every machine, and from emitted C"},

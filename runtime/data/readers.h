@@ -39,4 +39,6 @@ double number_decode(NumberFormat format, const unsigned char *bytes);
 bool inflate_bytes(const unsigned char *bytes, size_t size, int window_bits, int64_t expected, unsigned char **result,
                    size_t *result_size);
 
+bool name_ends_with(const char *name, const char *ending); // whatever the case
+
 #endif

@@ -152,7 +152,7 @@ bool inflate_bytes(const unsigned char *bytes, size_t size, int window_bits, int
 
 // --- the choice of the reader --------------------------------------------------------------------------------------
 
-static bool ends_with(const char *name, const char *ending) {
+bool name_ends_with(const char *name, const char *ending) {
     size_t length = strlen(name), tail = strlen(ending);
     return length >= tail && strcasecmp(name + length - tail, ending) == 0;
 }
@@ -175,11 +175,11 @@ static bool read_plain(const Source *source, const char *member, Table *table) {
     if (is_npy(bytes, size)) return read_npy(source, table);
     if (is_idx(bytes, size)) return read_idx(source, table);
     if (!size) return read_fails(source, "is empty; expected a .npy, .npz, .csv or IDX file");
-    if (ends_with(source->name, ".npy"))
+    if (name_ends_with(source->name, ".npy"))
         return read_fails(source, "byte 0: expected the mark \\x93NUMPY that a .npy file starts with");
-    if (ends_with(source->name, ".npz"))
+    if (name_ends_with(source->name, ".npz"))
         return read_fails(source, "byte 0: expected the mark PK that a .npz file starts with");
-    if (ends_with(source->name, "ubyte") || ends_with(source->name, ".idx"))
+    if (name_ends_with(source->name, "ubyte") || name_ends_with(source->name, ".idx"))
         return read_fails(source, "byte 0: expected two zero bytes, a type and a rank, as an IDX file starts");
     if (looks_like_text(bytes, size)) return read_csv(source, table);
     return read_fails(source, "byte 0: expected the start of a .npy, .npz, .csv or IDX file");
@@ -196,7 +196,7 @@ bool table_parse(const char *name, const char *member, const void *bytes, size_t
     size_t length = strlen(name);
     char *inner = memory_resize(NULL, length + 1, 1); // data.csv.gz holds data.csv
     memcpy(inner, name, length + 1);
-    if (ends_with(inner, ".gz")) inner[length - 3] = 0;
+    if (name_ends_with(inner, ".gz")) inner[length - 3] = 0;
     source.name = inner;
     source.bytes = plain;
     bool fine = read_plain(&source, member, table);
@@ -237,9 +237,14 @@ static bool load_file(const char *path, const char *member, TableOptions options
     struct stat status;
     FILE *file = fopen(path, "rb");
     if (!file) return read_fails(&source, "cannot be opened: %s", strerror(errno));
-    if (fstat(fileno(file), &status) == 0 && S_ISDIR(status.st_mode)) {
+    if (fstat(fileno(file), &status) != 0) status = (struct stat){0};
+    if (S_ISDIR(status.st_mode)) {
         fclose(file);
         return read_fails(&source, "is a folder; expected a .npy, .npz, .csv or IDX file");
+    }
+    if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) { // it might never end
+        fclose(file);
+        return read_fails(&source, "is a device; expected a .npy, .npz, .csv or IDX file");
     }
     unsigned char *bytes;
     size_t size;
@@ -262,6 +267,16 @@ bool table_load_with(const char *path, TableOptions options, Table *table, Text 
     bool fine = load_file(file, member, options, table, error);
     free(file);
     return fine;
+}
+
+bool table_finite(const Table *table, const char *path, Text *error) {
+    int64_t count = table_count(table), width = table->rank > 1 && table->shape[0] ? count / table->shape[0] : 1, i = 0;
+    while (i < count && isfinite(table->data[i])) i++;
+    if (i == count) return true;
+    const char *what = isnan(table->data[i]) ? "NaN" : table->data[i] > 0 ? "infinity" : "-infinity";
+    text_addf(error, "%s: row %lld, column %lld (counted from 0) is %s", path, (long long)(i / width),
+              (long long)(i % width), what);
+    return false;
 }
 
 bool table_load(const char *path, Table *table, Text *error) {

@@ -45,8 +45,11 @@ typedef struct TableOptions {
 // and each of them also compressed by gzip. Files larger than memory are out of scope.
 bool table_load(const char *path, Table *table, Text *error);
 bool table_load_with(const char *path, TableOptions options, Table *table, Text *error);
-// The same for bytes in memory; `name` stands for the path in messages and in the choice by extension. member may be
-// NULL. The bytes are only read.
+// False when a number is NaN or infinite, with a sentence in `error` that names the first one's row and column: the
+// place along the first axis, and within it.
+bool table_finite(const Table *table, const char *path, Text *error);
+// table_load_with for bytes in memory; `name` stands for the path in messages and in the choice by extension. member
+// may be NULL. The bytes are only read.
 bool table_parse(const char *name, const char *member, const void *bytes, size_t size, TableOptions options,
                  Table *table, Text *error);
 
@@ -68,8 +71,15 @@ bool table_save_csv(const char *path, const double *data, int64_t rows, int64_t 
 // by flush and close. After a failed append or flush the writer only waits to be closed, which then fails as well.
 typedef struct NpyWriter NpyWriter;
 NpyWriter *npy_writer_open(const char *path, int row_rank, const int64_t *row_shape, Text *error); // row_rank <= 7
-bool npy_writer_append(NpyWriter *writer, const double *rows, int64_t row_count, Text *error);     // rows are copied
+// For files that a run can go on with after it was killed: the temporary is `path.part`, whatever the process.
+NpyWriter *npy_writer_open_known(const char *path, int row_rank, const int64_t *row_shape, Text *error);
+// Goes on after `rows` rows of path.part or, without one, of `path` itself; what follows them is cut off.
+NpyWriter *npy_writer_continue(const char *path, int row_rank, const int64_t *row_shape, int64_t rows, Text *error);
+int64_t npy_writer_rows(const NpyWriter *writer);
+bool npy_writer_append(NpyWriter *writer, const double *rows, int64_t row_count, Text *error); // rows are copied
 bool npy_writer_flush(NpyWriter *writer, Text *error); // the temporary file is then a valid .npy of all rows so far
+// The same, on the disk; from now on the temporary stays where it is, whatever happens.
+bool npy_writer_sync(NpyWriter *writer, Text *error);
 bool npy_writer_close(NpyWriter *writer, Text *error); // frees the writer, puts the file in place; NULL is allowed
 void npy_writer_abandon(NpyWriter *writer);            // frees the writer and removes what was written; NULL is allowed
 

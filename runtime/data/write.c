@@ -1,119 +1,11 @@
-// Writers of .npy and CSV that never leave a file half written: temporary file, sync, rename.
+// Writers of .npy and CSV that never leave a file half written.
 #define _POSIX_C_SOURCE 200809L
 #include "../../compiler/support/arena.h"
+#include "../files.h"
 #include "table.h"
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-// --- a file that appears at once -----------------------------------------------------------------------------------
-
-typedef struct AtomicFile {
-    FILE *file;
-    char *path, *temporary;
-    bool failed;
-} AtomicFile;
-
-static bool write_fails(const char *path, const char *what, int reason, Text *error) {
-    text_addf(error, "%s: %s: %s", path, what, strerror(reason));
-    return false;
-}
-
-// Exclusive creation with the umask's permissions, which mkstemp would not give.
-static int create_beside(const char *path, Text *name) {
-    int file = -1;
-    for (int attempt = 0; attempt < 100 && file < 0; attempt++) {
-        text_free(name);
-        text_addf(name, "%s.%ld-%d.part", path, (long)getpid(), attempt);
-        file = open(text_z(name), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (file < 0 && errno != EEXIST) break;
-    }
-    return file;
-}
-
-static bool atomic_open(AtomicFile *out, const char *path, Text *error) {
-    *out = (AtomicFile){0};
-    struct stat status;
-    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
-        text_addf(error, "%s: exists and is no regular file, so it cannot be replaced", path);
-        return false;
-    }
-    Text name = {0};
-    int file = create_beside(path, &name);
-    if (file < 0 || !(out->file = fdopen(file, "w+b"))) {
-        write_fails(path, "cannot be written", errno, error);
-        if (file >= 0) close(file);
-        text_free(&name);
-        return false;
-    }
-    out->temporary = name.bytes;
-    size_t length = strlen(path) + 1;
-    out->path = memcpy(memory_resize(NULL, length, 1), path, length);
-    return true;
-}
-
-static bool atomic_write(AtomicFile *out, const void *bytes, size_t size, Text *error) {
-    if (out->failed) return write_fails(out->path, "cannot be written", EIO, error);
-    if (fwrite(bytes, 1, size, out->file) == size) return true;
-    out->failed = true;
-    return write_fails(out->path, "cannot be written", errno, error);
-}
-
-static bool atomic_flush(AtomicFile *out, Text *error) {
-    if (out->failed) return write_fails(out->path, "cannot be written", EIO, error);
-    if (fflush(out->file) == 0) return true;
-    out->failed = true;
-    return write_fails(out->path, "cannot be written", errno, error);
-}
-
-static void atomic_forget(AtomicFile *out) {
-    if (out->file) fclose(out->file);
-    free(out->path);
-    free(out->temporary);
-    *out = (AtomicFile){0};
-}
-
-static void atomic_abandon(AtomicFile *out) {
-    unlink(out->temporary);
-    atomic_forget(out);
-}
-
-// The rename itself must reach the disk too. Some file systems cannot sync a folder: nothing to be done about it.
-static void sync_folder(const char *path) {
-    const char *slash = strrchr(path, '/');
-    size_t length = slash ? (size_t)(slash - path) + 1 : 1;
-    char *folder = memory_resize(NULL, length + 1, 1);
-    memcpy(folder, slash ? path : ".", length);
-    folder[length] = 0;
-    int file = open(folder, O_RDONLY | O_CLOEXEC);
-    if (file >= 0) {
-        (void)fsync(file);
-        close(file);
-    }
-    free(folder);
-}
-
-static bool atomic_close(AtomicFile *out, Text *error) {
-    bool fine = atomic_flush(out, error);
-    if (fine && fsync(fileno(out->file)) != 0 && errno != EINVAL)
-        fine = write_fails(out->path, "cannot be synced", errno, error);
-    int closed = fclose(out->file), reason = errno;
-    out->file = NULL;
-    if (fine && closed != 0) fine = write_fails(out->path, "cannot be closed", reason, error);
-    if (fine && rename(out->temporary, out->path) != 0)
-        fine = write_fails(out->path, "cannot be replaced", errno, error);
-    if (fine)
-        sync_folder(out->path);
-    else
-        unlink(out->temporary);
-    atomic_forget(out);
-    return fine;
-}
 
 // --- .npy ----------------------------------------------------------------------------------------------------------
 
@@ -150,95 +42,131 @@ static bool shape_fits(const char *path, int rank, const int64_t *shape, int64_t
 }
 
 bool table_save_npy(const char *path, NumberType type, const void *data, int rank, const int64_t *shape, Text *error) {
-    AtomicFile out;
+    StagedFile out;
     int64_t count;
-    if (!shape_fits(path, rank, shape, &count, error) || !atomic_open(&out, path, error)) return false;
+    if (!shape_fits(path, rank, shape, &count, error) || !staged_open(&out, path, error)) return false;
     Text header = {0};
     npy_header(&header, type, rank, shape, 0);
     size_t size = type == NUMBER_FLOAT ? sizeof(float) : sizeof(double);
     bool fine =
-        atomic_write(&out, header.bytes, header.length, error) && atomic_write(&out, data, (size_t)count * size, error);
+        staged_write(&out, header.bytes, header.length, error) && staged_write(&out, data, (size_t)count * size, error);
     text_free(&header);
-    if (fine) return atomic_close(&out, error);
-    atomic_abandon(&out);
+    if (fine) return staged_close(&out, error);
+    staged_abandon(&out);
     return false;
 }
 
 struct NpyWriter {
-    AtomicFile out;
+    StagedFile out;
     int rank;
     int64_t shape[TABLE_RANK_MAX], row_size; // shape[0] counts the rows written
     size_t header_size;
 };
 
-static bool npy_seek(NpyWriter *writer, int whence, Text *error) {
-    if (writer->out.failed || fseeko(writer->out.file, 0, whence) == 0) return true; // the next write reports a failure
-    writer->out.failed = true;
-    return write_fails(writer->out.path, "cannot be written", errno, error);
-}
-
-// Writes the header with the present number of rows at the start of the file and returns to the end.
+// Writes the header with the present number of rows over the one at the start of the file.
 static bool update_header(NpyWriter *writer, Text *error) {
     Text header = {0};
     npy_header(&header, NUMBER_DOUBLE, writer->rank, writer->shape, writer->header_size);
-    bool fine = npy_seek(writer, SEEK_SET, error) && atomic_write(&writer->out, header.bytes, header.length, error) &&
-                npy_seek(writer, SEEK_END, error) && atomic_flush(&writer->out, error);
+    bool fine = staged_write_at(&writer->out, 0, header.bytes, header.length, error);
     text_free(&header);
     return fine;
 }
 
-NpyWriter *npy_writer_open(const char *path, int row_rank, const int64_t *row_shape, Text *error) {
-    NpyWriter writer = {.rank = row_rank + 1};
-    if (row_rank < 0 || row_rank >= TABLE_RANK_MAX) row_rank = 0, writer.rank = -1; // refused below
-    for (int i = 0; i < row_rank; i++) writer.shape[i + 1] = row_shape[i];
+// A writer without a file yet; false when the shape is out of range.
+static bool prepare(NpyWriter *writer, const char *path, int row_rank, const int64_t *row_shape, Text *error) {
+    *writer = (NpyWriter){.out = {.file = -1}, .rank = row_rank + 1};
+    if (row_rank < 0 || row_rank >= TABLE_RANK_MAX) row_rank = 0, writer->rank = -1; // refused below
+    for (int i = 0; i < row_rank; i++) writer->shape[i + 1] = row_shape[i];
     int64_t count;
-    if (!shape_fits(path, writer.rank, writer.shape, &count, error)) return NULL;
-    table_count_of(row_rank, row_shape, &writer.row_size);
-    if (!atomic_open(&writer.out, path, error)) return NULL;
+    if (!shape_fits(path, writer->rank, writer->shape, &count, error)) return false;
+    table_count_of(row_rank, row_shape, &writer->row_size);
     Text widest = {0}; // the header must hold any number of rows without moving the data
-    writer.shape[0] = INT64_MAX;
-    npy_header(&widest, NUMBER_DOUBLE, writer.rank, writer.shape, 0);
-    writer.shape[0] = 0;
-    writer.header_size = widest.length;
+    writer->shape[0] = INT64_MAX;
+    npy_header(&widest, NUMBER_DOUBLE, writer->rank, writer->shape, 0);
+    writer->shape[0] = 0;
+    writer->header_size = widest.length;
     text_free(&widest);
-    if (!update_header(&writer, error)) {
-        atomic_abandon(&writer.out);
-        return NULL;
-    }
+    return true;
+}
+
+static NpyWriter *keep_writer(const NpyWriter *writer) {
     NpyWriter *result = memory_resize(NULL, 1, sizeof *result);
-    *result = writer;
+    *result = *writer;
     return result;
 }
 
+static NpyWriter *open_writer(const char *path, int row_rank, const int64_t *row_shape,
+                              bool (*open)(StagedFile *, const char *, Text *), Text *error) {
+    NpyWriter writer;
+    if (!prepare(&writer, path, row_rank, row_shape, error) || !open(&writer.out, path, error)) return NULL;
+    Text header = {0};
+    npy_header(&header, NUMBER_DOUBLE, writer.rank, writer.shape, writer.header_size);
+    bool fine = staged_write(&writer.out, header.bytes, header.length, error);
+    text_free(&header);
+    if (fine) return keep_writer(&writer);
+    staged_abandon(&writer.out);
+    return NULL;
+}
+
+NpyWriter *npy_writer_open(const char *path, int row_rank, const int64_t *row_shape, Text *error) {
+    return open_writer(path, row_rank, row_shape, staged_open, error);
+}
+
+NpyWriter *npy_writer_open_known(const char *path, int row_rank, const int64_t *row_shape, Text *error) {
+    return open_writer(path, row_rank, row_shape, staged_open_known, error);
+}
+
+// The header first: were the rest cut off before it, a kill between the two would leave a file that cannot be read.
+NpyWriter *npy_writer_continue(const char *path, int row_rank, const int64_t *row_shape, int64_t rows, Text *error) {
+    NpyWriter writer;
+    if (!prepare(&writer, path, row_rank, row_shape, error)) return NULL;
+    writer.shape[0] = rows;
+    int64_t count;
+    if (!shape_fits(path, writer.rank, writer.shape, &count, error)) return NULL;
+    int64_t size = (int64_t)writer.header_size + rows * writer.row_size * (int64_t)sizeof(double);
+    if (!staged_continue(&writer.out, path, size, error)) return NULL;
+    if (update_header(&writer, error) && staged_cut(&writer.out, error)) return keep_writer(&writer);
+    staged_abandon(&writer.out);
+    return NULL;
+}
+
+int64_t npy_writer_rows(const NpyWriter *writer) { return writer->shape[0]; }
+
 bool npy_writer_append(NpyWriter *writer, const double *rows, int64_t row_count, Text *error) {
-    if (!atomic_write(&writer->out, rows, (size_t)(row_count * writer->row_size) * sizeof *rows, error)) return false;
+    if (!staged_write(&writer->out, rows, (size_t)(row_count * writer->row_size) * sizeof *rows, error)) return false;
     writer->shape[0] += row_count;
     return true;
 }
 
 bool npy_writer_flush(NpyWriter *writer, Text *error) { return update_header(writer, error); }
 
+bool npy_writer_sync(NpyWriter *writer, Text *error) {
+    if (!staged_flush(&writer->out, error) || !update_header(writer, error) || !staged_sync(&writer->out, error))
+        return false;
+    return writer->out.keep = true;
+}
+
 bool npy_writer_close(NpyWriter *writer, Text *error) {
     if (!writer) return true;
     bool fine = update_header(writer, error);
     if (fine)
-        fine = atomic_close(&writer->out, error);
+        fine = staged_close(&writer->out, error);
     else
-        atomic_abandon(&writer->out);
+        staged_abandon(&writer->out);
     free(writer);
     return fine;
 }
 
 void npy_writer_abandon(NpyWriter *writer) {
     if (!writer) return;
-    atomic_abandon(&writer->out);
+    staged_abandon(&writer->out);
     free(writer);
 }
 
 // --- CSV -----------------------------------------------------------------------------------------------------------
 
 struct CsvWriter {
-    AtomicFile out;
+    StagedFile out;
     int64_t columns;
 };
 
@@ -263,7 +191,7 @@ static bool write_names(CsvWriter *writer, const char *const *names, Text *error
     }
     text_add(&line, "\n");
     if (fine)
-        fine = atomic_write(&writer->out, line.bytes, line.length, error);
+        fine = staged_write(&writer->out, line.bytes, line.length, error);
     else
         text_addf(error, "%s: cannot be written: the name of a column has a line break", writer->out.path);
     text_free(&line);
@@ -276,9 +204,9 @@ CsvWriter *csv_writer_open(const char *path, int64_t columns, const char *const 
         text_addf(error, "%s: cannot be written: a CSV file needs a column at least", path);
         return NULL;
     }
-    if (!atomic_open(&writer.out, path, error)) return NULL;
+    if (!staged_open(&writer.out, path, error)) return NULL;
     if (names && !write_names(&writer, names, error)) {
-        atomic_abandon(&writer.out);
+        staged_abandon(&writer.out);
         return NULL;
     }
     CsvWriter *result = memory_resize(NULL, 1, sizeof *result);
@@ -296,24 +224,24 @@ bool csv_writer_append(CsvWriter *writer, const double *rows, int64_t row_count,
             text_add_number(&line, rows[row * writer->columns + i]);
         }
         text_add(&line, "\n");
-        fine = atomic_write(&writer->out, line.bytes, line.length, error);
+        fine = staged_write(&writer->out, line.bytes, line.length, error);
     }
     text_free(&line);
     return fine;
 }
 
-bool csv_writer_flush(CsvWriter *writer, Text *error) { return atomic_flush(&writer->out, error); }
+bool csv_writer_flush(CsvWriter *writer, Text *error) { return staged_flush(&writer->out, error); }
 
 bool csv_writer_close(CsvWriter *writer, Text *error) {
     if (!writer) return true;
-    bool fine = atomic_close(&writer->out, error);
+    bool fine = staged_close(&writer->out, error);
     free(writer);
     return fine;
 }
 
 void csv_writer_abandon(CsvWriter *writer) {
     if (!writer) return;
-    atomic_abandon(&writer->out);
+    staged_abandon(&writer->out);
     free(writer);
 }
 

@@ -164,18 +164,18 @@ static void trains_by_epochs(void **state) {
     assert_int_equal(report.steps, 4 * 3 * 4); // 11 samples are 3 whole batches
     assert_false(report.interrupted);
     Table scores = load(place, "a", "scores.csv");
-    assert_shape(&scores, 2, (int64_t[]){4, 7});
-    const char *const names[] = {"epoch", "train.loss", "train.right", "test.loss", "test.right", "rate", "seconds"};
-    for (int i = 0; i < 7; i++) assert_string_equal(scores.columns[i], names[i]);
-    assert_true(isnan(scores.data[3]) && !isnan(scores.data[7 + 3])); // evaluated every second epoch
+    assert_shape(&scores, 2, (int64_t[]){4, 6});
+    const char *const names[] = {"epoch", "train.loss", "train.right", "test.loss", "test.right", "rate"};
+    for (int i = 0; i < 6; i++) assert_string_equal(scores.columns[i], names[i]);
+    assert_true(isnan(scores.data[3]) && !isnan(scores.data[6 + 3])); // evaluated every second epoch
     Table loss = load(place, "a", "loss.npy"), right = load(place, "a", "right.npy");
     assert_shape(&loss, 1, (int64_t[]){12});
     for (int epoch = 0; epoch < 4; epoch++) {
         const double *l = loss.data + 3 * epoch, *r = right.data + 3 * epoch;
-        assert_close(scores.data[7 * epoch + 1], (l[0] + l[1] + l[2]) / 3, 1e-15);
-        assert_close(scores.data[7 * epoch + 2], (r[0] + r[1] + r[2]) / 3, 1e-15);
+        assert_close(scores.data[6 * epoch + 1], (l[0] + l[1] + l[2]) / 3, 1e-15);
+        assert_close(scores.data[6 * epoch + 2], (r[0] + r[1] + r[2]) / 3, 1e-15);
     }
-    assert_true(scores.data[7 * 3 + 1] < scores.data[1]); // it learns
+    assert_true(scores.data[6 * 3 + 1] < scores.data[1]); // it learns
     Table u = load(place, "a", "out.u.npy"), steps = load(place, "a", "steps-2.npy"),
           cost = load(place, "a", "cost.npy");
     assert_shape(&u, 3, (int64_t[]){24, 3, 2});
@@ -278,9 +278,9 @@ static void goes_on_without_learning(void **state) {
         assert_int_equal(changed, n < 12);
     }
     for (int n = 0; n < 12; n++) assert_close(rate.data[n], n < 3 ? 0.01 : n < 6 ? 0.005 : 0.001, 1e-12);
-    const char *const names[] = {"step", "train.loss", "train.level", "test.loss", "test.level", "rate", "seconds"};
-    assert_shape(&scores, 2, (int64_t[]){1, 7});
-    for (int i = 0; i < 7; i++) assert_string_equal(scores.columns[i], names[i]);
+    const char *const names[] = {"step", "train.loss", "train.level", "test.loss", "test.level", "rate"};
+    assert_shape(&scores, 2, (int64_t[]){1, 6});
+    for (int i = 0; i < 6; i++) assert_string_equal(scores.columns[i], names[i]);
     assert_close(scores.data[0], 16, 0);
     assert_close(scores.data[2], mean_of(r.data, 11 * 10) * 11 / 12, 1e-6); // a score sees the step before; 0 at first
     assert_close(scores.data[4], mean_of(r.data + 11 * 10, 4 * 10), 1e-6);

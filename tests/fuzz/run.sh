@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Every fuzz target for FUZZ_SECONDS (8: all together one to two minutes with their start): a smoke test. Crashes that were
+# found before are in corpus/crashes and must not come back. To search for new ones, a quarter of an hour each:
+#   FUZZ_SECONDS=900 FUZZ_KEEP=folder ctest -R fuzz
+set -u
+targets=$LEQUEL_BINARY_DIR/tests
+[ -x "$targets/fuzz_parse" ] || exit 77
+source=$LEQUEL_SOURCE_DIR/tests/fuzz
+work=${FUZZ_KEEP:-$(mktemp -d)}
+[ -n "${FUZZ_KEEP:-}" ] || trap 'rm -rf "$work"' EXIT
+seconds=${FUZZ_SECONDS:-8} failures=0
+
+seeds() { # TARGET FOLDER
+    case $1 in
+    parse | check | pipeline)
+        for file in "$LEQUEL_SOURCE_DIR"/models/*.leq "$LEQUEL_SOURCE_DIR"/models/golden/*.leq \
+            "$LEQUEL_SOURCE_DIR"/tests/*/*.leq; do
+            [ "$(stat -c %s "$file")" -gt 5000 ] || cp "$file" "$2/$(basename "$(dirname "$file")")_$(basename "$file")"
+        done
+        ;;
+    *) cp "$source/corpus/$1"/* "$2" ;;
+    esac
+}
+
+for target in ${FUZZ_TARGETS:-parse check pipeline data checkpoint manifest}; do
+    case $target in
+    parse | check | pipeline) dictionary=leq.dict most=3000 ;;
+    *) dictionary=data.dict most=1500 ;;
+    esac
+    corpus=$work/$target
+    mkdir -p "$corpus" "$work/crashes"
+    seeds "$target" "$corpus"
+    for crash in "$source"/corpus/crashes/"$target"-*; do
+        [ ! -e "$crash" ] || "$targets/fuzz_$target" -timeout=10 -rss_limit_mb=2048 "$crash" >"$work/log" 2>&1 ||
+            { echo "back again: $crash"; tail -n 30 "$work/log"; failures=$((failures + 1)); }
+    done
+    "$targets/fuzz_$target" -dict="$source/$dictionary" -max_len=$most -max_total_time="$seconds" -timeout=10 \
+        -rss_limit_mb=2048 -malloc_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$work/crashes/$target-" \
+        "$corpus" >"$work/$target.log" 2>&1
+    status=$?
+    echo "$target: $(grep -o 'stat::number_of_executed_units: *[0-9]*' "$work/$target.log" | grep -o '[0-9]*$') executions," \
+        "$(grep -o 'cov: [0-9]*' "$work/$target.log" | tail -n 1)"
+    [ $status -eq 0 ] || { tail -n 60 "$work/$target.log"; failures=$((failures + 1)); }
+done
+[ $failures -eq 0 ]
