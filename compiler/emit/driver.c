@@ -62,7 +62,7 @@ static void describe_use(const Writer *w, Text *out) {
     text_addf(
         out,
         "`make` builds the driver `%s`, which steps the model on tables of inputs; `./%s` alone says how it is used.\n"
-        "`cmake` builds it too, and a library `%s_model`.\n\n",
+        "`cmake` builds it too, and a library `%s_lib`.\n\n",
         p, p, p);
 }
 
