@@ -90,6 +90,9 @@ static inline int64_t lequel_logarithm(int64_t x)
     return e * (int64_t)186065279 + 2 * lequel_times(s, sum);
 }
 
+/* log(x / 2^LEQUEL_FRACTION) for x > 0. */
+static inline int64_t lequel_outer_logarithm(int64_t x) { return lequel_logarithm(x) + (28 - LEQUEL_FRACTION) * (int64_t)186065279; }
+
 static inline int32_t lequel_outer_value(int64_t x) { return lequel_saturated(lequel_scaled(x, 28 - LEQUEL_FRACTION)); }
 
 /* exp of a number with 28 bits behind the point, as an outer number. */
@@ -107,12 +110,12 @@ static inline int32_t lequel_expm1(int32_t x) { return lequel_saturated(lequel_e
 
 static inline int32_t lequel_log(int32_t x)
 {
-    return x <= 0 ? INT32_MIN : lequel_outer_value(lequel_logarithm(lequel_inner(x)));
+    return x <= 0 ? INT32_MIN : lequel_outer_value(lequel_outer_logarithm(x));
 }
 
 static inline int32_t lequel_log1p(int32_t x)
 {
-    return x <= -LEQUEL_ONE ? INT32_MIN : lequel_outer_value(lequel_logarithm(lequel_inner(x) + 268435456));
+    return x <= -LEQUEL_ONE ? INT32_MIN : lequel_outer_value(lequel_outer_logarithm(x + LEQUEL_ONE));
 }
 
 static inline int32_t lequel_tanh(int32_t x)
@@ -138,24 +141,24 @@ static inline int32_t lequel_power(int32_t x, int32_t y)
 {
     if (y == 0 || x == LEQUEL_ONE) return (int32_t)LEQUEL_ONE;
     if (x <= 0) return y < 0 ? INT32_MAX : 0;
-    const int64_t log = lequel_logarithm(lequel_inner(x)); /* the product may need more than 64 bits */
+    const int64_t log = lequel_outer_logarithm(x); /* the product may need more than 64 bits */
     const int64_t high = (int64_t)y * (log >> 16), low = (int64_t)y * (log & 65535);
     return lequel_growth(lequel_scaled(high, LEQUEL_FRACTION - 16) + lequel_scaled(low, LEQUEL_FRACTION));
 }
 
-/* sin(2 pi turns / 2^32). */
+/* sin(2 pi turns / 2^32), by the series of the sine or cosine of an eighth. */
 static inline int32_t lequel_wave(uint32_t turns)
 {
+    static const int64_t sine[] = {268435456, -44739243, 2236962, -53261, 740, -7};
+    static const int64_t cosine[] = {268435456, -134217728, 11184811, -372827, 6658, -74};
     const uint32_t quadrant = turns >> 30;
     int64_t r = (int64_t)(turns & 1073741823); /* of a quarter, 2^30 */
     if (quadrant & 1) r = 1073741824 - r;
-    const int64_t x = lequel_scaled(r * 421657428, 30), z = lequel_times(x, x); /* times pi/2 */
-    int64_t sum = 740 - lequel_times(7, z); /* 1/9! - z/11! */
-    sum = lequel_times(sum, z) - 53261;
-    sum = lequel_times(sum, z) + 2236962;
-    sum = lequel_times(sum, z) - 44739243;
-    sum = lequel_times(sum, z) + 268435456;
-    const int32_t value = lequel_outer_value(lequel_times(sum, x));
+    const int far = r > 536870912;
+    const int64_t x = lequel_scaled((far ? 1073741824 - r : r) * 421657428, 30), z = lequel_times(x, x); /* times pi/2 */
+    int64_t sum = 0;
+    for (int k = 5; k >= 0; k--) sum = lequel_times(sum, z) + (far ? cosine[k] : sine[k]);
+    const int32_t value = lequel_outer_value(far ? sum : lequel_times(sum, x));
     return quadrant & 2 ? -value : value;
 }
 
