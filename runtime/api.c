@@ -613,6 +613,7 @@ bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const c
                            .batch = options->batch,
                            .inference = options->inference,
                            .simd = options->simd,
+                           .fixed = options->fixed,
                            .driver = options->driver,
                            .path = model->path,
                            .version = LEQUEL_VERSION};

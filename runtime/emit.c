@@ -4,6 +4,7 @@
 #include "files.h"
 #include "outcome.h"
 #include "program_internal.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,6 +100,44 @@ static bool write_files(const Emitted *emitted, const char *folder, Text *error)
     return good;
 }
 
+// "Q16.16": 32 bits in all, of which at least two before the point, the sign among them, and four behind.
+static bool read_fixed(const char *text, int *fraction, Text *error) {
+    int before, behind, length = 0;
+    *fraction = 0;
+    if (!text) return true;
+    bool good = sscanf(text, "Q%2d.%2d%n", &before, &behind, &length) == 2 && !text[length] && before + behind == 32 &&
+                before >= 2 && behind >= 4;
+    if (good) *fraction = behind;
+    if (!good)
+        text_addf(error,
+                  "`%s` is no format of fixed-point numbers; expected Qm.n with m + n = 32, from Q2.30 to Q28.4, such "
+                  "as Q16.16",
+                  text);
+    return good;
+}
+
+// A fixed-point model comes with the same model in double, for its driver to compare with.
+static bool emit_both(const EmitSource *source, EmitOptions options, const char *folder, int64_t bytes[2],
+                      Text *error) {
+    Text reference = {0};
+    text_addf(&reference, "%s_reference", options.prefix);
+    bool both = options.fraction && options.driver;
+    if (both) options.reference = text_z(&reference);
+    Emitted emitted = {0}, second = {0};
+    bool good = emit_c(source, &options, &emitted, error);
+    if (good && both) {
+        options = (EmitOptions){.prefix = text_z(&reference), .batch = options.batch, .inference = options.inference};
+        good = emit_c(source, &options, &second, error);
+    }
+    good = good && write_files(&emitted, folder, error) && (!both || write_files(&second, folder, error));
+    bytes[0] = emitted.bytes;
+    bytes[1] = emitted.constant_bytes;
+    emitted_free(&emitted);
+    emitted_free(&second);
+    text_free(&reference);
+    return good;
+}
+
 bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, int64_t bytes[2], Text *error) {
     Arena *arena = arena_new();
     const double **given = arena_new_array(arena, const double *, p->fused->program.arrays.count);
@@ -116,7 +155,6 @@ bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, 
                            .inference = request->inference,
                            .simd = request->simd,
                            .driver = request->driver};
-    Emitted emitted = {0};
     bool good = emit_is_identifier(options.prefix);
     if (!good)
         text_addf(error,
@@ -130,11 +168,8 @@ bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, 
                   principle_name(p->model->dynamics.principle));
         good = false;
     }
-    good = good && gather_values(p, request, given, arena, error) && emit_c(&source, &options, &emitted, error) &&
-           write_files(&emitted, folder, error);
-    bytes[0] = emitted.bytes;
-    bytes[1] = emitted.constant_bytes;
-    emitted_free(&emitted);
+    good = good && read_fixed(request->fixed, &options.fraction, error) &&
+           gather_values(p, request, given, arena, error) && emit_both(&source, options, folder, bytes, error);
     arena_free(arena);
     return good;
 }

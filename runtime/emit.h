@@ -11,6 +11,7 @@ typedef struct EmitRequest {
     uint32_t init_count;
     int64_t batch; // 0: one sample
     bool inference, simd, driver;
+    const char *fixed;          // "Q16.16", or NULL
     const char *path, *version; // of the model file, of Lequel
 } EmitRequest;
 

@@ -37,6 +37,7 @@ typedef struct Writing {
 
 const char *real_type(LoopReal real) { return real == LOOP_F32 ? "float" : "double"; }
 const char *real_suffix(LoopReal real) { return real == LOOP_F32 ? "f" : ""; }
+const char *number_type(const Writer *w, LoopReal real) { return w->options->fraction ? "int32_t" : real_type(real); }
 static const char *int_type(LoopReal real) { return real == LOOP_F32 ? "uint32_t" : "uint64_t"; }
 
 void need(Writer *w, LoopReal real, CHelper helper) {
@@ -67,6 +68,12 @@ static const char *special_literal(Writer *w, LoopReal real, double value) {
 
 // The shortest decimal that a compiler reads back to the same number.
 const char *real_literal(Writer *w, LoopReal real, double value) {
+    if (w->options->fraction) {
+        char decimal[48];
+        if (isinf(value) || isnan(value)) return value < 0 ? "INT32_MIN" : value > 0 ? "INT32_MAX" : "0";
+        number_format(decimal, value);
+        return arena_format(w->arena, strpbrk(decimal, ".e") ? "LEQUEL_Q(%s)" : "LEQUEL_Q(%s.0)", decimal);
+    }
     if (isnan(value) || isinf(value)) return special_literal(w, real, value);
     char text[48];
     if (real == LOOP_F32) {
@@ -265,9 +272,31 @@ static Piece piece_of_number(const Writing *g, const LoopOp *op) {
     return (Piece){text, *text == '-' ? BIND_SIGN : BIND_ATOM, 0, false};
 }
 
+// Fixed-point arithmetic is calls of functions that round and saturate.
+static bool piece_of_fixed(const Writing *g, const LoopOp *op, Piece *piece) {
+    static const char *const names[LOOP_OP_COUNT] = {
+        [LOOP_ADD] = "add", [LOOP_SUB] = "sub", [LOOP_MUL] = "mul", [LOOP_DIV] = "div",           [LOOP_NEG] = "neg",
+        [LOOP_ABS] = "abs", [LOOP_MIN] = "min", [LOOP_MAX] = "max", [LOOP_COPYSIGN] = "copysign", [LOOP_SQRT] = "sqrt"};
+    Arena *arena = arena_of(g);
+    piece->binding = BIND_ATOM;
+    if (op->kind == LOOP_FMA) {
+        piece->text = arena_format(arena, "lequel_add(%s, lequel_mul(%s, %s))", operand(g, op->c, BIND_CHOICE),
+                                   operand(g, op->a, BIND_CHOICE), operand(g, op->b, BIND_CHOICE));
+        return true;
+    }
+    uint32_t numbers[3], operands = operands_of(op, numbers);
+    const char *name = op->kind == LOOP_CALL ? maths_name((MathFunction)op->bits) : names[op->kind];
+    if (!name) return false;
+    piece->text = operands == 1 ? arena_format(arena, "lequel_%s(%s)", name, operand(g, op->a, BIND_CHOICE))
+                                : arena_format(arena, "lequel_%s(%s, %s)", name, operand(g, op->a, BIND_CHOICE),
+                                               operand(g, op->b, BIND_CHOICE));
+    return true;
+}
+
 static Piece piece_of(const Writing *g, uint32_t number) {
     const LoopOp *op = &g->body->ops[number];
     Piece special = {0};
+    if (g->body->w->options->fraction && piece_of_fixed(g, op, &special)) return special;
     if (are_lanes(g, op) && piece_of_lanes(g, op, &special)) return special;
     switch (op->kind) {
     case LOOP_CONST:
@@ -324,7 +353,7 @@ static const char *type_of(const Writing *g, uint32_t op) {
     switch (type) {
     case LOOP_INT: return int_type(g->body->real);
     case LOOP_BOOL: return "int";
-    default: return real_type(g->body->real);
+    default: return number_type(g->body->w, g->body->real);
     }
 }
 
@@ -361,7 +390,7 @@ static void bind_accesses(const Writing *g) {
         if (g->locals[op->a]) continue;
         const CAccess *access = &g->body->accesses[op->a];
         const char *name = name_make(g->names, arena_format(arena_of(g), "old_%s", access->member));
-        const char *type = real_type(g->body->real);
+        const char *type = number_type(g->body->w, g->body->real);
         if (g->body->moves && g->body->moves[op->a])
             type = arena_format(arena_of(g), "lequel_v%s", real_suffix(g->body->real));
         text_addf(g->out, "%sconst %s %s = %s;\n", g->body->indent, type, name, loaded(g, op->a));

@@ -11,15 +11,29 @@ static const char *flags(const Writer *w) {
     return w->program->deterministic ? "-O3 -ffp-contract=off" : "-O3 -march=native -ffp-contract=fast -fno-math-errno";
 }
 
+static const char *word_of(const Writer *w, const char *place) {
+    const char *reference = w->options->reference;
+    if (strcmp(place, "FLAGS") == 0) return flags(w);
+    if (!reference) return "";
+    const char *table = arena_format(w->arena, "%s_TABLE", name_upper(w->arena, reference));
+    if (strcmp(place, "MORE") == 0) return arena_format(w->arena, " %s.c", reference);
+    if (strcmp(place, "MORE_TABLE") == 0) return arena_format(w->arena, " %s", table);
+    return arena_format(w->arena, " -D%s %s.c", table, reference);
+}
+
 static Text filled(const Writer *w, const char *part) {
+    static const char *const places[] = {"FLAGS", "MORE", "MORE_TABLE", "MORE_FLAGS"};
     Text first = {0}, text = {0};
     emit_part(w, part, &first);
     for (const char *c = text_z(&first); *c;) {
-        const char *place = strstr(c, "@FLAGS@");
-        text_add_bytes(&text, c, place ? (size_t)(place - c) : strlen(c));
-        if (!place) break;
-        text_add(&text, flags(w));
-        c = place + strlen("@FLAGS@");
+        size_t plain = strcspn(c, "@");
+        text_add_bytes(&text, c, plain);
+        c += plain;
+        if (!*c) break;
+        size_t length = strcspn(c + 1, "@"), i = 0;
+        while (i < 4 && (strlen(places[i]) != length || memcmp(places[i], c + 1, length) != 0)) i++;
+        text_add(&text, i < 4 ? word_of(w, places[i]) : "@");
+        c += i < 4 ? length + 2 : 1;
     }
     text_free(&first);
     return text;
@@ -63,7 +77,7 @@ static void describe_use(const Writer *w, Text *out) {
     text_addf(
         out,
         "`make` builds the driver `%s`, which steps the model on tables of inputs; `./%s` alone says how it is used.\n"
-        "`cmake` builds it too, and a library `%s_model`.\n\n",
+        "`cmake` builds it too, and a library `%s_lib`.\n\n",
         p, p, p);
 }
 
@@ -119,8 +133,28 @@ static Text description(const Writer *w, const Emitted *emitted) {
     return text;
 }
 
+// What only a fixed-point model has a use for.
+static void without_report(Text *driver) {
+    Text kept = {0};
+    bool skip = false, other = false;
+    for (const char *c = text_z(driver); *c;) {
+        size_t length = strcspn(c, "\n") + 1;
+        bool begins =
+            strncmp(c, "#ifdef ", 7) == 0 && strstr(c, "_REFERENCE") && (size_t)(strstr(c, "_REFERENCE") - c) < length;
+        if (begins) skip = true;
+        bool ends = skip && strncmp(c, "#endif", 6) == 0, turns = skip && strncmp(c, "#else", 5) == 0;
+        other |= turns;
+        if (!begins && !ends && !turns && (!skip || other)) text_add_bytes(&kept, c, length);
+        if (ends) skip = other = false;
+        c += length;
+    }
+    text_free(driver);
+    *driver = kept;
+}
+
 void driver_write(Writer *w, Emitted *emitted) {
     Text driver = filled(w, part_main_text);
+    if (!w->options->reference) without_report(&driver);
     if (w->options->inference) { // there is no step to call
         Text whole = {0};
         const char *from = text_z(&driver), *line = strstr(from, "        if (evaluate) ");

@@ -10,11 +10,13 @@
 #include "../fuse/fuse.h"
 
 typedef struct EmitOptions {
-    const char *prefix; // of files, functions and types: "model"; a C identifier
-    int64_t batch;      // samples that are computed together
-    bool inference;     // without errors and learning
-    bool simd;          // GNU vector extensions
-    bool driver;        // main.c, Makefile, CMakeLists.txt, README.md as well
+    const char *prefix;    // of files, functions and types: "model"; a C identifier
+    int64_t batch;         // samples that are computed together
+    bool inference;        // without errors and learning
+    bool simd;             // GNU vector extensions
+    int fraction;          // fixed-point numbers of 32 bits with so many behind the point; 0: floating point
+    const char *reference; // prefix of the same model in double, emitted beside, that a report compares with; or NULL
+    bool driver;           // main.c, Makefile, CMakeLists.txt, README.md as well
 } EmitOptions;
 
 typedef struct EmitSource { // what is emitted; all of one model

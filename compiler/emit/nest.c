@@ -252,13 +252,32 @@ static void write_map(CNest *n, uint32_t entry, uint32_t call) {
 static bool sums_lanes(const CNest *n) {
     const LoopKernel *kernel = n->kernel;
     if (!n->w->program->deterministic || kernel->axes <= kernel->outer || !has_loop(n, kernel->axes - 1)) return false;
+    if (n->w->options->fraction) return false; // the order of terms changes nothing
     return loop_vector_axis(n->w->program, n->call->kernel) >= kernel->outer;
+}
+
+// One more term of a sum; `factor` NULL: not a product.
+static const char *plus(const CNest *n, const char *sum, const char *factor, const char *value) {
+    Arena *arena = n->w->arena;
+    if (n->w->options->fraction && factor)
+        return arena_format(arena, "%s = lequel_add(%s, lequel_mul(%s, %s))", sum, sum, factor, value);
+    if (n->w->options->fraction) return arena_format(arena, "%s = lequel_add(%s, %s)", sum, sum, value);
+    return factor ? arena_format(arena, "%s += %s * %s", sum, factor, value)
+                  : arena_format(arena, "%s += %s", sum, value);
+}
+
+// A sum of one term, begun at +0, which a term of -0 leaves.
+static const char *only_term(const CNest *n, const char *a, const char *b) {
+    Arena *arena = n->w->arena;
+    if (n->w->options->fraction) return arena_format(arena, "lequel_mul(%s, %s)", a, b);
+    if (!n->w->program->deterministic) return arena_format(arena, "%s * %s", a, b);
+    return arena_format(arena, "%s + %s * %s", real_literal(n->w, n->kernel->real, 0), a, b);
 }
 
 static void begin_sum(const CNest *n, bool lanes) {
     LoopReal real = n->kernel->real;
     const char *zero = real_literal(n->w, real, n->kernel->maximum ? -(double)__builtin_inf() : 0),
-               *type = real_type(real);
+               *type = number_type(n->w, real);
     if (n->lanes) {
         line(n, arena_format(n->w->arena, "lequel_v%s sum = lequel_splat%s(%s);", real_suffix(real), real_suffix(real),
                              zero));
@@ -273,12 +292,14 @@ static void begin_sum(const CNest *n, bool lanes) {
 static void add_term(const CNest *n, bool lanes, const char *value) {
     Arena *arena = n->w->arena;
     const char *sum = lanes ? arena_format(arena, "lane[%s %% 16]", n->index[n->kernel->axes - 1]) : "sum";
-    if (n->kernel->maximum) {
+    if (n->kernel->maximum && n->w->options->fraction) {
+        line(n, arena_format(arena, "%s = lequel_max(%s, %s);", sum, sum, value));
+    } else if (n->kernel->maximum) {
         if (!n->lanes) need(n->w, n->kernel->real, HELPER_LARGER);
         line(n, arena_format(arena, "%s = %s%s(%s, %s);", sum, helper_name(HELPER_LARGER, n->kernel->real, arena),
                              n->lanes ? "_v" : "", sum, value));
     } else {
-        line(n, arena_format(arena, "%s += %s;", sum, value));
+        line(n, arena_format(arena, "%s;", plus(n, sum, NULL, value)));
     }
 }
 
@@ -370,7 +391,7 @@ static void write_product(CNest *n) {
     bool straight = n->call->stride[0].fixed == loop_array_stride(matrix, 0).fixed;
     const char *factor = arena_format(arena, "m->%s[%s][%s]", name, straight ? i : k, straight ? k : i);
     const char *out = vector_element(n, 0, i), *x = vector_element(n, 2, k);
-    const char *zero = real_literal(n->w, n->kernel->real, 0), *type = real_type(n->kernel->real);
+    const char *zero = real_literal(n->w, n->kernel->real, 0), *type = number_type(n->w, n->kernel->real);
     const char *over_i = over(n, i, extent_text(n, 0)), *over_k = over(n, k, extent_text(n, 1)), *over_b = samples(n);
     bool scalar = one_sample(n->w);
     if (in_lanes(n->w)) {
@@ -387,17 +408,16 @@ static void write_product(CNest *n) {
                   n->w->arrays.items[n->call->array[1]].declared[1], n->w->arrays.items[n->call->array[2]].name,
                   extent_text(n, 0), extent_text(n, 1));
     } else if (scalar && !*over_k) {
-        text_addf(n->out, "    %s%s = %s%s * %s;\n", over_i, out,
-                  n->w->program->deterministic ? arena_format(arena, "%s + ", zero) : "", factor, x);
+        text_addf(n->out, "    %s%s = %s;\n", over_i, out, only_term(n, factor, x));
     } else if (scalar && straight) {
-        text_addf(n->out, "    %s{\n        %s sum = %s;\n        %ssum += %s * %s;\n        %s = sum;\n    }\n",
-                  over_i, type, zero, over_k, factor, x, out);
+        text_addf(n->out, "    %s{\n        %s sum = %s;\n        %s%s;\n        %s = sum;\n    }\n", over_i, type,
+                  zero, over_k, plus(n, "sum", factor, x), out);
     } else if (scalar) {
-        text_addf(n->out, "    %s%s = %s;\n    %s\n        %s%s += %s * %s;\n", over_i, out, zero, over_k, over_i, out,
-                  factor, x);
+        text_addf(n->out, "    %s%s = %s;\n    %s\n        %s%s;\n", over_i, out, zero, over_k, over_i,
+                  plus(n, out, factor, x));
     } else {
-        text_addf(n->out, "    %s{\n        %s%s = %s;\n        %s\n            %s%s += %s * %s;\n    }\n", over_i,
-                  over_b, out, zero, over_k, over_b, out, factor, x);
+        text_addf(n->out, "    %s{\n        %s%s = %s;\n        %s\n            %s%s;\n    }\n", over_i, over_b, out,
+                  zero, over_k, over_b, plus(n, out, factor, x));
     }
 }
 
@@ -419,13 +439,12 @@ static void write_outer(CNest *n) {
         return;
     }
     text_addf(n->out, "    %s\n        %s", over_i, over_j);
-    if (one_sample(n->w)) { // a sum of one term, begun at +0, which a term of -0 leaves
-        text_addf(n->out, "%s = %s%s * %s;\n", out,
-                  n->w->program->deterministic ? arena_format(arena, "%s + ", zero) : "", left, right);
+    if (one_sample(n->w)) {
+        text_addf(n->out, "%s = %s;\n", out, only_term(n, left, right));
         return;
     }
-    text_addf(n->out, "{\n            %s sum = %s;\n            %ssum += %s * %s;\n            %s = sum;\n        }\n",
-              real_type(n->kernel->real), zero, samples(n), left, right, out);
+    text_addf(n->out, "{\n            %s sum = %s;\n            %s%s;\n            %s = sum;\n        }\n",
+              number_type(n->w, n->kernel->real), zero, samples(n), plus(n, "sum", left, right), out);
 }
 
 bool call_is_empty(const Writer *w, const LoopCall *call) {

@@ -16,14 +16,22 @@ typedef struct Source {
     Text functions_text, steps_text;
 } Source;
 
+static const char *type_name(Arena *arena, const char *prefix) {
+    char first = prefix[0] >= 'a' && prefix[0] <= 'z' ? (char)(prefix[0] - 'a' + 'A') : prefix[0];
+    const char *type = arena_format(arena, "%c%s", first, *prefix ? prefix + 1 : "");
+    return strcmp(type, prefix) == 0 ? arena_format(arena, "%sModel", prefix) : type;
+}
+
 void emit_part(const Writer *w, const char *part, Text *out) {
     for (const char *c = part; *c;) {
         size_t plain = strcspn(c, "@");
         text_add_bytes(out, c, plain);
         c += plain;
         if (!*c) return;
-        const char *word = c[1] == 'p' ? w->prefix : c[1] == 'T' ? w->type : w->upper;
-        bool place = c[1] && strchr("pTP", c[1]) && c[2] == '@';
+        const char *reference = w->options->reference ? w->options->reference : "";
+        const char *word = c[1] == 'p' ? w->prefix : c[1] == 'T' ? w->type : c[1] == 'P' ? w->upper : reference;
+        if (c[1] == 'R') word = type_name(w->arena, reference);
+        bool place = c[1] && strchr("pTPrR", c[1]) && c[2] == '@';
         if (place)
             text_add(out, word);
         else
@@ -170,12 +178,14 @@ static void cost_write(const Writer *w, Text *out) {
     if (!cost) return;
     text_addf(out, "double %s_cost(const %s *m)\n{\n", w->prefix, w->type);
     if (w->options->batch == 1)
-        text_addf(out, "    return m->%s;\n}\n\n", cost->name);
+        text_addf(out, "    return %sm->%s%s;\n}\n\n", w->options->fraction ? "LEQUEL_VALUE(" : "", cost->name,
+                  w->options->fraction ? ")" : "");
     else
         text_addf(out,
-                  "    double sum = 0;\n    for (int b = 0; b < %s_BATCH; b++) sum += m->%s[b];\n    return sum / "
+                  "    double sum = 0;\n    for (int b = 0; b < %s_BATCH; b++) sum += %sm->%s[b]%s;\n    return sum / "
                   "%s_BATCH;\n}\n\n",
-                  w->upper, cost->name, w->upper);
+                  w->upper, w->options->fraction ? "LEQUEL_VALUE(" : "", cost->name, w->options->fraction ? ")" : "",
+                  w->upper);
 }
 
 // ---- The header -----------------------------------------------------------------------------------------------------
@@ -218,6 +228,7 @@ static void declare_functions(const Writer *w, Text *out) {
               "#ifdef %s_TABLE /* all arrays that have a name in the model, for drivers and debuggers */\n"
               "typedef struct %sArray {\n    const char *name;\n    size_t place; /* in the struct */\n"
               "    int label;    /* classes, one-hot */\n    int bytes;    /* of an element: 4 float, 8 double */\n    "
+              "int fraction; /* of a fixed-point number, bits behind the point; else 0 */\n    "
               "int batched;  /* the samples are the last "
               "axis */\n"
               "    int rank;     /* without the batch */\n        int extent[%d], stride[%d]; /* in elements; samples "
@@ -237,16 +248,20 @@ static void header_write(Writer *w, Text *out) {
                       ? " * Arrays with one value per sample have the samples as their last axis.\n */\n"
                       : " */\n");
     text_addf(out,
-              "#ifndef %s_H\n#define %s_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern "
+              "#ifndef %s_H\n#define %s_H\n\n#include <stddef.h>\n#include <stdint.h>\n%s\n#ifdef __cplusplus\nextern "
               "\"C\" {\n#endif\n\n",
-              w->upper, w->upper);
+              w->upper, w->upper,
+              w->options->fraction ? arena_format(w->arena, "#include \"%s_fixed.h\"\n", w->prefix) : "");
+    if (w->options->fraction && w->options->reference)
+        text_addf(out, "#define %s_REFERENCE \"%s.h\" /* the same model in double */\n", w->upper,
+                  w->options->reference);
     text_addf(out, "#define %s_BATCH %" PRId64 " /* samples that are computed together */\n", w->upper,
               w->options->batch);
     text_addf(out, "#define %s_STATE_BYTES %" PRId64 " /* of a saved state */\n#define %s_DT ", w->upper,
               w->state_bytes, w->upper);
     text_add_number(out, w->source->model->dt);
     text_addf(out, " /* a time step%s */\n\ntypedef %s %s_real;\n\n",
-              unit_is_none(w->source->model->time_unit) ? "" : ", in ms", real_type(w->program->real), w->prefix);
+              unit_is_none(w->source->model->time_unit) ? "" : ", in ms", number_type(w, w->program->real), w->prefix);
     struct_write(w, out);
     text_add(out, "\n");
     declare_functions(w, out);
@@ -283,17 +298,30 @@ static void includes(const Source *s, bool root, Text *out) {
     text_addf(out, "#include \"%s.h\"\n#include <string.h>\n\n", w->prefix);
     if (w->program->deterministic)
         text_add(out, "#if defined(__STDC_VERSION__) && !defined(__GNUC__)\n#pragma STDC FP_CONTRACT OFF\n#endif\n\n");
-    if (!root) return;
+    if (w->options->fraction) text_add(out, "#define LEQUEL_LIBM 0 /* no floating point but for first values */\n\n");
+    if (!root || w->options->fraction) return;
     text_add(out, "#ifndef LEQUEL_LIBM /* whether there is a C library with a square root */\n#define LEQUEL_LIBM "
                   "__STDC_HOSTED__\n#endif\n"
                   "#if LEQUEL_LIBM\n#include <math.h>\n#endif\n\n");
+}
+
+// The square root of a normal number is that of doubles, whatever the model's numbers.
+static void normal_write(const Writer *w, Text *out) {
+    const char *root = "lequel_sqrt(", *at = strstr(part_normal_text, root);
+    if (!w->options->fraction || !at) {
+        text_add(out, part_normal_text);
+        return;
+    }
+    text_add_bytes(out, part_normal_text, (size_t)(at - part_normal_text));
+    text_addf(out, "lequel_sqrt_exact(%s", at + strlen(root));
 }
 
 static void source_write(Source *s, Text *out) {
     Writer *w = &s->w;
     Text init = {0}, save = {0}, helpers = {0};
     init_write(w, &init);
-    if (w->normal) need(w, LOOP_F64, HELPER_SQRT);
+    bool fixed = w->options->fraction > 0;
+    if (w->normal && !fixed) need(w, LOOP_F64, HELPER_SQRT);
     save_write(w, &save);
     helpers_write(w, &helpers);
     bool root = w->helpers[LOOP_F32][HELPER_SQRT] || w->helpers[LOOP_F64][HELPER_SQRT];
@@ -302,13 +330,13 @@ static void source_write(Source *s, Text *out) {
     if (helpers.length)
         text_add(out, "/* ---- Functions of one number "
                       "-------------------------------------------------------------------------------- */\n\n");
-    if (root) text_add(out, part_sqrt_text);
+    if (root || (fixed && w->normal)) text_add(out, part_sqrt_text);
     text_add(out, text_z(&helpers));
     if (w->uniform || w->normal || w->below) text_addf(out, "%s\n", part_random_text);
     if (w->uniform || w->normal) text_add(out, rounded_text);
     if (w->uniform) text_add(out, part_uniform_text);
     if (w->below) text_add(out, part_below_text);
-    if (w->normal) text_add(out, part_normal_text);
+    if (w->normal) normal_write(w, out);
     if (strstr(text_z(&init), "lequel_clamped(")) text_add(out, clamped_text);
     text_add(out, text_z(&init));
     text_add(out, "/* ---- The parts of a step "
@@ -354,9 +382,7 @@ static void take_names(Source *s) {
     static const char *const functions[] = {"init", "step",   "evaluate",    "run",  "cost", "save",
                                             "load", "arrays", "array_count", "size", "real"};
     Writer *w = &s->w;
-    char first = w->prefix[0] >= 'a' && w->prefix[0] <= 'z' ? (char)(w->prefix[0] - 'a' + 'A') : w->prefix[0];
-    w->type = arena_format(w->arena, "%c%s", first, w->prefix + 1);
-    if (strcmp(w->type, w->prefix) == 0) w->type = arena_format(w->arena, "%sModel", w->prefix);
+    w->type = type_name(w->arena, w->prefix);
     w->upper = name_upper(w->arena, w->prefix);
     if (strcmp(w->upper, w->prefix) == 0 || strcmp(w->upper, w->type) == 0)
         w->upper = arena_format(w->arena, "%s_C", w->upper);
@@ -366,6 +392,20 @@ static void take_names(Source *s) {
 
 static void add_file(Emitted *emitted, const char *name, Text text) {
     vec_push(&emitted->files, ((EmitFile){name, text}));
+}
+
+static void fixed_write(const Writer *w, Emitted *emitted) {
+    Text first = {0}, text = {0};
+    emit_part(w, part_fixed_text, &first);
+    for (const char *c = text_z(&first); *c;) {
+        const char *place = strstr(c, "@F@");
+        text_add_bytes(&text, c, place ? (size_t)(place - c) : strlen(c));
+        if (!place) break;
+        text_addf(&text, "%d", w->options->fraction);
+        c = place + strlen("@F@");
+    }
+    text_free(&first);
+    add_file(emitted, arena_format(emitted->arena, "%s_fixed.h", w->prefix), text);
 }
 
 bool emit_c(const EmitSource *source, const EmitOptions *options, Emitted *emitted, Text *error) {
@@ -386,6 +426,7 @@ bool emit_c(const EmitSource *source, const EmitOptions *options, Emitted *emitt
         header_write(&s.w, &header);
         add_file(emitted, arena_format(emitted->arena, "%s.h", options->prefix), header);
         add_file(emitted, arena_format(emitted->arena, "%s.c", options->prefix), code);
+        if (options->fraction) fixed_write(&s.w, emitted);
         if (options->driver) driver_write(&s.w, emitted);
         emitted->bytes = s.w.struct_bytes;
         emitted->constant_bytes = s.w.constant_bytes;

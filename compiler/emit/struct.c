@@ -5,6 +5,10 @@
 #include <math.h>
 #include <string.h>
 
+int64_t element_bytes(const Writer *w, const CArray *array) {
+    return w->options->fraction || array->real == LOOP_F32 ? 4 : 8;
+}
+
 // ---- Which arrays ---------------------------------------------------------------------------------------------------
 
 static bool is_emitted(const Writer *w, uint32_t entry) {
@@ -162,7 +166,7 @@ static const Section sections[] = {
     {"Messages between neurons, held for one step.", ROLE(ROLE_REGISTER), false},
     {"Signals of the last step.", ROLE(ROLE_SIGNAL) | ROLE(ROLE_LEAF) | ROLE(ROLE_DRIVE), false},
     {"What the optimisers remember.", ROLE(ROLE_OPTIMISER), false},
-    {"Single numbers, always double.", ROLE(ROLE_SCALAR), false},
+    {"Single numbers: rates, counters.", ROLE(ROLE_SCALAR), false},
     {"Constants and intermediate results: nothing to set or to read here.", ~0u, true},
 };
 
@@ -175,7 +179,9 @@ static void declare(const Writer *w, const CArray *array, Text *out) {
     Text line = {0}, unit = {0};
     const SymbolInfo *info = symbol_info(w->store, array->symbol);
     text_addf(&line, "    %s %s",
-              array->rank || array->batched ? arena_format(w->arena, "%s_real", w->prefix) : "double", array->name);
+              array->rank || array->batched || w->options->fraction ? arena_format(w->arena, "%s_real", w->prefix)
+                                                                    : "double",
+              array->name);
     for (uint32_t k = 0; k < array->rank; k++) {
         bool batch = array->batched && k + 1 == array->rank && w->options->batch > 1;
         if (batch && array->declared[k] == array->extent[k])
@@ -198,7 +204,7 @@ static void declare(const Writer *w, const CArray *array, Text *out) {
 
 // Where the struct is after another member, as every machine lays it out that aligns numbers to their size.
 static void add_member(Writer *w, const CArray *array) {
-    int64_t width = array->real == LOOP_F32 ? 4 : 8, count = 1;
+    int64_t width = element_bytes(w, array), count = 1;
     for (uint32_t k = 0; k < array->rank; k++) count *= array->declared[k];
     w->struct_bytes = loop_pad(w->struct_bytes, in_lanes(w) && array->rank ? 64 : width) + count * width;
 }
@@ -255,7 +261,10 @@ static Element element_of(const Writer *w, const CArray *array) {
     return e;
 }
 
-static const char *cast(const CArray *array) { return array->real == LOOP_F32 ? "(float)" : ""; }
+// From the double of a draw.
+static const char *cast(const Writer *w, const CArray *array) {
+    return w->options->fraction ? "lequel_fixed" : array->real == LOOP_F32 ? "(float)" : "";
+}
 
 static void fill(Writer *w, const CArray *array, double value, Text *out) {
     if (value == 0 && !signbit(value)) return; // memset has done it
@@ -266,8 +275,8 @@ static void fill(Writer *w, const CArray *array, double value, Text *out) {
 // One value per element of one sample.
 static void fill_list(Writer *w, const CArray *array, const double *values, int64_t count, Text *out) {
     Element e = element_of(w, array);
-    w->constant_bytes += count * (array->real == LOOP_F32 ? 4 : 8);
-    text_addf(out, "    {\n        static const %s first[%" PRId64 "] = {", real_type(array->real), count);
+    w->constant_bytes += count * element_bytes(w, array);
+    text_addf(out, "    {\n        static const %s first[%" PRId64 "] = {", number_type(w, array->real), count);
     for (int64_t i = 0; i < count; i++)
         text_addf(out, "%s%s,", i % 8 ? " " : "\n            ", real_literal(w, array->real, values[i]));
     text_addf(out, "\n        };\n    %s%s = first[%s];\n    }\n", e.open, e.at, e.place);
@@ -280,7 +289,12 @@ static uint64_t stream_of(const char *name) {
     return hash;
 }
 
-static const char *number(Writer *w, double value) { return real_literal(w, LOOP_F64, value); }
+static const char *number(Writer *w, double value) { // in arithmetic of doubles, whatever the model's
+    char text[48];
+    number_format(text, value);
+    if (isinf(value) || isnan(value)) return real_literal(w, LOOP_F64, value);
+    return arena_format(w->arena, strpbrk(text, ".e") ? "%s" : "%s.0", text);
+}
 
 static const char *clamped(Writer *w, const Array *array, const char *value) {
     if (!array->clamped) return value;
@@ -313,7 +327,8 @@ static void draw(Writer *w, const CArray *c, const Array *array, Text *out) {
                              number(w, initial->a), stream, (uint64_t)span + 1, number(w, initial->scale));
     }
     value = clamped(w, array, value);
-    text_addf(out, "%s%s = %s%s%s%s;\n", e.open, e.at, cast(c), *cast(c) ? "(" : "", value, *cast(c) ? ")" : "");
+    text_addf(out, "%s%s = %s%s%s%s;\n", e.open, e.at, cast(w, c), *cast(w, c) ? "(" : "", value,
+              *cast(w, c) ? ")" : "");
 }
 
 // One sample's values serve all. Both arrays have the same shape.
@@ -326,7 +341,11 @@ static void copy_initial(Writer *w, const CArray *c, const Array *array, Text *o
     if (c->rank > from->rank) source.length -= strlen(strrchr(indices, '[')), source.bytes[source.length] = 0;
     const char *value = arena_atom_z(w->arena, text_z(&source));
     text_free(&source);
-    if (array->clamped) value = arena_format(w->arena, "%s%s", cast(c), clamped(w, array, value));
+    if (array->clamped && w->options->fraction)
+        value = arena_format(w->arena, "lequel_min(lequel_max(%s, %s), %s)", value,
+                             real_literal(w, c->real, array->low), real_literal(w, c->real, array->high));
+    else if (array->clamped)
+        value = arena_format(w->arena, "%s%s", cast(w, c), clamped(w, array, value));
     text_addf(out, "%s%s = %s;\n", e.open, e.at, value);
 }
 
@@ -381,7 +400,9 @@ void init_write(Writer *w, Text *out) {
         if (w->arrays.items[loop].used) fill(w, &w->arrays.items[loop], value, &body);
     }
     const CArray *size = &w->arrays.items[w->source->fused->array_of.items[w->source->batch_size] - 1];
-    if (size->used) text_addf(&body, "    m->%s = %s_BATCH;\n", size->name, w->upper);
+    if (size->used)
+        text_addf(&body, w->options->fraction ? "    m->%s = lequel_fixed(%s_BATCH);\n" : "    m->%s = %s_BATCH;\n",
+                  size->name, w->upper);
     bool draws = w->uniform || w->normal || w->below;
     text_addf(out, "void %s_init(%s *m, uint64_t seed)\n{\n%s    memset(m, 0, sizeof *m);\n%s}\n\n", w->prefix, w->type,
               draws ? "" : "    (void)seed; /* nothing is drawn */\n", text_z(&body));
@@ -425,7 +446,7 @@ void save_write(Writer *w, Text *out) {
     for (uint32_t i = 0; i < w->arrays.count; i++) {
         const CArray *array = &w->arrays.items[i];
         if (!is_saved(w, array)) continue;
-        int64_t width = array->real == LOOP_F32 ? 4 : 8;
+        int64_t width = element_bytes(w, array);
         w->state_bytes += width * carray_count(array);
         save_rows(w, array, width, &parts);
     }
@@ -463,8 +484,8 @@ void table_write(const Writer *w, Text *out) {
         text_add(out, "    {\"");
         emit_comment(out, array->shown); // as plain as a string must be; names have no quotes
         uint32_t rank = array->rank - (array->batched && w->options->batch > 1);
-        text_addf(out, "\", offsetof(%s, %s), %d, %d, %d, %" PRIu32 ", {", w->type, array->name,
-                  is_label(w, array->symbol), array->real == LOOP_F32 ? 4 : 8, array->batched, rank);
+        text_addf(out, "\", offsetof(%s, %s), %d, %d, %d, %d, %" PRIu32 ", {", w->type, array->name,
+                  is_label(w, array->symbol), (int)element_bytes(w, array), w->options->fraction, array->batched, rank);
         for (uint32_t k = 0; k < EXPR_MAX_RANK; k++)
             text_addf(out, "%s%" PRId64, k ? ", " : "", k < rank ? array->extent[k] : 1);
         text_add(out, "}, {");

@@ -92,8 +92,9 @@ typedef struct Body {
 // Writes the locals; `values` receives an expression per result.
 void body_write(const Body *body, Text *out, const char **values);
 const char *real_literal(Writer *w, LoopReal real, double value);
-const char *real_type(LoopReal real);   // double, float
-const char *real_suffix(LoopReal real); // "", "f"
+const char *number_type(const Writer *w, LoopReal real); // double, float, or that of fixed-point numbers
+const char *real_type(LoopReal real);                    // double, float
+const char *real_suffix(LoopReal real);                  // "", "f"
 void need(Writer *w, LoopReal real, CHelper helper);
 const char *helper_name(CHelper helper, LoopReal real, Arena *arena);
 void helpers_write(Writer *w, Text *out); // all that are needed
@@ -109,6 +110,7 @@ bool in_rows(const Writer *w);  // of the only sample, the terms of a matrix pro
 
 // struct.c: the struct, first values, saving and loading.
 bool arrays_plan(Writer *w);
+int64_t element_bytes(const Writer *w, const CArray *array);
 int64_t carray_count(const CArray *array); // elements, all samples
 void struct_write(Writer *w, Text *out);
 void init_write(Writer *w, Text *out);

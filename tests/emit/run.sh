@@ -209,6 +209,34 @@ emit "$work/model" "$models/lagline.leq" --deterministic
 build "$work/model" "$first" -O2 -ffp-contract=off -DLEQUEL_LIBM=0
 compare "$models/lagline.leq" "$work/model" deterministic backend=$jit steps=5300
 
+# ---- Fixed point ----------------------------------------------------------------------------------------------------
+
+for format in Q28.4 Q16.16 Q8.24 Q4.28 Q2.30; do
+    emit "$work/fixed" "$models/golden/b1.leq" --fixed=$format
+    for compiler in $compilers; do
+        $compiler -std=c99 -O2 -Wall -Wextra -fsanitize=undefined -fno-sanitize-recover=all -I"$work/fixed" "$here/fixed.c" \
+            -o "$work/fixed/functions" -lm || fail "$compiler, the functions of $format"
+        "$work/fixed/functions" >"$work/said" || { fail "the functions of $format"; cat "$work/said"; }
+    done
+done
+# Learning in fixed point: near to learning in double, in the same bits from every compiler, and never saturated.
+emit "$work/fixed" "$models/golden/b1.leq" --fixed=Q8.24 --main
+check_warnings "$work/fixed" -DMODEL_REFERENCE_TABLE
+input=$golden/b1.input.csv
+for compiler in $compilers; do
+    level=-O0
+    [ "$compiler" = "$first" ] && level=-O3
+    $compiler -std=c99 $level -DMODEL_TABLE -DMODEL_REFERENCE_TABLE "$work"/fixed/*.c -o "$work/fixed/model" -lm || fail "the fixed-point driver"
+    "$work/fixed/model" --input x="$input" --input y="$input" --record w1.W,out.r >"$work/fixed/$compiler.csv" || fail "the fixed-point driver does not run"
+    cmp "$work/fixed/$compiler.csv" "$work/fixed/$first.csv" || fail "$compiler and $first differ in fixed point"
+done
+"$work/fixed/model" --input x="$input" --input y="$input" --report | awk '
+    NR > 1 { rows++; if ($4 > 1e-4 || $6) bad = 1; if ($1 == "w2.W" && $4 > 0 && $4 < 1e-5) seen = 1 }
+    END { exit !(rows > 30 && seen && !bad) }' || fail "the report of a fixed-point model"
+emit "$work/fixed" "$here/names.leq" --fixed=Q16.16 --main --batch 3 --inference
+check_warnings "$work/fixed" -DMODEL_REFERENCE_TABLE
+make -s -C "$work/fixed" CC="$first" || fail "make, fixed point"
+
 # ---- Command lines --------------------------------------------------------------------------------------------------
 
 refused() { # status pattern arguments…
@@ -222,6 +250,10 @@ refused() { # status pattern arguments…
 
 refused 2 'needs a folder' c "$models/lagline.leq"
 refused 2 'expected' ada "$models/lagline.leq" -o "$work/none"
+refused 1 'no format of fixed-point' c "$models/lagline.leq" -o "$work/none" --fixed=Q16.15
+refused 1 'no format of fixed-point' c "$models/lagline.leq" -o "$work/none" --fixed=16
+refused 2 'goes with neither' c "$models/lagline.leq" -o "$work/none" --fixed=Q16.16 --simd
+refused 2 'goes with' llvm "$models/lagline.leq" --batch 2
 refused 2 'from 1 on' c "$models/lagline.leq" -o "$work/none" --batch 0
 refused 1 'cannot begin names in C' c "$models/lagline.leq" -o "$work/none" --name 2fast
 refused 1 'cannot begin names in C' c "$models/lagline.leq" -o "$work/none" --name register

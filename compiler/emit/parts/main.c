@@ -7,9 +7,14 @@
  * columns NAME, NAME.0, NAME[0] ... are taken when any is there, else all) or .npy. `-` is a .csv on standard input.
   * A row has the values of all samples, one sample after the other, or those of one sample, which then serve all; for
  * a label it may have classes, counted from 0, one for each sample.
- * Recordings go to FOLDER/NAME.npy, or as .csv to standard output.
+ * Recordings go to FOLDER/NAME.npy, or as .csv to standard output. With --report, a fixed-point model is stepped beside
+ * the same model in double, and what each array's values are and how far off they come is printed.
  */
 #include "@p@.h"
+#ifdef @P@_REFERENCE /* to report what fixed point costs: build this and the reference with their tables */
+#include @P@_REFERENCE
+#include <math.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,12 +87,18 @@ static void *element_at(const @T@Array *array, long element, long sample)
 static double get(const @T@Array *array, long element, long sample)
 {
     const void *at = element_at(array, element, sample);
+    if (array->fraction) return (double)*(const int32_t *)at / (double)((int64_t)1 << array->fraction);
     return array->bytes == 4 ? (double)*(const float *)at : *(const double *)at;
 }
 
 static void set(const @T@Array *array, long element, long sample, double value)
 {
     void *at = element_at(array, element, sample);
+    if (array->fraction) { /* rounded and saturated */
+        const double scaled = value * (double)((int64_t)1 << array->fraction);
+        *(int32_t *)at = scaled >= INT32_MAX ? INT32_MAX : scaled <= INT32_MIN ? INT32_MIN : (int32_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+        return;
+    }
     if (array->bytes == 4) *(float *)at = (float)value;
     else *(double *)at = value;
 }
@@ -331,22 +342,82 @@ static void save_state(const char *path)
     if (!file || fwrite(state, 1, length, file) != length || fclose(file) != 0) fail("cannot be written", path);
 }
 
+/* ---- The report -------------------------------------------------------------------------------------------------- */
+
+#ifdef @P@_REFERENCE
+typedef struct Range { /* of an array, over all steps */
+    double low, high, error, squares; /* of the reference; deviations from it */
+    double count;
+    long saturated;
+} Range;
+
+static @R@ reference;
+static Range *ranges;
+
+static void present_reference(void) /* the same inputs, as fixed point has them */
+{
+    for (int i = 0; i < input_count; i++)
+        for (int a = 0; a < @r@_array_count; a++) {
+            const @R@Array *array = &@r@_arrays[a];
+            if (strcmp(array->name, inputs[i].array->name) != 0) continue;
+            for (long e = 0; e < elements_of(inputs[i].array); e++)
+                for (long b = 0; b < samples_of(inputs[i].array); b++)
+                    *(double *)((char *)&reference + array->place + (size_t)(e * samples_of(inputs[i].array) + b) * sizeof(double)) =
+                        get(inputs[i].array, e, b);
+        }
+}
+
+static void compare_reference(void)
+{
+    for (int a = 0; a < @p@_array_count && a < @r@_array_count; a++) {
+        const @T@Array *array = &@p@_arrays[a];
+        Range *range = &ranges[a];
+        for (long e = 0; e < elements_of(array); e++)
+            for (long b = 0; b < samples_of(array); b++) {
+                const double ours = get(array, e, b);
+                const double theirs = *(const double *)((const char *)&reference + @r@_arrays[a].place +
+                                                        (size_t)(e * samples_of(array) + b) * sizeof(double));
+                const int32_t bits = *(const int32_t *)element_at(array, e, b);
+                const double error = fabs(ours - theirs);
+                if (range->count == 0 || theirs < range->low) range->low = theirs;
+                if (range->count == 0 || theirs > range->high) range->high = theirs;
+                if (error > range->error) range->error = error;
+                range->squares += error * error;
+                range->count++;
+                range->saturated += bits == INT32_MAX || bits == INT32_MIN;
+            }
+    }
+}
+
+static void print_report(void)
+{
+    printf("%-28s %13s %13s %13s %13s %10s\n", "array", "least", "greatest", "error", "mean error", "saturated");
+    for (int a = 0; a < @p@_array_count; a++)
+        printf("%-28s %13.6g %13.6g %13.3g %13.3g %10ld\n", @p@_arrays[a].name, ranges[a].low, ranges[a].high, ranges[a].error,
+               ranges[a].count > 0 ? sqrt(ranges[a].squares / ranges[a].count) : 0.0, ranges[a].saturated);
+}
+#endif
+
 /* ---- The command line ------------------------------------------------------------------------------------------- */
 
 static const char usage[] =
     "usage: @p@ [--input NAME=FILE]... [--record NAMES] [--steps N] [--seed N] [--every N] [--evaluate]\n"
-    "           [--load STATE] [--save STATE] [--out FOLDER]\n";
+    "           [--load STATE] [--save STATE] [--out FOLDER] [--report]\n";
 
 int main(int argc, char **argv)
 {
     long steps = -1, every = 1;
     const char *out = NULL, *load = NULL, *save = NULL;
-    int evaluate = 0;
+    int evaluate = 0, report = 0;
     uint64_t seed = 0;
     for (int i = 1; i < argc; i++) {
         const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(option, "--evaluate") == 0) {
             evaluate = 1;
+            continue;
+        }
+        if (strcmp(option, "--report") == 0) {
+            report = 1;
             continue;
         }
         if (strncmp(option, "--", 2) != 0 || !value) {
@@ -369,6 +440,13 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < input_count && steps < 0; i++) steps = inputs[i].table.rows;
     @p@_init(&model, seed);
+#ifdef @P@_REFERENCE
+    @r@_init(&reference, seed);
+    ranges = (Range *)calloc((size_t)@p@_array_count, sizeof *ranges);
+    if (!ranges) fail("out of memory", "the report");
+#else
+    if (report) fail("only fixed-point models are reported on", "--report");
+#endif
     if (load) load_state(load);
     double *numbers = (double *)allocate(NULL, (size_t)(steps > 0 ? steps / every + 1 : 1));
     long rows = 0;
@@ -376,11 +454,23 @@ int main(int argc, char **argv)
         present(n);
         if (evaluate) @p@_evaluate(&model);
         else @p@_step(&model);
+#ifdef @P@_REFERENCE
+        if (report) {
+            present_reference();
+            if (evaluate) @r@_evaluate(&reference);
+            else @r@_step(&reference);
+            compare_reference();
+        }
+#endif
         if (n % every != 0) continue;
         numbers[rows++] = (double)n;
         record();
     }
     if (save) save_state(save);
+#ifdef @P@_REFERENCE
+    if (report) print_report();
+    free(ranges);
+#endif
     for (int i = 0; out && i < record_count; i++)
         write_npy(out, records[i].array->name, records[i].values, records[i].rows, records[i].array);
     if (out) write_npy(out, "steps", numbers, rows, NULL);
