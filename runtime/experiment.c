@@ -195,6 +195,14 @@ static bool options_fit(const Run *run, Text *error) {
 
 // ---- Checkpoints ----------------------------------------------------------------------------------------------------
 
+// A file with right checksums may still have been made up.
+static bool is_place(const Run *run, const int64_t place[4]) {
+    if (place[0] < 0 || place[0] > run->epochs || place[1] < 0 || place[1] > run->tests || place[3] < 0) return false;
+    const Track *track = place[1] ? &run->test : &run->train;
+    int64_t batches = run->experiment->present_steps ? feeder_batches(track->feeder) : 1;
+    return place[2] >= 0 && place[2] < batches;
+}
+
 // Everything that a run needs to go on. Recordings come last: restoring them cuts files.
 static void keep_run(Run *run, Checkpoint *checkpoint) {
     int64_t place[] = {run->epoch, run->testing, run->batch, run->progress.done};
@@ -205,6 +213,8 @@ static void keep_run(Run *run, Checkpoint *checkpoint) {
     score_table_keep(&run->table, checkpoint);
     track_keep(&run->train, "train", checkpoint);
     if (run->tests) track_keep(&run->test, "test", checkpoint);
+    if (checkpoint_restores(checkpoint) && !checkpoint_failed(checkpoint) && !is_place(run, place))
+        checkpoint_fail(checkpoint, "is at a place that this run does not have");
     if (checkpoint_restores(checkpoint) && !checkpoint_failed(checkpoint)) {
         run->epoch = place[0];
         run->testing = place[1];

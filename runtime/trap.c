@@ -278,14 +278,19 @@ static void add_equation(const Replay *replay, const StepAssign *assign, int64_t
     vec_free(&visit.seen);
 }
 
-static void report(const Trap *trap, const Instance *in, Text *out) {
+static void report(const Trap *trap, const Instance *in, uint32_t found, Text *out) {
     Replay replay;
     int64_t place;
     const ExprStore *store = in->program->model->store;
     replay_open(&replay, in, trap->before);
+    int64_t computed_place;
     const StepAssign *assign = trap->before ? first_assignment(&replay, false, &place) : NULL;
-    bool exact = assign != NULL; // otherwise it only happens in the precision of the run
-    if (!assign) assign = first_assignment(&replay, true, &place);
+    const StepAssign *computed = first_assignment(&replay, true, &computed_place);
+    bool exact = assign && (!computed || assign <= computed); // otherwise it only happens in the precision of the run
+    if (!exact) {
+        assign = computed;
+        place = computed_place;
+    }
     if (assign) {
         const SymbolInfo *info = symbol_info(store, assign->symbol);
         uint32_t array = array_of_symbol(in, assign->symbol);
@@ -296,7 +301,7 @@ static void report(const Trap *trap, const Instance *in, Text *out) {
         add_value(values ? values[place] : replay.now[assign->symbol][place], out);
         free(values);
     } else {
-        text_add(out, "an array became NaN or infinite");
+        text_addf(out, "%s became NaN or infinite", array_of(in, found)->name);
     }
     if (trap->before)
         text_addf(out, " in step %lld", (long long)in->steps - 1);
@@ -311,7 +316,7 @@ bool trap_look(Trap *trap, const Instance *in, bool now, Text *error) {
     if (in->steps > trap->last && (now || in->steps - trap->last >= trap->every)) {
         for (uint32_t i = 0; i < array_count(in); i++) {
             if (trap->left_out[i] || all_finite(in, i)) continue;
-            report(trap, in, error);
+            report(trap, in, i, error);
             return false;
         }
         trap->last = in->steps;
