@@ -33,6 +33,9 @@ struct Instance {
 // Runs one entry; nothing else.
 void instance_run_entry(Instance *instance, ProgramEntry entry, uint64_t active);
 
+// Offline principles: what they minimise, of the last step, over the samples; the cost and the neurons' own energies.
+double instance_mean_objective(const Instance *instance);
+
 int64_t program_array_bytes(const LoopArray *array, int64_t batch_padded);
 
 #endif

@@ -55,6 +55,7 @@ static const Row rows[] = {
     {"a plain state", "u + u^2 * q", NULL, NULL, NULL},
     {"parameters in an output", "tanh(kappa * q) + kappa^2", NULL, NULL, NULL},
     {"a precision", NULL, "kappa/2 * (ahead(u, tau_m) - I)^2", NULL, NULL},
+    {"energies of a neuron's own", NULL, "1/2 * (ahead(u, tau_m) - I)^2 + kappa * tanh(q)^2 + 0.1 * u^2", NULL, NULL},
     {"a scaled lookahead", NULL, "1/2 * (3 * ahead(u, tau_m) - I)^2", NULL, NULL},
     {"a composed time constant", "tanh(ahead(u, tau_s + tau_r))", NULL, NULL, NULL},
     {"mean square", NULL, NULL, NULL, "mean_square(o.r, y)"},
@@ -91,7 +92,9 @@ static void write_model(Text *out, const Row *row, const char *order) {
               !row->current || strstr(row->current, "b") ? ", w.b" : "",
               row->current && strstr(row->current, "K") ? ", w.K" : "",
               row->current && strstr(row->current, "T") ? ", w.T" : "",
-              row->output && strstr(row->output, "kappa") ? ", a.kappa" : "");
+              (row->output && strstr(row->output, "kappa")) || (row->energy && strstr(row->energy, "kappa *"))
+                  ? ", a.kappa"
+                  : "");
 }
 
 // ---- Walks ----------------------------------------------------------------------------------------------------------
@@ -209,7 +212,7 @@ static Products products(Walk *w) {
         memcpy(w->now[s], w->values[s], (size_t)count_of(w, s) * sizeof(double));
     }
     step_reference_complex(w->forward, w->then, w->after, BATCH, 0);
-    for (int b = 0; b < BATCH; b++) p.forward += cimag(w->after[w->forward->cost][b]) * 1e100 / BATCH;
+    for (int b = 0; b < BATCH; b++) p.forward += cimag(w->after[w->forward->objective][b]) * 1e100 / BATCH;
     for (uint32_t k = 0; k < w->carried_count; k++) {
         Symbol adjoint = beside(w, w->carried[k], "adjoint");
         for (int64_t i = 0; i < count_of(w, adjoint); i++) {
