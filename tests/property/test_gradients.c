@@ -7,6 +7,9 @@
 //                    bptt: the continuous equations are discretised with the same explicit Euler step and the same
 //                    registers, so that the discrete filter of each lookahead is the transpose of the forward one and
 //                    the two coincide to rounding
+//   second_order     where they do not: a learned parameter in which a mismatch is not linear. The equations take its
+//                    gradient at a mismatch that equals the error, not 0, which adds a term of second order in the
+//                    error; it vanishes with the strength of the cost. All else in the energies above is of first order
 //   seen_to_fail     the same comparison notices a gradient that is wrong by a part in a million
 //   truncated        tbptt is bptt where its window holds all, and elsewhere the sum of the windows' own gradients,
 //                    each from its start on
@@ -352,6 +355,39 @@ static void seen_to_fail(void **state) {
     }
 }
 
+static void second_order(void **state) {
+    (void)state;
+    static const double strengths[] = {0.1, 0.01, 0.001};
+    double before = 0;
+    for (int i = 0; i < 3; i++) {
+        Network net = {0};
+        text_addf(&net.text,
+                  "neuron Scaled(tau_m, tau_r, scale) {\n  state u = 0\n  input I\n"
+                  "  output r = tanh(ahead(u, tau_r))\n  energy 1/2 * (scale * ahead(u, tau_m) - I)^2\n}\n"
+                  "network Second {\n  dt = 0.1\n  input x[2]\n  target y[3]\n"
+                  "  population h = Scaled[3](tau_m = 1, tau_r = 0.4, scale = [0.7, 1, 1.5])\n"
+                  "  connect w: x -> h by Dense()\n  cost %g * mse(h.r, y)\n  dynamics bptt\n"
+                  "  learn w.W, h.scale by sgd(1)\n}\n",
+                  strengths[i]);
+        Compiled bptt = compile_text(text_z(&net.text), NULL, PROGRAM_LOOPS, NULL);
+        Compiled adjoint = compile_text(text_z(&net.text), "adjoint", PROGRAM_LOOPS, NULL);
+        WindowData data = data_of(&bptt, (WindowPlan){.steps = 100, .batch = 2, .seed = 1});
+        Gradients exact = gradients_of(&bptt, &data), continuous = gradients_of(&adjoint, &data);
+        apart_from_slopes(&net, &bptt, &data, &exact, true, 1e-9);
+        assert_true(deviation(continuous.values[0], exact.values[0], 6) < 1e-12); // the weights
+        double far = deviation(continuous.values[1], exact.values[1], 3);
+        assert_true(far > 1e-3 * strengths[i] && far < 10 * strengths[i]);
+        if (i) assert_true(before / far > 9.9 && before / far < 10.1);
+        before = far;
+        gradients_free(&exact);
+        gradients_free(&continuous);
+        window_data_close(&data);
+        compiled_close(&bptt);
+        compiled_close(&adjoint);
+        network_free(&net);
+    }
+}
+
 static void truncated(void **state) {
     (void)state;
     enum { WINDOW = 8, WINDOWS = 3 };
@@ -414,10 +450,8 @@ static void matched(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_networks),
-        cmocka_unit_test(seen_to_fail),
-        cmocka_unit_test(truncated),
-        cmocka_unit_test(matched),
+        cmocka_unit_test(random_networks), cmocka_unit_test(second_order), cmocka_unit_test(seen_to_fail),
+        cmocka_unit_test(truncated),       cmocka_unit_test(matched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
