@@ -412,7 +412,7 @@ static Expr batch_rule(ExprStore *store, Expr node, void *context) {
     const SymbolInfo *info = symbol_info(store, n.symbol);
     if (!info->batched || n.count > info->rank) return node;
     Expr at[EXPR_MAX_RANK + 1];
-    memcpy(at, n.argument, n.count * sizeof(Expr));
+    if (n.count) memcpy(at, n.argument, n.count * sizeof(Expr));
     at[n.count] = expr_index(store, INDEX_BATCH);
     return expr_access(store, n.symbol, n.version, at, n.count + 1);
 }
