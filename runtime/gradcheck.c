@@ -21,11 +21,13 @@ static Agreement compare(Atom name, const double *g, const double *h, int64_t co
         gg += g[i] * g[i];
         hh += h[i] * h[i];
         gh += g[i] * h[i];
-        worst = fmax(worst, fabs(g[i] - h[i]));
+        double apart = fabs(g[i] - h[i]);
+        worst = isfinite(apart) ? fmax(worst, apart) : INFINITY; // fmax would pass over NaN
         largest = fmax(largest, fabs(h[i]));
     }
     if (!isfinite(gg) || !isfinite(hh)) worst = NAN; // fmax passes over it
     double lengths = sqrt(gg) * sqrt(hh);
+    if (!isfinite(gg + hh)) return (Agreement){name, count, NAN, NAN, INFINITY};
     return (Agreement){.parameter = name,
                        .elements = count,
                        .cosine = lengths > 0 ? gh / lengths
@@ -187,12 +189,28 @@ static void judge_all(Check *check, const WindowData *data, const Gradients *exa
     for (uint32_t i = 0; i < report->principle_count; i++) report->principles[i] = judge(check, names[i], data, exact);
 }
 
+// Whether a principle was written as it must be. One that the model cannot be derived under is another matter: that is
+// part of the report.
+static bool is_readable(const Check *check, const char *principle) {
+    Diagnostics *diags = diag_new(check->arena);
+    ModelOptions options = check->plan->model;
+    options.dynamics = principle;
+    options.beside = true;
+    Model *model = model_load(check->arena, diags, &options, NULL);
+    bool readable = model != NULL;
+    if (!readable) diag_print(diags, DIAG_PLAIN, check->error);
+    model_free(model);
+    return readable;
+}
+
 GradcheckReport *gradcheck_run(Arena *arena, Diagnostics *diags, const GradcheckPlan *plan, Text *error) {
     Check check = {arena, diags, plan, arena_new_object(arena, GradcheckReport), plan->window, error};
     Model *model;
     WindowData data = {0};
     Gradients exact = {0};
     *check.report = (GradcheckReport){0};
+    for (uint32_t i = 0; plan->principles && i < plan->principle_count; i++)
+        if (!is_readable(&check, plan->principles[i])) return NULL;
     Program *program = compile(&check, diags, "bptt", &model, error);
     bool good = program != NULL;
     if (good) choose_window(&check, model);

@@ -401,13 +401,18 @@ void instance_set(Instance *in, uint32_t array, const double *values) {
     if (a->stored) write_all(in, loop_array_of(in->program, a->symbol), values);
 }
 
-double instance_mean_cost(const Instance *in) {
-    Symbol cost = in->program->step[ENTRY_TRAIN]->cost;
-    if (!cost) return NAN;
-    Row row = row_of(in, loop_array_of(in->program, cost), 0);
+static double mean_over_samples(const Instance *in, Symbol symbol) {
+    if (!symbol) return NAN;
+    Row row = row_of(in, loop_array_of(in->program, symbol), 0);
     double total = 0;
     for (int64_t b = 0; b < in->batch; b++) total += row_get(row, b);
     return total / (double)in->batch;
+}
+
+double instance_mean_cost(const Instance *in) { return mean_over_samples(in, in->program->step[ENTRY_TRAIN]->cost); }
+
+double instance_mean_objective(const Instance *in) {
+    return mean_over_samples(in, in->program->step[ENTRY_TRAIN]->objective);
 }
 
 double instance_scalar(const Instance *in, Symbol scalar) {

@@ -38,6 +38,9 @@ void instance_run_entry(Instance *instance, ProgramEntry entry, uint64_t active)
 int64_t loop_array_count(const LoopArray *array, int64_t batch);                // real elements
 int64_t loop_array_position(const LoopArray *array, int64_t padded, int64_t i); // of element i of sample 0
 bool instance_shares(const Instance *instance, uint32_t number);                // with the owner of the weights
+// Offline principles: what they minimise, of the last step, over the samples; the cost and the neurons' own energies.
+double instance_mean_objective(const Instance *instance);
+
 int64_t program_array_bytes(const LoopArray *array, int64_t batch_padded);
 
 #endif

@@ -136,7 +136,7 @@ static double complex_slope(Slopes *s, Symbol parameter, const double *direction
         for (Symbol k = 1; k < symbols; k++)
             memcpy(a->old[k], a->now[k], (size_t)a->counts[k] * sizeof(double complex));
         step_reference_complex(s->forward, a->old, a->now, s->data->plan.batch, 0);
-        for (int64_t b = 0; b < s->data->plan.batch; b++) total += cimag(a->now[s->forward->cost][b]);
+        for (int64_t b = 0; b < s->data->plan.batch; b++) total += cimag(a->now[s->forward->objective][b]);
     }
     return total / h / (double)s->data->plan.batch;
 }
@@ -173,7 +173,7 @@ static double cost_at(Slopes *s, uint32_t parameter, const double *direction, do
     for (int64_t n = 0; n < s->data->plan.steps; n++) {
         window_feed(s->data, s->instance, s->data->plan.settle + n);
         instance_step(s->instance, ENTRY_EVALUATE, false);
-        total += instance_mean_cost(s->instance);
+        total += instance_mean_objective(s->instance);
     }
     free(values);
     return total;

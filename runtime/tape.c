@@ -1,6 +1,7 @@
 // Snapshots are taken at a stride that doubles whenever there are too many of them, since nobody says beforehand how
 // long a window will be. Going back, the steps between two snapshots are computed again, from snapshots at the
-// distances of the binomial schedule, which recomputes each step as few times as the memory allows.
+// distances of the binomial schedule, which takes the fewest steps that the memory allows. No more steps are done again
+// than that schedule takes when it knows the length of the window from the start.
 #include "tape.h"
 #include "program_internal.h"
 #include <stdlib.h>
@@ -198,9 +199,41 @@ static int64_t next_snapshot(int64_t length, int64_t free) {
     int64_t times = 1;
     while (reach(free + 1, times) < length) times++;
     int64_t right = reach(free, times), left = reach(free + 1, times - 1), at = length - right;
-    if (at < 1) at = 1;
+    int64_t least = reach(free + 1, times - 2); // fewer than that on the left would waste its snapshots
+    if (at < least) at = least;
     if (at > left) at = left;
     return at < length ? at : length - 1;
+}
+
+// Forward steps that reversing `length` of them takes, with `snapshots` of which one is at its start.
+static double steps_again(int64_t length, int64_t snapshots) {
+    int64_t times = 0;
+    if (length <= 1) return 0;
+    while (reach(snapshots, times) < length) times++;
+    return (double)times * (double)length - (double)reach(snapshots + 1, times - 1);
+}
+
+static double steps_again_at(const Tape *tape, int64_t stride) {
+    double total = 0;
+    for (int64_t at = 0, i = 0; at < tape->length; at += stride, i++) {
+        int64_t left = tape->length - at;
+        total += steps_again(left < stride ? left : stride, tape->most - i);
+    }
+    return total;
+}
+
+// Snapshots along the whole window leave none free for its end, where it begins. With every second, fourth, … of them,
+// at last with the first alone, there is the memory that the binomial schedule counts on.
+static void make_room(Tape *tape) {
+    int64_t best = tape->stride;
+    double least = steps_again_at(tape, best);
+    for (int64_t stride = 2 * best; stride < 2 * tape->length; stride *= 2) {
+        double steps = steps_again_at(tape, stride);
+        if (steps >= least) continue;
+        least = steps;
+        best = stride;
+    }
+    while (tape->stride < best) thin(tape);
 }
 
 static void reverse_steps(Tape *tape) {
@@ -225,6 +258,7 @@ void tape_rewind(Tape *tape) {
     char *after = memory_resize(NULL, (size_t)bytes_of(tape->instance, &tape->batched) + 1, 1);
     clear(tape->instance, &tape->adjoints);
     save(tape->instance, &tape->batched, after);
+    make_room(tape);
     reverse_steps(tape);
     restore(tape->instance, &tape->batched, after);
     free(after);

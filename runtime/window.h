@@ -1,7 +1,8 @@
 // A stretch of a model's own data with everything held still but one parameter: what gradients are compared on.
 //
-// J is the sum over the window's steps of the cost's mean over the batch, as a function of one learned parameter, from
-// fixed states at the start of the window. Nothing learns, and no error acts on a membrane.
+// J is the sum over the window's steps of the mean over the batch of the cost and the neurons' own energies, as a
+// function of one learned parameter, from fixed states at the start of the window. Nothing learns, and no error acts on
+// a membrane.
 #ifndef LEQUEL_WINDOW_H
 #define LEQUEL_WINDOW_H
 

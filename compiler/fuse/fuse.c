@@ -96,6 +96,7 @@ static bool *find_persistent(const Plan *plan, Step *const *steps, uint32_t coun
         for (uint32_t i = 0; i < steps[s]->assigns.count; i++)
             expr_visit(plan->store, steps[s]->assigns.items[i].value, note_old, persistent);
         if (steps[s]->cost) persistent[steps[s]->cost] = true;
+        if (steps[s]->objective) persistent[steps[s]->objective] = true;
     }
     for (uint32_t i = 0; i < plan->options->kept_count; i++) persistent[plan->options->kept[i]] = true;
     return persistent;

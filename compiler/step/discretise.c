@@ -545,7 +545,7 @@ static Expr batch_rule(ExprStore *store, Expr node, void *context) {
     const SymbolInfo *info = symbol_info(store, n.symbol);
     if (!info->batched || n.count > info->rank) return node;
     Expr at[EXPR_MAX_RANK + 1];
-    memcpy(at, n.argument, n.count * sizeof(Expr));
+    if (n.count) memcpy(at, n.argument, n.count * sizeof(Expr));
     at[n.count] = expr_index(store, INDEX_BATCH);
     return expr_access(store, n.symbol, n.version, at, n.count + 1);
 }
@@ -583,6 +583,31 @@ static Symbol own_symbol(Discretise *d, SymbolInfo info, const char *what) {
     return 0;
 }
 
+// The energy of a neuron at rest, its mismatch gone: costs of its own, which online principles see as errors.
+static Expr own_energy(Discretise *d, const NeuronEquations *n) {
+    Expr rest = expr_replace(d->store, n->membrane, own_element(d, n->error), expr_const(d->store, 0));
+    return expr_replace(d->store, n->energy, own_element(d, n->leaves.items[n->solved].symbol), rest);
+}
+
+// What an offline principle minimises: the energy along a trajectory that no error acts on.
+static void objective(Discretise *d) {
+    ExprStore *s = d->store;
+    Expr total = expr_const(s, 0);
+    double constant;
+    for (uint32_t i = 0; i < d->equations->neurons.count; i++) {
+        const NeuronEquations *n = &d->equations->neurons.items[i];
+        Expr energy = own_energy(d, n);
+        if (expr_get_const(s, energy, &constant)) continue;
+        total = expr_add(s, total, expr_sum(s, d->model->populations.items[n->population].own, place(d, energy)));
+    }
+    d->step->objective = d->step->cost;
+    if (expr_is_const(s, total, 0) || !d->step->cost) return;
+    SymbolInfo info = {
+        .name = "cost#own", .role = ROLE_SIGNAL, .batched = true, .hidden = true, .span = d->model->cost_span};
+    d->step->objective = own_symbol(d, info, "the energy of all neurons");
+    assign(d, d->step->objective, expr_add(s, model_element(s, d->step->cost, VERSION_NEW), total), 0, info.span);
+}
+
 // Everything that moves in a step but does not learn.
 static void dynamics(Discretise *d) {
     const Equations *equations = d->equations;
@@ -595,6 +620,8 @@ static void dynamics(Discretise *d) {
     }
     if (d->mode == STEP_TRAIN || is_backward(d)) downward_errors(d);
     if (d->step->cost) assign(d, d->step->cost, place(d, d->model->cost), 0, d->model->cost_span);
+    bool offline = principle_find(d->model->dynamics.principle)->course != COURSE_ONLINE;
+    if (d->mode == STEP_FORWARD || (d->mode == STEP_EVALUATE && offline)) objective(d);
 }
 
 Step *step_discretise(const Equations *equations, StepMode mode) {

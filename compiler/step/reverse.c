@@ -143,10 +143,10 @@ static void reverse_assign(Reversal *r, const StepAssign *a, Symbol adjoint) {
     vec_free(&reads.symbols);
 }
 
-// The adjoint of the cost of one sample: J is the sum over steps of the mean over the batch.
+// The adjoint of the objective of one sample: J is the sum over steps of the mean over the batch.
 static Expr seed(const Reversal *r, Symbol symbol) {
     ExprStore *s = r->store;
-    if (symbol != r->step->cost) return 0;
+    if (symbol != r->step->objective) return 0;
     return expr_div(s, expr_const(s, 1), model_element(s, r->step->batch_size, VERSION_OLD));
 }
 
@@ -230,7 +230,8 @@ Step *step_backward(const Equations *equations) {
         if (step) detach(step, carried, count);
     } else {
         step = arena_new_object(model->arena, Step);
-        *step = (Step){.model = model, .cost = forward->cost, .batch_size = forward->batch_size};
+        *step = (Step){
+            .model = model, .cost = forward->cost, .objective = forward->objective, .batch_size = forward->batch_size};
         good = reverse(equations, forward, step, carried, count);
     }
     free(carried);

@@ -20,6 +20,8 @@ typedef struct Step {
     Model *model;
     Vec(StepAssign) assigns;
     Symbol cost;       // per sample, of this step; 0 when the model has no cost
+    Symbol objective;  // of a forward step of an offline principle: what it minimises, the cost and the neurons' own
+                       // energies, per sample; the cost itself where they have none
     Symbol batch_size; // scalar: samples of the instance, the divisor of means over the batch
 } Step;
 

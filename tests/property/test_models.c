@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "random_numbers.h"
 #include "runtime/program.h"
 #include <math.h>
 #include <stdio.h>
@@ -27,20 +28,6 @@ enum { MODELS = 160, STEPS = 40, EVALUATED = 6 };
 enum { LAYERS = 4, LINKS = 12, INPUTS = 2, WIDEST = 20, LARGEST_BATCH = 17, RULES = 2 };
 
 // ---- Random numbers -------------------------------------------------------------------------------------------------
-
-static uint64_t random_state;
-
-static uint64_t mix(uint64_t z) { // splitmix64
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
-static uint64_t next(void) { return mix(random_state += 0x9e3779b97f4a7c15u); }
-static int below(int n) { return (int)(next() % (uint64_t)n); }
-static bool chance(int percent) { return below(100) < percent; }
-static double unit_real(uint64_t bits) { return (double)(bits >> 11) * 0x1p-53; }
-static double between(double low, double high) { return low + (high - low) * unit_real(next()); }
 
 // Element `i` of what is fed to external `external` at step `n`: the same numbers for every program of a model.
 static double signal_at(uint64_t seed, int64_t n, int external, int i) {
@@ -275,7 +262,7 @@ static Spec random_spec(uint64_t seed) {
     spec.batch = batches[below(4)];
     spec.layers = 1 + below(LAYERS);
     spec.inputs = 1 + below(INPUTS);
-    spec.principle = (PrincipleKind)below(PRINCIPLE_GLE + 1);
+    spec.principle = (PrincipleKind)below(PRINCIPLE_GLE + 1); // those that the simulator knows
     spec.order = (OrderKind)below(ORDER_COUNT);
     double gamma = between(0, 0.2);
     spec.gamma = spec.order == ORDER_SEQUENTIAL || chance(40) ? 0 : gamma;
