@@ -115,7 +115,7 @@ static Ast *load_file(Loading *l, Atom path, Span where) {
 static void check_redeclared(Resolver *r, const Ast *declaration) {
     for (uint32_t i = 0; i < r->declarations.count; i++) {
         const Ast *other = r->declarations.items[i];
-        if (other->kind != declaration->kind || other->name != declaration->name || other->span.source == 1) continue;
+        if (other->kind != declaration->kind || other->name != declaration->name || other->span.source == r->prelude) continue;
         diag_report(r->diags, DIAG_E0203, declaration->name_span, "%s `%s` is declared twice",
                     ast_kind_name(declaration->kind), declaration->name);
         diag_note(r->diags, other->name_span, "it was introduced here");
@@ -154,6 +154,7 @@ static void take_declarations(Loading *l, Atom path, const Ast *file) {
 static void load_prelude(Loading *l) {
     Resolver *r = l->r;
     uint32_t source = diag_add_source(r->diags, "prelude.leq", lequel_prelude_text, lequel_prelude_length);
+    r->prelude = source;
     Ast *file = ast_parse(r->arena, r->diags, source, lequel_prelude_text, lequel_prelude_length);
     take_declarations(l, arena_atom_z(r->arena, "prelude.leq"), file);
 }

@@ -87,6 +87,7 @@ typedef struct Resolver {
     const struct Scope *network_scope;
     const Ast *dynamics_override; // NULL, or the `dynamics` statement from the command line
     bool beside;                  // gamma is 0 everywhere
+    uint32_t prelude;             // the number of its source text
     const Ast *experiment;
 } Resolver;
 
