@@ -3,7 +3,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST_EXPANDED = 100000 }; // calls of functions in one model
+enum {
+    MOST_EXPANDED = 100000,    // calls of functions in one model
+    MOST_EXPANDED_WRONG = 2000 // the same in one that has errors already, which would be found anew in each call
+};
 
 // ---- Checks shared by all of resolve --------------------------------------------------------------------------------
 
@@ -450,6 +453,7 @@ static bool may_expand(Resolver *r, const Ast *function, Span span) {
         diag_expected(r->diags, "a function that is defined without recursion");
         return false;
     }
+    if (r->expanded >= MOST_EXPANDED_WRONG && diag_error_count(r->diags)) return false;
     if (r->expanded++ < MOST_EXPANDED) return true;
     if (r->expanded == MOST_EXPANDED + 1) {
         report(r, DIAG_E0106, span, "functions call each other more than %d times", MOST_EXPANDED);

@@ -49,11 +49,11 @@ if [ -e "$LEQUEL_LLVM_MODULE" ]; then
 else
     backend="--backend=loops" epochs=4 duration=600
 fi
-every="150 steps"
+every="1100 steps"
 killed $((count * 4 / 10)) $backend --experiment classes --epochs $epochs --seed 3 || failures=$((failures + 1))
-every="97 steps"
+every="397 steps"
 killed $((count * 3 / 10)) $backend --experiment wave --duration "$duration steps" || failures=$((failures + 1))
-every="0.02 s"
+every="0.1 s"
 killed $((count * 2 / 10)) $backend --precision double --experiment classes --epochs $epochs \
     --record out.error --every 3 || failures=$((failures + 1))
 every="50 steps"
