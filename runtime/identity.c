@@ -108,7 +108,8 @@ static void add_files(Text *text, const char *what, const InputFile *files, uint
     text_add(text, "\n");
 }
 
-static void describe(Identity *identity, const Model *model, const RunOptions *options) {
+static void describe(Identity *identity, const Program *program, const RunOptions *options) {
+    const Model *model = program_model(program);
     Text *text = &identity->text;
     text_addf(text, "version: %s\n", options->version ? options->version : "");
     add_files(text, "model files", identity->sources.items, identity->sources.count);
@@ -125,6 +126,7 @@ static void describe(Identity *identity, const Model *model, const RunOptions *o
     text_addf(text, "every: %lld\n", (long long)options->every);
     text_addf(text, "precision: %s\nback end: %s\n", options->precision ? options->precision : "",
               options->backend ? options->backend : "");
+    if (program_is_deterministic(program)) text_add(text, "deterministic\n");
 }
 
 bool identity_open(Identity *identity, const Program *program, const RunOptions *options, Text *error) {
@@ -132,7 +134,7 @@ bool identity_open(Identity *identity, const Program *program, const RunOptions 
     *identity = (Identity){0};
     add_sources(identity, model->diags);
     if (!add_first_values(identity, model, options, error) || !add_data_sources(identity, model, error)) return false;
-    describe(identity, model, options);
+    describe(identity, program, options);
     fingerprint(text_z(&identity->text), identity->text.length, identity->sha256);
     return true;
 }

@@ -166,6 +166,7 @@ void program_free(Program *p) {
 // ---- Questions ------------------------------------------------------------------------------------------------------
 
 Model *program_model(const Program *p) { return p->model; }
+bool program_is_deterministic(const Program *p) { return p->fused->program.deterministic; }
 bool program_is_offline(const Program *p) { return p->entries > ENTRY_BACKWARD; }
 uint32_t program_array_count(const Program *p) { return p->arrays.count; }
 const ProgramArray *program_array(const Program *p, uint32_t array) { return &p->arrays.items[array]; }

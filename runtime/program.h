@@ -54,6 +54,7 @@ typedef struct Instance Instance;
 Program *program_new(Model *model, const ProgramOptions *options, Text *dump_out, Text *error);
 void program_free(Program *program);
 Model *program_model(const Program *program);
+bool program_is_deterministic(const Program *program);
 bool program_is_offline(const Program *program); // errors travel backward in time, window by window
 uint32_t program_array_count(const Program *program);
 const ProgramArray *program_array(const Program *program, uint32_t array);
