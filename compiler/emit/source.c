@@ -255,6 +255,7 @@ static void header_write(Writer *w, Text *out) {
     if (w->options->fraction && w->options->reference)
         text_addf(out, "#define %s_REFERENCE \"%s.h\" /* the same model in double */\n", w->upper,
                   w->options->reference);
+    if (w->options->inference) text_addf(out, "#define %s_INFERENCE 1 /* without errors and learning */\n", w->upper);
     text_addf(out, "#define %s_BATCH %" PRId64 " /* samples that are computed together */\n", w->upper,
               w->options->batch);
     text_addf(out, "#define %s_STATE_BYTES %" PRId64 " /* of a saved state */\n#define %s_DT ", w->upper,

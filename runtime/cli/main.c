@@ -2,8 +2,8 @@
 #include "cli.h"
 #include <string.h>
 
-static const CliCommand *const commands[] = {&cli_check, &cli_fmt,  &cli_derive,  &cli_inspect,
-                                             &cli_run,   &cli_emit, &cli_plot, &cli_explain, NULL};
+static const CliCommand *const commands[] = {&cli_check, &cli_fmt,  &cli_derive,  &cli_inspect, &cli_run,
+                                             &cli_emit,  &cli_plot, &cli_explain, NULL};
 
 static const CliCommand *find_command(const char *name) {
     for (int i = 0; commands[i]; i++)
