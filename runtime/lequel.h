@@ -41,7 +41,7 @@ typedef struct LequelModelOptions { // all may be NULL or 0
     const char *experiment;         // the same
     const char *const *defines;     // "tau=1.2": parameters of the network
     uint32_t define_count;
-        const char *dynamics; // another principle than the file's: instant, le, gle
+    const char *dynamics; // another principle than the file's: instant, le, gle
     const char *text;     // the model itself; then the path only names it in messages and says where its imports are
 } LequelModelOptions;
 
@@ -191,7 +191,7 @@ typedef struct LequelEmitOptions { // all may be NULL, 0 or false
     bool deterministic;            // the same bits as a program with that option
     bool inference;                // without errors and learning
     bool simd;                     // with the vector extensions of GNU C
-        const char *fixed;             // "Q16.16": fixed-point numbers of 32 bits, 16 of them behind the point
+    const char *fixed;             // "Q16.16": fixed-point numbers of 32 bits, 16 of them behind the point
     bool driver;                   // a main program, ways to build it and a description as well
     int64_t batch;                 // samples that are computed together; 0: one
     const char *weights;           // folder of a run: its final weights are written as constants
