@@ -258,7 +258,7 @@ typedef struct LequelEmitOptions { // all may be NULL, 0 or false
     bool deterministic;            // the same bits as a program with that option
     bool inference;                // without errors and learning
     bool simd;                     // with the vector extensions of GNU C
-        const char *fixed;             // "Q16.16": fixed-point numbers of 32 bits, 16 of them behind the point
+    const char *fixed;             // "Q16.16": fixed-point numbers of 32 bits, 16 of them behind the point
     bool driver;                   // a main program, ways to build it and a description as well
     int64_t batch;                 // samples that are computed together; 0: one
     const char *weights;           // folder of a run: its final weights are written as constants

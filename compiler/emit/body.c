@@ -293,11 +293,27 @@ static bool piece_of_fixed(const Writing *g, const LoopOp *op, Piece *piece) {
     return true;
 }
 
+static bool piece_of_helper(const Writing *g, const LoopOp *op, Piece *piece) {
+    switch (op->kind) {
+    case LOOP_ABS: piece->text = applied(g, op, HELPER_ABS, 1); break;
+    case LOOP_SQRT: piece->text = applied(g, op, HELPER_SQRT, 1); break;
+    case LOOP_MIN: piece->text = applied(g, op, HELPER_MIN, 2); break;
+    case LOOP_MAX: piece->text = applied(g, op, HELPER_MAX, 2); break;
+    case LOOP_COPYSIGN: piece->text = applied(g, op, HELPER_COPYSIGN, 2); break;
+    case LOOP_TO_BITS: piece->text = applied(g, op, HELPER_TO_BITS, 1); break;
+    case LOOP_FROM_BITS: piece->text = applied(g, op, HELPER_FROM_BITS, 1); break;
+    default: return false;
+    }
+    piece->binding = BIND_ATOM;
+    return true;
+}
+
 static Piece piece_of(const Writing *g, uint32_t number) {
     const LoopOp *op = &g->body->ops[number];
     Piece special = {0};
     if (g->body->w->options->fraction && piece_of_fixed(g, op, &special)) return special;
     if (are_lanes(g, op) && piece_of_lanes(g, op, &special)) return special;
+    if (piece_of_helper(g, op, &special)) return special;
     switch (op->kind) {
     case LOOP_CONST:
     case LOOP_ICONST:
@@ -310,13 +326,6 @@ static Piece piece_of(const Writing *g, uint32_t number) {
     case LOOP_DIV: return (Piece){binary(g, op, "/", BIND_PRODUCT, BIND_SIGN), BIND_PRODUCT, 0, false};
     case LOOP_FMA: return (Piece){multiply_add(g, op), BIND_SUM, 0, false};
     case LOOP_NEG: return (Piece){arena_format(arena_of(g), "-%s", operand(g, op->a, BIND_ATOM)), BIND_SIGN, 0, false};
-    case LOOP_ABS: return (Piece){applied(g, op, HELPER_ABS, 1), BIND_ATOM, 0, false};
-    case LOOP_SQRT: return (Piece){applied(g, op, HELPER_SQRT, 1), BIND_ATOM, 0, false};
-    case LOOP_MIN: return (Piece){applied(g, op, HELPER_MIN, 2), BIND_ATOM, 0, false};
-    case LOOP_MAX: return (Piece){applied(g, op, HELPER_MAX, 2), BIND_ATOM, 0, false};
-    case LOOP_COPYSIGN: return (Piece){applied(g, op, HELPER_COPYSIGN, 2), BIND_ATOM, 0, false};
-    case LOOP_TO_BITS: return (Piece){applied(g, op, HELPER_TO_BITS, 1), BIND_ATOM, 0, false};
-    case LOOP_FROM_BITS: return (Piece){applied(g, op, HELPER_FROM_BITS, 1), BIND_ATOM, 0, false};
     case LOOP_LT: return (Piece){binary(g, op, "<", BIND_SUM, BIND_SUM), BIND_COMPARE, 0, false};
     case LOOP_LE: return (Piece){binary(g, op, "<=", BIND_SUM, BIND_SUM), BIND_COMPARE, 0, false};
     case LOOP_EQ: return (Piece){binary(g, op, "==", BIND_SUM, BIND_SUM), BIND_COMPARE, 0, false};
@@ -334,10 +343,7 @@ static Piece piece_of(const Writing *g, uint32_t number) {
     case LOOP_ISHR:
     case LOOP_IASR: return shifted(g, op);
     case LOOP_CALL: return (Piece){called(g, op), BIND_ATOM, 0, false};
-    case LOOP_RINT: // maths.c does without these
-    case LOOP_TO_INT:
-    case LOOP_TO_REAL:
-    case LOOP_OP_COUNT: break;
+    default: break; // maths.c does without rounding and conversions
     }
     text_addf(g->body->w->error, "compiler bug: operation %d has no form in C", (int)op->kind);
     return (Piece){"0", BIND_ATOM, 0, false};
@@ -428,130 +434,4 @@ void body_write(const Body *body, Text *out, const char **values) {
         if (body->moves && !piece->lanes)
             values[r] = arena_format(arena, "lequel_splat%s(%s)", real_suffix(body->real), piece->text);
     }
-}
-
-// ---- Helpers and functions ------------------------------------------------------------------------------------------
-
-static void helper_write(const Writer *w, LoopReal real, CHelper helper, Text *out) {
-    const char *name = helper_name(helper, real, w->arena), *type = real_type(real), *bits = int_type(real);
-    const char *constant = real == LOOP_F32 ? "UINT32_C" : "UINT64_C";
-    const char *magnitude = real == LOOP_F32 ? "0x7fffffff" : "0x7fffffffffffffff";
-    const char *f = real_suffix(real);
-    switch (helper) {
-    case HELPER_TO_BITS:
-        text_addf(
-            out,
-            "static inline %s %s(%s x)\n{\n    %s bits;\n    memcpy(&bits, &x, sizeof bits);\n    return bits;\n}\n",
-            bits, name, type, bits);
-        break;
-    case HELPER_FROM_BITS:
-        text_addf(out,
-                  "static inline %s %s(%s bits)\n{\n    %s x;\n    memcpy(&x, &bits, sizeof x);\n    return x;\n}\n",
-                  type, name, bits, type);
-        break;
-    case HELPER_ABS:
-        text_addf(out,
-                  "static inline %s %s(%s x)\n{\n    return lequel_from_bits%s(lequel_to_bits%s(x) & %s(%s));\n}\n",
-                  type, name, type, f, f, constant, magnitude);
-        break;
-    case HELPER_COPYSIGN:
-        text_addf(
-            out,
-            "/* The magnitude of x with the sign of y. */\nstatic inline %s %s(%s x, %s y)\n{\n"
-            "    return lequel_from_bits%s((lequel_to_bits%s(x) & %s(%s)) | (lequel_to_bits%s(y) & ~%s(%s)));\n}\n",
-            type, name, type, type, f, f, constant, magnitude, f, constant, magnitude);
-        break;
-    case HELPER_MIN:
-    case HELPER_MAX:
-        text_addf(out,
-                  "/* b where the comparison fails, so a NaN in b is kept. */\nstatic inline %s %s(%s a, %s b)\n{\n    "
-                  "return a %s b ? a : b;\n}\n",
-                  type, name, type, type, helper == HELPER_MIN ? "<" : ">");
-        break;
-    case HELPER_SQRT:
-        text_addf(out,
-                  "static inline %s %s(%s x)\n{\n#if LEQUEL_LIBM\n    return sqrt%s(x);\n#else\n    return "
-                  "%slequel_sqrt_exact(x);\n#endif\n}\n",
-                  type, name, type, f, real == LOOP_F32 ? "(float)" : "");
-        break;
-    case HELPER_LARGER:
-        text_addf(out,
-                  "/* A maximum keeps a NaN once it has met one. */\nstatic inline %s %s(%s a, %s b)\n{\n    return a "
-                  "> b || a != a ? a : b;\n}\n",
-                  type, name, type, type);
-        break;
-    case HELPER_SUM:
-    case HELPER_LARGEST:
-        text_addf(out,
-                  "/* The sixteen lanes of a %s, combined in halves: the same bits on every machine. */\nstatic inline "
-                  "%s %s(%s lane[16])\n{\n"
-                  "    for (int half = 8; half > 0; half /= 2)\n        for (int i = 0; i < half; i++) lane[i] = ",
-                  helper == HELPER_SUM ? "sum" : "maximum", type, name, type);
-        if (helper == HELPER_SUM)
-            text_add(out, "lane[i] + lane[i + half];\n");
-        else
-            text_addf(out, "lequel_larger%s(lane[i], lane[i + half]);\n", f);
-        text_add(out, "    return lane[0];\n}\n");
-        break;
-    case HELPER_COUNT: break;
-    }
-    text_add(out, "\n");
-}
-
-static const char *const function_comments[] = {
-    [MATH_EXP] = "The exponential of x.",
-    [MATH_EXPM1] = "exp(x) - 1 without cancellation.",
-    [MATH_LOG] = "The natural logarithm of x.",
-    [MATH_LOG1P] = "log(1 + x) without cancellation.",
-    [MATH_TANH] = "The hyperbolic tangent of x.",
-    [MATH_SIN] = "The sine of x.",
-    [MATH_COS] = "The cosine of x.",
-    [MATH_SIGMOID] = "1 / (1 + exp(-x)), right for large x of either sign.",
-    [MATH_SOFTPLUS] = "log(1 + exp(x)) without overflow.",
-    [MATH_POWER] = "x to the power y, for x >= 0.",
-};
-
-static void function_write(Writer *w, LoopReal real, MathFunction function, bool lanes, Text *out) {
-    bool two = function == MATH_POWER; // whose accuracy must not depend on whether the compiler fuses
-    LoopBody ops = {.real = real, .deterministic = w->program->deterministic || two};
-    uint32_t x = loop_op(&ops, LOOP_LOAD, 0, 0, 0), y = two ? loop_op(&ops, LOOP_LOAD, 1, 0, 0) : 0;
-    uint32_t result = two ? maths_power(&ops, x, y) : maths_emit(&ops, function, x);
-    const CAccess accesses[] = {{"x", "x"}, {"y", "y"}};
-    NameSet names = {.arena = w->arena};
-    Body body = {.w = w,
-                 .real = real,
-                 .ops = ops.ops.items,
-                 .count = ops.ops.count,
-                 .accesses = accesses,
-                 .results = &result,
-                 .result_count = 1,
-                 .indent = "    ",
-                 .names = &names};
-    static const bool both[] = {true, true};
-    if (lanes) body.moves = both, body.vectors = true;
-    const char *type = lanes ? arena_format(w->arena, "lequel_v%s", real_suffix(real)) : real_type(real), *value;
-    text_addf(out, "/* %s */\n%s %s lequel_%s%s%s(%s x", function_comments[function],
-              lanes ? "LEQUEL_INLINE" : "static inline", type, maths_name(function), real_suffix(real),
-              lanes ? "_v" : "", type);
-    text_addf(out, two ? ", %s y)\n{\n" : ")\n{\n", type);
-    body_write(&body, out, &value);
-    text_addf(out, "    return %s;\n}\n\n", value);
-    name_set_free(&names);
-    loop_body_free(&ops);
-}
-
-void helpers_write(Writer *w, Text *out) {
-    Text functions = {0};
-    for (int real = 0; real < 2; real++)
-        for (int f = 0; f <= MATH_POWER; f++) {
-            if (w->functions[real][f]) function_write(w, (LoopReal)real, (MathFunction)f, false, &functions);
-            if (w->lane_functions[real][f]) function_write(w, (LoopReal)real, (MathFunction)f, true, &functions);
-        }
-    if (in_lanes(w) || in_rows(w)) need(w, w->program->real, HELPER_SQRT);
-    for (int real = 0; real < 2; real++)
-        for (int helper = 0; helper < HELPER_COUNT; helper++)
-            if (w->helpers[real][helper]) helper_write(w, (LoopReal)real, (CHelper)helper, out);
-    if (in_lanes(w) || in_rows(w)) lanes_write(w, out);
-    text_add(out, text_z(&functions));
-    text_free(&functions);
 }

@@ -99,10 +99,9 @@ static void describe_bits(const Writer *w, Text *out) {
                   "`memcpy` and `memset`.\n\n");
 }
 
-static Text description(const Writer *w, const Emitted *emitted) {
+static Text description(const Writer *w) {
     Text text = {0};
     const char *slash = strrchr(w->source->path, '/');
-    (void)emitted;
     text_add(&text, "# ");
     emit_comment(&text, w->source->model->name);
     text_addf(&text, "\n\nA neural model as plain C99, written by Lequel %s from `", w->source->version);
@@ -133,19 +132,23 @@ static Text description(const Writer *w, const Emitted *emitted) {
     return text;
 }
 
-// What only a fixed-point model has a use for.
-static void without_report(Text *driver) {
+static bool starts(const char *line, const char *with) { return strncmp(line, with, strlen(with)) == 0; }
+
+// Drops what only one kind of model has a use for: the parts that depend on a macro that is not defined.
+static void without(Text *driver, const char *macro) {
     Text kept = {0};
-    bool skip = false, other = false;
+    uint32_t depth = 0; // of conditions inside one on the macro, that one included
+    bool other = false;
     for (const char *c = text_z(driver); *c;) {
         size_t length = strcspn(c, "\n") + 1;
-        bool begins =
-            strncmp(c, "#ifdef ", 7) == 0 && strstr(c, "_REFERENCE") && (size_t)(strstr(c, "_REFERENCE") - c) < length;
-        if (begins) skip = true;
-        bool ends = skip && strncmp(c, "#endif", 6) == 0, turns = skip && strncmp(c, "#else", 5) == 0;
+        const char *at = strstr(c, macro);
+        bool begins = !depth && starts(c, "#ifdef ") && at && (size_t)(at - c) < length;
+        if (begins || (depth && starts(c, "#if"))) depth++;
+        bool turns = depth == 1 && starts(c, "#else"), ends = depth == 1 && starts(c, "#endif");
         other |= turns;
-        if (!begins && !ends && !turns && (!skip || other)) text_add_bytes(&kept, c, length);
-        if (ends) skip = other = false;
+        if (!depth || (other && !turns && !ends)) text_add_bytes(&kept, c, length);
+        if (depth && starts(c, "#endif")) depth--;
+        if (!depth) other = false;
         c += length;
     }
     text_free(driver);
@@ -154,21 +157,10 @@ static void without_report(Text *driver) {
 
 void driver_write(Writer *w, Emitted *emitted) {
     Text driver = filled(w, part_main_text);
-    if (!w->options->reference) without_report(&driver);
-    if (w->options->inference) { // there is no step to call
-        Text whole = {0};
-        const char *from = text_z(&driver), *line = strstr(from, "        if (evaluate) ");
-        const char *end = line ? strstr(strstr(line, "\n") + 1, "\n") : NULL;
-        if (line && end) {
-            text_add_bytes(&whole, from, (size_t)(line - from));
-            text_addf(&whole, "        (void)evaluate; /* there is nothing else */\n        %s_evaluate(&model);%s",
-                      w->prefix, end);
-            text_free(&driver);
-            driver = whole;
-        }
-    }
+    if (!w->options->reference) without(&driver, "_REFERENCE");
+    if (!w->options->inference) without(&driver, "_INFERENCE");
     add(emitted, "main.c", driver);
     add(emitted, "Makefile", filled(w, part_makefile_text));
     add(emitted, "CMakeLists.txt", filled(w, part_cmake_text));
-    add(emitted, "README.md", description(w, emitted));
+    add(emitted, "README.md", description(w));
 }

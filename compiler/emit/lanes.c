@@ -5,27 +5,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-// Fills in what differs between the element types: $R number, $U and $S integers of the same width, $f suffix, $M the
-// mask of a magnitude.
-static void of_type(LoopReal real, const char *part, Text *out) {
-    bool single = real == LOOP_F32;
-    for (const char *c = part; *c;) {
-        size_t plain = strcspn(c, "$");
-        text_add_bytes(out, c, plain);
-        c += plain;
-        if (!*c) return;
-        switch (c[1]) {
-        case 'R': text_add(out, single ? "float" : "double"); break;
-        case 'U': text_add(out, single ? "uint32_t" : "uint64_t"); break;
-        case 'S': text_add(out, single ? "int32_t" : "int64_t"); break;
-        case 'f': text_add(out, single ? "f" : ""); break;
-        case 'M': text_add(out, single ? "UINT32_C(0x7fffffff)" : "UINT64_C(0x7fffffffffffffff)"); break;
-        default: break;
-        }
-        c += 2;
-    }
-}
-
 // One step of the inner index: sums += a column of a times a row of x.
 static void tile(LoopReal real, int rows, int vectors, Text *out) {
     const char *f = real_suffix(real), *type = real_type(real);
@@ -101,9 +80,9 @@ void lanes_write(const Writer *w, Text *out) {
     text_add(out, "#if defined(__has_builtin)\n#if __has_builtin(__builtin_shufflevector)\n#define "
                   "LEQUEL_SHUFFLES\n#endif\n#endif\n\n");
     LoopReal real = w->program->real; // what is double in a float program are single numbers
-    of_type(real, part_lanes_text, out);
+    text_of_type(real, part_lanes_text, out);
     if (in_rows(w)) {
-        of_type(real, part_rows_text, out);
+        text_of_type(real, part_rows_text, out);
         return;
     }
     text_add(out, "#if LEQUEL_WIDE\n");
@@ -114,5 +93,5 @@ void lanes_write(const Writer *w, Text *out) {
     text_add(out, "#endif\n");
     tile(real, 8, 1, out);
     turn(real, out);
-    of_type(real, part_panels_text, out);
+    text_of_type(real, part_panels_text, out);
 }

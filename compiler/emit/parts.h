@@ -1,6 +1,7 @@
 // Fixed pieces of emitted code, carried in the library as text: compiler/emit/parts. In those with places to fill,
 // @p@ stands for the prefix, @T@ for the type of the struct, @P@ for the prefix in capitals, @r@ and @R@ for prefix and
-// type of the reference of a fixed-point model.
+// type of the reference of a fixed-point model; lanes, rows and panels are written for each element type
+// (text_of_type).
 #ifndef LEQUEL_EMIT_PARTS_H
 #define LEQUEL_EMIT_PARTS_H
 

@@ -255,6 +255,7 @@ static void header_write(Writer *w, Text *out) {
     if (w->options->fraction && w->options->reference)
         text_addf(out, "#define %s_REFERENCE \"%s.h\" /* the same model in double */\n", w->upper,
                   w->options->reference);
+    if (w->options->inference) text_addf(out, "#define %s_INFERENCE 1 /* without errors and learning */\n", w->upper);
     text_addf(out, "#define %s_BATCH %" PRId64 " /* samples that are computed together */\n", w->upper,
               w->options->batch);
     text_addf(out, "#define %s_STATE_BYTES %" PRId64 " /* of a saved state */\n#define %s_DT ", w->upper,
@@ -316,6 +317,16 @@ static void normal_write(const Writer *w, Text *out) {
     text_addf(out, "lequel_sqrt_exact(%s", at + strlen(root));
 }
 
+// What the first values need, and no more: compilers complain of functions that nobody calls.
+static void random_write(const Writer *w, const char *init, Text *out) {
+    if (w->uniform || w->normal || w->below) text_addf(out, "%s\n", part_random_text);
+    if (w->uniform || w->normal) text_add(out, rounded_text);
+    if (w->uniform) text_add(out, part_uniform_text);
+    if (w->below) text_add(out, part_below_text);
+    if (w->normal) normal_write(w, out);
+    if (strstr(init, "lequel_clamped(")) text_add(out, clamped_text);
+}
+
 static void source_write(Source *s, Text *out) {
     Writer *w = &s->w;
     Text init = {0}, save = {0}, helpers = {0};
@@ -332,12 +343,7 @@ static void source_write(Source *s, Text *out) {
                       "-------------------------------------------------------------------------------- */\n\n");
     if (root || (fixed && w->normal)) text_add(out, part_sqrt_text);
     text_add(out, text_z(&helpers));
-    if (w->uniform || w->normal || w->below) text_addf(out, "%s\n", part_random_text);
-    if (w->uniform || w->normal) text_add(out, rounded_text);
-    if (w->uniform) text_add(out, part_uniform_text);
-    if (w->below) text_add(out, part_below_text);
-    if (w->normal) normal_write(w, out);
-    if (strstr(text_z(&init), "lequel_clamped(")) text_add(out, clamped_text);
+    random_write(w, text_z(&init), out);
     text_add(out, text_z(&init));
     text_add(out, "/* ---- The parts of a step "
                   "------------------------------------------------------------------------------------ */\n\n");

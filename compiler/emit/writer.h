@@ -97,7 +97,10 @@ const char *real_type(LoopReal real);                    // double, float
 const char *real_suffix(LoopReal real);                  // "", "f"
 void need(Writer *w, LoopReal real, CHelper helper);
 const char *helper_name(CHelper helper, LoopReal real, Arena *arena);
-void helpers_write(Writer *w, Text *out); // all that are needed
+
+// functions.c
+void text_of_type(LoopReal real, const char *part, Text *out); // fills in what differs between float and double
+void helpers_write(Writer *w, Text *out);                      // all that are needed
 
 // nest.c: a call as the body of a function of `m`, braces included.
 bool call_write(Writer *w, uint32_t entry, uint32_t call, Text *out);
@@ -114,7 +117,6 @@ int64_t element_bytes(const Writer *w, const CArray *array);
 int64_t carray_count(const CArray *array); // elements, all samples
 void struct_write(Writer *w, Text *out);
 void init_write(Writer *w, Text *out);
-void random_write(const Writer *w, Text *out);
 void save_write(Writer *w, Text *out);
 void table_write(const Writer *w, Text *out);
 

@@ -270,7 +270,7 @@ typedef struct Model {
 } Model;
 
 typedef struct ModelOptions {
-        const char *path;
+    const char *path;
     const char *text;       // of the file, when it is in memory already; NULL: `path` is read
     const char *network;    // NULL: the last network of the file
     const char *experiment; // NULL: the last experiment

@@ -16,7 +16,7 @@
 typedef struct ModelArray { // as the emitted header declares it
     const char *name;
     size_t place;
-    int label, bytes, batched, rank, extent[4], stride[4];
+    int label, bytes, fraction, batched, rank, extent[4], stride[4];
 } ModelArray;
 
 typedef struct Emitted {

@@ -1,5 +1,5 @@
-/* Fixed-point numbers of 32 bits, @F@ of them behind the point: arithmetic that rounds to nearest and saturates, and the
- * functions of one number. Integers only; nothing of a C library.
+/* Fixed-point numbers of 32 bits, @F@ of them behind the point: arithmetic that rounds to nearest and saturates, and
+ * the functions of one number. Integers only; nothing of a C library.
  */
 #ifndef @P@_FIXED_H
 #define @P@_FIXED_H
@@ -17,7 +17,10 @@
 
 static inline int32_t lequel_fixed(double x) { return LEQUEL_Q(x); }
 
-static inline int32_t lequel_saturated(int64_t x) { return x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : (int32_t)x; }
+static inline int32_t lequel_saturated(int64_t x)
+{
+    return x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : (int32_t)x;
+}
 
 /* x / 2^bits, rounded to nearest; for bits <= 0 a multiplication. */
 static inline int64_t lequel_scaled(int64_t x, int bits)
@@ -33,8 +36,14 @@ static inline int32_t lequel_neg(int32_t a) { return lequel_saturated(-(int64_t)
 static inline int32_t lequel_abs(int32_t a) { return a < 0 ? lequel_neg(a) : a; }
 static inline int32_t lequel_min(int32_t a, int32_t b) { return a < b ? a : b; }
 static inline int32_t lequel_max(int32_t a, int32_t b) { return a > b ? a : b; }
-static inline int32_t lequel_copysign(int32_t a, int32_t b) { return b < 0 ? lequel_neg(lequel_abs(a)) : lequel_abs(a); }
-static inline int32_t lequel_mul(int32_t a, int32_t b) { return lequel_saturated(lequel_scaled((int64_t)a * b, LEQUEL_FRACTION)); }
+static inline int32_t lequel_copysign(int32_t a, int32_t b)
+{
+    return b < 0 ? lequel_neg(lequel_abs(a)) : lequel_abs(a);
+}
+static inline int32_t lequel_mul(int32_t a, int32_t b)
+{
+    return lequel_saturated(lequel_scaled((int64_t)a * b, LEQUEL_FRACTION));
+}
 
 /* Division by zero gives the end of the range. */
 static inline int32_t lequel_div(int32_t a, int32_t b)
@@ -68,8 +77,7 @@ static inline int64_t lequel_times(int64_t a, int64_t b) { return lequel_scaled(
 /* exp(x) for x <= 0, between 0 and 1: 2^(x/ln 2) by the series of 2^f, 0 <= f < 1. */
 static inline int64_t lequel_decay(int64_t x)
 {
-    static const int64_t series[] = {268435456, 186065279, 64485312, 14899271, 2581847,
-                                     357920,    41349,     4094,     355,      27};
+    static const int64_t series[] = {268435456, 186065279, 64485312, 14899271, 2581847, 357920, 41349, 4094, 355, 27};
     if (x < -((int64_t)21 << 28)) return 0;
     const int64_t t = lequel_times(x, 387270501); /* 1 / ln 2 */
     const int64_t whole = t >> 28, f = t - whole * 268435456;
@@ -91,7 +99,10 @@ static inline int64_t lequel_logarithm(int64_t x)
 }
 
 /* log(x / 2^LEQUEL_FRACTION) for x > 0. */
-static inline int64_t lequel_outer_logarithm(int64_t x) { return lequel_logarithm(x) + (28 - LEQUEL_FRACTION) * (int64_t)186065279; }
+static inline int64_t lequel_outer_logarithm(int64_t x)
+{
+    return lequel_logarithm(x) + (28 - LEQUEL_FRACTION) * (int64_t)186065279;
+}
 
 static inline int32_t lequel_outer_value(int64_t x) { return lequel_saturated(lequel_scaled(x, 28 - LEQUEL_FRACTION)); }
 
@@ -155,7 +166,8 @@ static inline int32_t lequel_wave(uint32_t turns)
     int64_t r = (int64_t)(turns & 1073741823); /* of a quarter, 2^30 */
     if (quadrant & 1) r = 1073741824 - r;
     const int far = r > 536870912;
-    const int64_t x = lequel_scaled((far ? 1073741824 - r : r) * 421657428, 30), z = lequel_times(x, x); /* times pi/2 */
+    const int64_t x = lequel_scaled((far ? 1073741824 - r : r) * 421657428, 30),
+                  z = lequel_times(x, x); /* times pi/2 */
     int64_t sum = 0;
     for (int k = 5; k >= 0; k--) sum = lequel_times(sum, z) + (far ? cosine[k] : sine[k]);
     const int32_t value = lequel_outer_value(far ? sum : lequel_times(sum, x));

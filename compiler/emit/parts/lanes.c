@@ -28,8 +28,14 @@ LEQUEL_INLINE lequel_v$f lequel_select$f(lequel_m$f where, lequel_v$f a, lequel_
     return (lequel_v$f)((where & (lequel_m$f)a) | (~where & (lequel_m$f)b));
 }
 
-LEQUEL_INLINE lequel_v$f lequel_min$f_v(lequel_v$f a, lequel_v$f b) { return lequel_select$f((lequel_m$f)(a < b), a, b); }
-LEQUEL_INLINE lequel_v$f lequel_max$f_v(lequel_v$f a, lequel_v$f b) { return lequel_select$f((lequel_m$f)(a > b), a, b); }
+LEQUEL_INLINE lequel_v$f lequel_min$f_v(lequel_v$f a, lequel_v$f b)
+{
+    return lequel_select$f((lequel_m$f)(a < b), a, b);
+}
+LEQUEL_INLINE lequel_v$f lequel_max$f_v(lequel_v$f a, lequel_v$f b)
+{
+    return lequel_select$f((lequel_m$f)(a > b), a, b);
+}
 
 LEQUEL_INLINE lequel_v$f lequel_larger$f_v(lequel_v$f a, lequel_v$f b)
 {
@@ -55,4 +61,3 @@ LEQUEL_INLINE $R lequel_total$f(lequel_v$f x)
     for (int i = 0; i < lequel_lanes$f; i++) sum += x[i];
     return sum;
 }
-

@@ -5,7 +5,7 @@
  *
  * An input is a table with a row per step: .csv (with or without a line of column names; where there is one, the
  * columns NAME, NAME.0, NAME[0] ... are taken when any is there, else all) or .npy. `-` is a .csv on standard input.
-  * A row has the values of all samples, one sample after the other, or those of one sample, which then serve all; for
+ * A row has the values of all samples, one sample after the other, or those of one sample, which then serve all; for
  * a label it may have classes, counted from 0, one for each sample.
  * Recordings go to FOLDER/NAME.npy, or as .csv to standard output. With --report, a fixed-point model is stepped beside
  * the same model in double, and what each array's values are and how far off they come is printed.
@@ -14,6 +14,12 @@
 #ifdef @P@_REFERENCE /* to report what fixed point costs: build this and the reference with their tables */
 #include @P@_REFERENCE
 #include <math.h>
+#endif
+#ifdef @P@_INFERENCE /* there is nothing else to do */
+#define @p@_step @p@_evaluate
+#ifdef @P@_REFERENCE
+#define @r@_step @r@_evaluate
+#endif
 #endif
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +32,7 @@ typedef struct Table { /* of numbers */
 
 typedef struct Input {
     const @T@Array *array;
-        Table table;
+    Table table;
     int classes; /* the table has class numbers, not values */
 } Input;
 
@@ -61,7 +67,8 @@ static void *allocate(void *old, size_t count)
 static const @T@Array *find_array(const char *name, size_t length)
 {
     for (int i = 0; i < @p@_array_count; i++)
-        if (strlen(@p@_arrays[i].name) == length && memcmp(@p@_arrays[i].name, name, length) == 0) return &@p@_arrays[i];
+        if (strlen(@p@_arrays[i].name) == length && memcmp(@p@_arrays[i].name, name, length) == 0)
+            return &@p@_arrays[i];
     fprintf(stderr, "@p@: there is no array %.*s; there are", (int)length, name);
     for (int i = 0; i < @p@_array_count; i++) fprintf(stderr, " %s", @p@_arrays[i].name);
     fputs("\n", stderr);
@@ -96,11 +103,15 @@ static void set(const @T@Array *array, long element, long sample, double value)
     void *at = element_at(array, element, sample);
     if (array->fraction) { /* rounded and saturated */
         const double scaled = value * (double)((int64_t)1 << array->fraction);
-        *(int32_t *)at = scaled >= INT32_MAX ? INT32_MAX : scaled <= INT32_MIN ? INT32_MIN : (int32_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+        *(int32_t *)at = scaled >= INT32_MAX   ? INT32_MAX
+                         : scaled <= INT32_MIN ? INT32_MIN
+                                               : (int32_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
         return;
     }
-    if (array->bytes == 4) *(float *)at = (float)value;
-    else *(double *)at = value;
+    if (array->bytes == 4)
+        *(float *)at = (float)value;
+    else
+        *(double *)at = value;
 }
 
 /* ---- Reading ---------------------------------------------------------------------------------------------------- */
@@ -132,7 +143,8 @@ static char *read_file(const char *path, size_t *length)
 static int is_column_of(const char *column, size_t length, const char *name)
 {
     size_t own = strlen(name);
-    return length >= own && memcmp(column, name, own) == 0 && (length == own || column[own] == '.' || column[own] == '[');
+    return length >= own && memcmp(column, name, own) == 0 &&
+           (length == own || column[own] == '.' || column[own] == '[');
 }
 
 static Table read_csv(const char *path, char *text, const char *name)
@@ -214,7 +226,8 @@ static Table read_npy(const char *path, const char *bytes, size_t length)
     long total = (long)((length - begin - header) / (size_t)width);
     table.columns = table.rows > 0 ? total / table.rows : 0;
     table.values = (double *)allocate(NULL, (size_t)total);
-    for (long i = 0; i < total; i++) table.values[i] = number_of_npy(bytes + begin + header + (size_t)i * (size_t)width, width);
+    for (long i = 0; i < total; i++)
+        table.values[i] = number_of_npy(bytes + begin + header + (size_t)i * (size_t)width, width);
     return table;
 }
 
@@ -226,13 +239,17 @@ static void add_input(const char *option)
     input->array = find_array(option, (size_t)(equals - option));
     size_t length, name = strlen(equals + 1);
     char *bytes = read_file(equals + 1, &length);
-    if (name > 4 && strcmp(equals + name - 3, ".npy") == 0) input->table = read_npy(equals + 1, bytes, length);
-    else input->table = read_csv(equals + 1, bytes, input->array->name);
+    if (name > 4 && strcmp(equals + name - 3, ".npy") == 0)
+        input->table = read_npy(equals + 1, bytes, length);
+    else
+        input->table = read_csv(equals + 1, bytes, input->array->name);
     free(bytes);
     long elements = elements_of(input->array), columns = input->table.columns;
-        input->classes = input->array->label && columns != elements && (columns == 1 || columns == samples_of(input->array));
+    input->classes =
+        input->array->label && columns != elements && (columns == 1 || columns == samples_of(input->array));
     if (!input->classes && columns != elements && columns != elements * samples_of(input->array)) {
-        fprintf(stderr, "@p@: %s: %ld numbers a row, but %s has %ld\n", equals + 1, columns, input->array->name, elements);
+        fprintf(stderr, "@p@: %s: %ld numbers a row, but %s has %ld\n", equals + 1, columns, input->array->name,
+                elements);
         exit(1);
     }
 }
@@ -285,9 +302,12 @@ static void write_npy(const char *folder, const char *name, const double *values
     snprintf(path, sizeof path, "%s/%s.npy", folder, name);
     FILE *file = fopen(path, "wb");
     if (!file) fail("cannot be written", path);
-    used += (size_t)snprintf(header + used, sizeof header - used, "{'descr': '<f8', 'fortran_order': False, 'shape': (%ld,", rows);
-    if (array && array->batched) used += (size_t)snprintf(header + used, sizeof header - used, " %ld,", samples_of(array));
-    for (int k = 0; array && k < array->rank; k++) used += (size_t)snprintf(header + used, sizeof header - used, " %d,", array->extent[k]);
+    used += (size_t)snprintf(header + used, sizeof header - used,
+                             "{'descr': '<f8', 'fortran_order': False, 'shape': (%ld,", rows);
+    if (array && array->batched)
+        used += (size_t)snprintf(header + used, sizeof header - used, " %ld,", samples_of(array));
+    for (int k = 0; array && k < array->rank; k++)
+        used += (size_t)snprintf(header + used, sizeof header - used, " %d,", array->extent[k]);
     used += (size_t)snprintf(header + used, sizeof header - used, "), }");
     while ((used + 11) % 64) header[used++] = ' ';
     header[used++] = '\n';
@@ -345,7 +365,7 @@ static void save_state(const char *path)
 /* ---- The report -------------------------------------------------------------------------------------------------- */
 
 #ifdef @P@_REFERENCE
-typedef struct Range { /* of an array, over all steps */
+typedef struct Range {                /* of an array, over all steps */
     double low, high, error, squares; /* of the reference; deviations from it */
     double count;
     long saturated;
@@ -362,7 +382,8 @@ static void present_reference(void) /* the same inputs, as fixed point has them 
             if (strcmp(array->name, inputs[i].array->name) != 0) continue;
             for (long e = 0; e < elements_of(inputs[i].array); e++)
                 for (long b = 0; b < samples_of(inputs[i].array); b++)
-                    *(double *)((char *)&reference + array->place + (size_t)(e * samples_of(inputs[i].array) + b) * sizeof(double)) =
+                    *(double *)((char *)&reference + array->place +
+                                (size_t)(e * samples_of(inputs[i].array) + b) * sizeof(double)) =
                         get(inputs[i].array, e, b);
         }
 }
@@ -393,8 +414,9 @@ static void print_report(void)
 {
     printf("%-28s %13s %13s %13s %13s %10s\n", "array", "least", "greatest", "error", "mean error", "saturated");
     for (int a = 0; a < @p@_array_count; a++)
-        printf("%-28s %13.6g %13.6g %13.3g %13.3g %10ld\n", @p@_arrays[a].name, ranges[a].low, ranges[a].high, ranges[a].error,
-               ranges[a].count > 0 ? sqrt(ranges[a].squares / ranges[a].count) : 0.0, ranges[a].saturated);
+        printf("%-28s %13.6g %13.6g %13.3g %13.3g %10ld\n", @p@_arrays[a].name, ranges[a].low, ranges[a].high,
+               ranges[a].error, ranges[a].count > 0 ? sqrt(ranges[a].squares / ranges[a].count) : 0.0,
+               ranges[a].saturated);
 }
 #endif
 
@@ -425,14 +447,22 @@ int main(int argc, char **argv)
             return 2;
         }
         i++;
-        if (strcmp(option, "--input") == 0) add_input(value);
-        else if (strcmp(option, "--record") == 0) add_records(value);
-        else if (strcmp(option, "--steps") == 0) steps = atol(value);
-        else if (strcmp(option, "--every") == 0) every = atol(value) > 0 ? atol(value) : 1;
-        else if (strcmp(option, "--seed") == 0) seed = (uint64_t)strtoull(value, NULL, 10);
-        else if (strcmp(option, "--out") == 0) out = value;
-        else if (strcmp(option, "--load") == 0) load = value;
-        else if (strcmp(option, "--save") == 0) save = value;
+        if (strcmp(option, "--input") == 0)
+            add_input(value);
+        else if (strcmp(option, "--record") == 0)
+            add_records(value);
+        else if (strcmp(option, "--steps") == 0)
+            steps = atol(value);
+        else if (strcmp(option, "--every") == 0)
+            every = atol(value) > 0 ? atol(value) : 1;
+        else if (strcmp(option, "--seed") == 0)
+            seed = (uint64_t)strtoull(value, NULL, 10);
+        else if (strcmp(option, "--out") == 0)
+            out = value;
+        else if (strcmp(option, "--load") == 0)
+            load = value;
+        else if (strcmp(option, "--save") == 0)
+            save = value;
         else {
             fputs(usage, stderr);
             return 2;
@@ -452,13 +482,17 @@ int main(int argc, char **argv)
     long rows = 0;
     for (long n = 0; n < steps; n++) {
         present(n);
-        if (evaluate) @p@_evaluate(&model);
-        else @p@_step(&model);
+        if (evaluate)
+            @p@_evaluate(&model);
+        else
+            @p@_step(&model);
 #ifdef @P@_REFERENCE
         if (report) {
             present_reference();
-            if (evaluate) @r@_evaluate(&reference);
-            else @r@_step(&reference);
+            if (evaluate)
+                @r@_evaluate(&reference);
+            else
+                @r@_step(&reference);
             compare_reference();
         }
 #endif
@@ -473,7 +507,9 @@ int main(int argc, char **argv)
 #endif
     for (int i = 0; out && i < record_count; i++)
         write_npy(out, records[i].array->name, records[i].values, records[i].rows, records[i].array);
-    if (out) write_npy(out, "steps", numbers, rows, NULL);
-    else if (record_count) write_csv(numbers);
+    if (out)
+        write_npy(out, "steps", numbers, rows, NULL);
+    else if (record_count)
+        write_csv(numbers);
     return 0;
 }

@@ -22,10 +22,16 @@ static double lequel_draw_log(double x)
 /* sin(r + quadrant * pi/2) for |r| <= pi/4. */
 static double lequel_draw_sine(double r, int quadrant)
 {
-    static const double sine[] = {-1.0 / 6, 1.0 / 120, -1.0 / 5040, 1.0 / 362880, -1.0 / 39916800,
-                                  1.0 / 6227020800.0, -1.0 / 1307674368000.0, 1.0 / 355687428096000.0};
-    static const double cosine[] = {-1.0 / 2, 1.0 / 24, -1.0 / 720, 1.0 / 40320, -1.0 / 3628800,
-                                    1.0 / 479001600, -1.0 / 87178291200.0, 1.0 / 20922789888000.0};
+    static const double sine[] = {-1.0 / 6,
+                                  1.0 / 120,
+                                  -1.0 / 5040,
+                                  1.0 / 362880,
+                                  -1.0 / 39916800,
+                                  1.0 / 6227020800.0,
+                                  -1.0 / 1307674368000.0,
+                                  1.0 / 355687428096000.0};
+    static const double cosine[] = {-1.0 / 2,       1.0 / 24,        -1.0 / 720,           1.0 / 40320,
+                                    -1.0 / 3628800, 1.0 / 479001600, -1.0 / 87178291200.0, 1.0 / 20922789888000.0};
     const double z = r * r;
     double series = 0;
     for (int k = 7; k >= 0; k--) series = lequel_rounded(series * z) + (quadrant % 2 ? cosine[k] : sine[k]);
@@ -45,4 +51,3 @@ static double lequel_normal(uint64_t seed, uint64_t stream, uint64_t index)
     const double r = (lequel_rounded(4 * turn) - quadrant) * 1.5707963267948966;
     return radius * lequel_draw_sine(r, quadrant + (index % 2 ? 0 : 1));
 }
-

@@ -1,22 +1,26 @@
 LEQUEL_INLINE int lequel_least$f(int a, int b) { return a < b ? a : b; }
 
-/* out[i][c] = sum over k of a[i*a_row + k*a_step] * x[k][c], for a strip of columns `vectors` wide: tiles of rows stay in
- * registers. More rows than there are spill into the padding. */
-LEQUEL_INLINE void lequel_strip$f($R *out, int out_row, const $R *start, int start_row, const $R *a, int a_row, int a_step,
-                                  const $R *x, int x_row, int rows, int depth, int vectors)
+/* out[i][c] = sum over k of a[i*a_row + k*a_step] * x[k][c], for a strip of columns `vectors` wide: tiles of rows stay
+ * in registers. More rows than there are spill into the padding. */
+LEQUEL_INLINE void lequel_strip$f($R *out, int out_row, const $R *start, int start_row, const $R *a, int a_row,
+                                  int a_step, const $R *x, int x_row, int rows, int depth, int vectors)
 {
     int i = 0;
 #if LEQUEL_WIDE
     for (; vectors == 2 && i < rows; i += 8)
-        lequel_tile8x2$f(out + i * out_row, out_row, start + i * start_row, start_row, a + i * a_row, a_row, a_step, x, x_row, depth);
+        lequel_tile8x2$f(out + i * out_row, out_row, start + i * start_row, start_row, a + i * a_row, a_row, a_step, x,
+                         x_row, depth);
 #else
     for (; vectors == 3 && i < rows; i += 4)
-        lequel_tile4x3$f(out + i * out_row, out_row, start + i * start_row, start_row, a + i * a_row, a_row, a_step, x, x_row, depth);
+        lequel_tile4x3$f(out + i * out_row, out_row, start + i * start_row, start_row, a + i * a_row, a_row, a_step, x,
+                         x_row, depth);
     for (; vectors == 2 && i < rows; i += 4)
-        lequel_tile4x2$f(out + i * out_row, out_row, start + i * start_row, start_row, a + i * a_row, a_row, a_step, x, x_row, depth);
+        lequel_tile4x2$f(out + i * out_row, out_row, start + i * start_row, start_row, a + i * a_row, a_row, a_step, x,
+                         x_row, depth);
 #endif
     for (; i < rows; i += 8)
-        lequel_tile8x1$f(out + i * out_row, out_row, start + i * start_row, start_row, a + i * a_row, a_row, a_step, x, x_row, depth);
+        lequel_tile8x1$f(out + i * out_row, out_row, start + i * start_row, start_row, a + i * a_row, a_row, a_step, x,
+                         x_row, depth);
 }
 
 /* As wide as possible, but 2 + 2 instead of 3 + 1. */
@@ -32,21 +36,23 @@ LEQUEL_INLINE int lequel_strip_width$f(int left)
 static const $R lequel_zeros$f[LEQUEL_STRIP] = {0};
 
 /* A matrix times a batch of vectors: out[i][b] = sum over k of a[i*a_row + k*a_step] * x[k][b]. */
-LEQUEL_UNUSED static void lequel_product$f($R *out, const $R *a, int a_row, int a_step, const $R *x, int row, int rows, int depth, int batch)
+LEQUEL_UNUSED static void lequel_product$f($R *out, const $R *a, int a_row, int a_step, const $R *x, int row, int rows,
+                                           int depth, int batch)
 {
     const int vectors = (batch + lequel_lanes$f - 1) / lequel_lanes$f;
     for (int done = 0, width; done < vectors; done += width) {
         const int column = done * lequel_lanes$f;
         width = lequel_strip_width$f(vectors - done);
         for (int k = 0; k == 0 || k < depth; k += LEQUEL_DEPTH)
-            lequel_strip$f(out + column, row, k ? out + column : lequel_zeros$f, k ? row : 0, a + k * a_step, a_row, a_step,
-                           x + k * row + column, row, rows, lequel_least$f(depth - k, LEQUEL_DEPTH), width);
+            lequel_strip$f(out + column, row, k ? out + column : lequel_zeros$f, k ? row : 0, a + k * a_step, a_row,
+                           a_step, x + k * row + column, row, rows, lequel_least$f(depth - k, LEQUEL_DEPTH), width);
     }
 }
 
-/* The batch's outer products: out[i][j] = sum over the samples b of left[i][b] * right[j][b]. Samples are turned to rows
- * first, LEQUEL_SAMPLES at a time. */
-LEQUEL_UNUSED static void lequel_outer$f($R *out, int out_row, const $R *left, const $R *right, int row, int rows, int columns, int batch)
+/* The batch's outer products: out[i][j] = sum over the samples b of left[i][b] * right[j][b]. Samples are turned to
+ * rows first, LEQUEL_SAMPLES at a time. */
+LEQUEL_UNUSED static void lequel_outer$f($R *out, int out_row, const $R *left, const $R *right, int row, int rows,
+                                         int columns, int batch)
 {
     $R turned[LEQUEL_SAMPLES * LEQUEL_STRIP] __attribute__((aligned(64)));
     const int vectors = (columns + lequel_lanes$f - 1) / lequel_lanes$f;
@@ -59,9 +65,8 @@ LEQUEL_UNUSED static void lequel_outer$f($R *out, int out_row, const $R *left, c
             for (int j = 0; j < wide; j += lequel_lanes$f)
                 for (int n = 0; n < samples; n += lequel_lanes$f)
                     lequel_turn$f(right, row, column + j, columns - 1, b + n, turned + n * wide + j, wide);
-            lequel_strip$f(out + column, out_row, b ? out + column : lequel_zeros$f, b ? out_row : 0, left + b, row, 1, turned, wide,
-                           rows, samples, width);
+            lequel_strip$f(out + column, out_row, b ? out + column : lequel_zeros$f, b ? out_row : 0, left + b, row, 1,
+                           turned, wide, rows, samples, width);
         }
     }
 }
-

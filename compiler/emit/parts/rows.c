@@ -31,4 +31,3 @@ LEQUEL_UNUSED static void lequel_matrix$f($R *out, const $R *a, int row, const $
         for (int k = whole; k < depth; k++) out[i] += a[k] * x[k];
     }
 }
-

@@ -29,8 +29,10 @@ size_t @p@_save(const @T@ *m, unsigned char *bytes)
             const unsigned char *from = (const unsigned char *)m + place_of(s, i);
             uint64_t wide = 0;
             uint32_t narrow = 0;
-            if (saved[s].width == 8) memcpy(&wide, from, 8);
-            else memcpy(&narrow, from, 4);
+            if (saved[s].width == 8)
+                memcpy(&wide, from, 8);
+            else
+                memcpy(&narrow, from, 4);
             put(to, saved[s].width == 8 ? wide : narrow, saved[s].width);
         }
     }
@@ -48,8 +50,10 @@ int @p@_load(@T@ *m, const unsigned char *bytes, size_t length)
             unsigned char *to = (unsigned char *)m + place_of(s, i);
             const uint64_t wide = get(from, saved[s].width);
             const uint32_t narrow = (uint32_t)(wide & UINT32_MAX);
-            if (saved[s].width == 8) memcpy(to, &wide, 8);
-            else memcpy(to, &narrow, 4);
+            if (saved[s].width == 8)
+                memcpy(to, &wide, 8);
+            else
+                memcpy(to, &narrow, 4);
         }
     }
     return 0;

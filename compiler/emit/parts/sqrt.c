@@ -4,7 +4,8 @@ static double lequel_sqrt_exact(double x)
 {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
-    if (!(x > 0) || bits >= UINT64_C(0x7FF0000000000000)) return x == 0 ? x : x > 0 ? x : x != x ? x : (x - x) / (x - x);
+    if (!(x > 0) || bits >= UINT64_C(0x7FF0000000000000))
+        return x == 0 ? x : x > 0 ? x : x != x ? x : (x - x) / (x - x);
     int exponent = (int)(bits >> 52) - 1023;
     uint64_t mantissa = bits & UINT64_C(0xFFFFFFFFFFFFF);
     if (exponent == -1023) { /* subnormal */
@@ -37,4 +38,3 @@ static double lequel_sqrt_exact(double x)
     return x;
 }
 #endif
-

@@ -15,7 +15,7 @@
 #define LEQUEL_STRIP 48    /* most columns of a strip: three vectors of 16 numbers */
 #define LEQUEL_DEPTH 256   /* terms of a sum per pass, so that they stay in the cache */
 #define LEQUEL_SAMPLES 128 /* that are turned at a time */
-#if defined(__SSE__) /* a value that is read once and then stays in its register */
+#if defined(__SSE__)       /* a value that is read once and then stays in its register */
 #define LEQUEL_KEEP(x) __asm__("" : "+x"(x))
 #else
 #define LEQUEL_KEEP(x) ((void)0)
@@ -26,10 +26,11 @@
 
 /* Subnormal numbers cost hundreds of cycles on some processors: inside a step they count as zero. */
 #if defined(__SSE__)
-#define LEQUEL_FLUSH_BEGIN const unsigned int control = __builtin_ia32_stmxcsr(); __builtin_ia32_ldmxcsr(control | 0x8040);
+#define LEQUEL_FLUSH_BEGIN                                                                                             \
+    const unsigned int control = __builtin_ia32_stmxcsr();                                                             \
+    __builtin_ia32_ldmxcsr(control | 0x8040);
 #define LEQUEL_FLUSH_END __builtin_ia32_ldmxcsr(control);
 #else
 #define LEQUEL_FLUSH_BEGIN
 #define LEQUEL_FLUSH_END
 #endif
-
