@@ -2,7 +2,9 @@
 // need one is refused under principles whose errors run beside or against the network's equations.
 #include "derive.h"
 
-bool derive_is_explicit(const Population *p) { return !p->energy && (p->motions.count || p->compartments.count); }
+bool derive_is_explicit(const Population *p) {
+    return !p->energy && (p->motions.count || p->compartments.count || (!p->states.count && p->outputs.count));
+}
 
 static bool cost_reads(Derive *d, Symbol symbol) {
     SymbolInfo info = *symbol_info(d->store, symbol);

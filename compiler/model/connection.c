@@ -93,6 +93,25 @@ static double element_count(const SymbolInfo *info) { // too many for an integer
     return count;
 }
 
+// The first values of another array of the same shape, times a number: `weight W[post, pre] = -down.W`.
+static bool copies(Resolver *r, const Value *start, const SymbolInfo *info, Initial *initial) {
+    if (start->kind != VALUE_NUMBER || !start->rank) return false;
+    ExprNode node = expr_node(r->store, start->expr);
+    *initial = (Initial){.kind = INITIAL_COPY, .scale = 1, .span = start->span};
+    if (node.kind == EXPR_MUL && node.count == 2)
+        for (int i = 0; i < 2; i++)
+            if (expr_get_const(r->store, node.argument[i], &initial->scale)) {
+                node = expr_node(r->store, node.argument[1 - i]);
+                break;
+            }
+    bool fits = node.kind == EXPR_ACCESS && start->rank == info->rank && node.count == info->rank;
+    for (uint32_t i = 0; fits && i < info->rank; i++)
+        fits = index_info(r->store, start->axis[i])->extent == info->extent[i] &&
+               node.argument[i] == expr_index(r->store, start->axis[i]);
+    initial->source = fits ? node.symbol : 0;
+    return fits && model_array(r->model, node.symbol) && !symbol_info(r->store, node.symbol)->batched;
+}
+
 static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *item) {
     SymbolInfo info = {
         .name = arena_format(r->arena, "%s.%s", c->name, item->name), .role = ROLE_WEIGHT, .span = item->name_span};
@@ -118,8 +137,10 @@ static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *
         return;
     }
     info.unit = start.unit;
-    Initial initial =
-        initial_from(r, &start, (uint64_t)element_count(&info), arena_format(r->arena, "the weight `%s`", info.name));
+    Initial initial;
+    if (!copies(r, &start, &info, &initial))
+        initial = initial_from(r, &start, (uint64_t)element_count(&info),
+                               arena_format(r->arena, "the weight `%s`", info.name));
     Symbol symbol = declare_array(r, info, initial);
     vec_push(&c->weights, symbol);
     scope_bind(scope, item->name, value_symbol(r, symbol, item->name_span));

@@ -14,7 +14,7 @@ typedef enum InitialKind {
     INITIAL_NORMAL,      // mean a, standard deviation b
     INITIAL_UNIFORM_INT, // whole numbers a..b, both ends included, times `scale`
     INITIAL_FILE,        // from a data file, `path`
-    INITIAL_COPY,        // those of the array `source`, which is declared before; one sample's serve all
+    INITIAL_COPY,        // `scale` times those of the array `source`, declared before; one sample's serve all
 } InitialKind;
 
 typedef struct Initial {

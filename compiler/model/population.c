@@ -78,7 +78,7 @@ static void neuron_state(Resolver *r, NeuronBuild *b, Scope *scope, Atom compart
     const Array *parameter =
         start.kind == VALUE_NUMBER && node.kind == EXPR_ACCESS ? model_array(r->model, node.symbol) : NULL;
     if (parameter)
-        initial = (Initial){.kind = INITIAL_COPY, .source = node.symbol, .span = start.span};
+        initial = (Initial){.kind = INITIAL_COPY, .source = node.symbol, .scale = 1, .span = start.span};
     else
         initial = initial_from(r, &start, p->size, arena_format(r->arena, "the start of `%s`", item->name));
     Symbol symbol = member_symbol(r, p, member, ROLE_STATE, start.unit, item->name_span);
