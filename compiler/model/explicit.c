@@ -44,6 +44,12 @@ static void scan_item(Resolver *r, NeuronBuild *b, const Ast *item, uint32_t com
     if (!report_second(r, b, &mover)) vec_push(&b->movers, mover);
 }
 
+static void scan_event(Resolver *r, NeuronBuild *b, const Ast *item) {
+    for (uint32_t i = 1; item && item->kind == AST_ON && !item->name && i < item->count; i++)
+        if (item->child[i])
+            vec_push(&b->happenings, (Happening){item, item->child[i], moved_member(r, item->child[i], NULL)});
+}
+
 void explicit_scan(Resolver *r, NeuronBuild *b) {
     for (uint32_t i = 1; i < b->neuron->count; i++) {
         const Ast *item = b->neuron->child[i];
@@ -56,6 +62,7 @@ void explicit_scan(Resolver *r, NeuronBuild *b) {
     for (uint32_t i = 1; i < b->neuron->count; i++) {
         const Ast *item = b->neuron->child[i];
         scan_item(r, b, item, UINT32_MAX);
+        scan_event(r, b, item);
         if (!item || item->kind != AST_COMPARTMENT) continue;
         for (uint32_t k = 0; k < item->count; k++) scan_item(r, b, item->child[k], number);
         number++;
@@ -68,7 +75,13 @@ const Mover *explicit_mover(const NeuronBuild *b, Atom member) {
     return NULL;
 }
 
-bool is_explicit(const NeuronBuild *b) { return b->movers.count || b->compartments.count; }
+bool explicit_moves(const NeuronBuild *b, Atom member) {
+    for (uint32_t i = 0; i < b->happenings.count; i++)
+        if (b->happenings.items[i].member == member) return true;
+    return explicit_mover(b, member) != NULL;
+}
+
+bool is_explicit(const NeuronBuild *b) { return b->movers.count || b->compartments.count || b->happenings.count; }
 
 // ---- Compartments ---------------------------------------------------------------------------------------------------
 
@@ -279,21 +292,20 @@ static const State *find_state(const Population *p, Atom member) {
     return NULL;
 }
 
-static void report_no_state(Resolver *r, const NeuronBuild *b, const Mover *mover) {
-    const Ast *left = mover->item->child[0];
+static void report_no_state(Resolver *r, const NeuronBuild *b, const Ast *left, Atom member) {
     Vec(Atom) names = {0};
     Text list = {0};
     for (uint32_t i = 0; i < b->population->states.count; i++) {
         vec_push(&names, b->population->states.items[i].member);
         text_addf(&list, "%s`%s`", i ? ", " : "", names.items[i]);
     }
-    if (mover->member)
-        report(r, DIAG_E0202, left->span, "`%s` is no state of this neuron", mover->member);
+    if (member)
+        report(r, DIAG_E0202, left->span, "`%s` is no state of this neuron", member);
     else
         report(r, DIAG_E0202, left->span, "this names no state");
     diag_expected(r->diags, "%s", names.count ? text_z(&list) : "a `state` declared in this neuron");
-    if (mover->member && !suggest(r, mover->member, names.items, names.count))
-        diag_help(r->diags, "declare it: `state %s = 0`", mover->member);
+    if (member && !suggest(r, member, names.items, names.count))
+        diag_help(r->diags, "declare it: `state %s = 0`", member);
     vec_free(&names);
     text_free(&list);
 }
@@ -307,7 +319,7 @@ static void one_motion(Resolver *r, NeuronBuild *b, const Mover *mover) {
     Population *p = b->population;
     const State *state = find_state(p, mover->member);
     if (!state) {
-        report_no_state(r, b, mover);
+        report_no_state(r, b, mover->item->child[0], mover->member);
         return;
     }
     Value value = elaborate(r, mover->scope, mover->item->child[1]);
@@ -319,8 +331,30 @@ static void one_motion(Resolver *r, NeuronBuild *b, const Mover *mover) {
                    rate ? "a rate of change and its equation have" : "a state and what it becomes have"))
         return;
     expr_set_span(r->store, value.expr, mover->item->span);
+    if (mover->item->name && expr_is_const(r->store, model_linear_part(r->store, value.expr, state->symbol), 0)) {
+        report(r, DIAG_E0202, mover->item->span, "no term of this equation is linear in `%s`", state->member);
+        diag_expected(r->diags, "a term such as `-%s/tau` that `exponential` can integrate exactly", mover->member);
+        diag_help(r->diags, "leave out `, exponential`");
+        return;
+    }
     vec_push(&p->motions, (Motion){state->symbol, rate ? state->rate : 0, value.expr,
                                    rate ? integrator_of(r, mover->item) : INTEGRATOR_EULER, mover->item->span});
+}
+
+static void one_event(Resolver *r, NeuronBuild *b, const Happening *h) {
+    Population *p = b->population;
+    const State *state = find_state(p, h->member);
+    if (!state) {
+        report_no_state(r, b, h->assignment->child[0], h->member);
+        return;
+    }
+    r->after = true;
+    Value condition = elaborate(r, b->scope, h->on->child[0]), value = elaborate(r, b->scope, h->assignment->child[1]);
+    r->after = false;
+    if (!require_number(r, &condition, "a condition") || !require_number(r, &value, "what is assigned")) return;
+    Value left = value_expr(0, symbol_info(r->store, state->symbol)->unit, h->assignment->child[0]->span);
+    if (!same_unit(r, &left, &value, h->assignment->span, "a state and what it becomes have")) return;
+    vec_push(&p->events, (Event){state->symbol, condition.expr, value.expr, h->assignment->span});
 }
 
 static const Compartment *coupled(Resolver *r, const NeuronBuild *b, const Ast *ast) {
@@ -455,6 +489,7 @@ void explicit_finish(Resolver *r, NeuronBuild *b) {
     bind_ports(r, b);
     if (is_explicit(b) && !diag_error_count(r->diags)) with_units(r, b);
     for (uint32_t i = 0; i < b->movers.count; i++) one_motion(r, b, &b->movers.items[i]);
+    for (uint32_t i = 0; i < b->happenings.count; i++) one_event(r, b, &b->happenings.items[i]);
     check_all_move(r, b);
 }
 
@@ -465,5 +500,6 @@ void explicit_free(NeuronBuild *b) {
     vec_free(&b->lets);
     vec_free(&b->order);
     vec_free(&b->movers);
+    vec_free(&b->happenings);
     vec_free(&b->port_scopes);
 }

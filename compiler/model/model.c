@@ -91,6 +91,7 @@ void model_free(Model *model) {
         vec_free(&p->parameters);
         vec_free(&p->compartments);
         vec_free(&p->motions);
+        vec_free(&p->events);
         vec_free(&p->couplings);
         vec_free(&p->locals);
     }
@@ -185,6 +186,11 @@ void model_dump(const Model *model, Text *out) {
         }
         dump_expression(model, "energy", p->energy, out);
         for (uint32_t k = 0; k < p->motions.count; k++) dump_motion(model, &p->motions.items[k], out);
+        for (uint32_t k = 0; k < p->events.count; k++) {
+            dump_expression(model, "on", p->events.items[k].condition, out);
+            dump_expression(model, symbol_info(model->store, p->events.items[k].state)->name, p->events.items[k].value,
+                            out);
+        }
         for (uint32_t k = 0; k < p->couplings.count; k++)
             dump_expression(
                 model,

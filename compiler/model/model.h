@@ -76,6 +76,13 @@ typedef struct Motion {
     Span span;
 } Motion;
 
+// One assignment of `on condition { … }`: acts after all motions of the step, on what these have left (VERSION_NEW).
+typedef struct Event {
+    Symbol state;
+    Expr condition, value; // of one neuron
+    Span span;
+} Event;
+
 typedef struct Local { // a `let` of a neuron, for those who read it from outside
     Atom member;       // G, or basal.v
     Expr value;        // of one neuron
@@ -104,6 +111,7 @@ struct Population {
     Vec(Symbol) parameters;
     Vec(Atom) compartments;
     Vec(Motion) motions; // of states that the energy does not govern
+    Vec(Event) events;   // in the order of writing: a later one has the last word
     Vec(Coupling) couplings;
     Vec(Local) locals;
     Span span;
@@ -326,6 +334,8 @@ const char *principle_name(PrincipleKind kind);
 const char *order_name(OrderKind kind);
 const char *gain_name(GainKind kind);
 const char *feedback_name(FeedbackKind kind);
+// The factor of the part of d(state) = value that is linear in the state itself: 0 where there is none.
+Expr model_linear_part(ExprStore *store, Expr value, Symbol state);
 // The state of a population with this symbol that the energy does not govern; NULL for any other.
 const State *model_moved_state(const Population *population, Symbol symbol);
 const Array *model_array(const Model *model, Symbol symbol); // NULL for signals

@@ -61,7 +61,7 @@ static void learn_items(Check *check, const Ast *block) {
 }
 
 static void learn_names(Check *check) {
-    static const char *const implied[] = {"dt", "pre", "post", "i", "gradient", "parameter"};
+    static const char *const implied[] = {"dt", "pre", "post", "i", "j", "gradient", "parameter"};
     const Ast *declaration = check->declaration;
     for (size_t i = 0; i < sizeof implied / sizeof *implied; i++)
         vec_push(&check->known, arena_atom_z(check->r->arena, implied[i]));

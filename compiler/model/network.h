@@ -26,6 +26,11 @@ typedef struct Mover { // an equation or assignment, and the state that it moves
     Scope *scope;
 } Mover;
 
+typedef struct Happening { // one assignment of an `on condition { … }`
+    const Ast *on, *assignment;
+    Atom member;
+} Happening;
+
 // A neuron declaration on its way to a population.
 typedef struct NeuronBuild {
     Population *population; // moves into the model when it is complete
@@ -36,12 +41,14 @@ typedef struct NeuronBuild {
     Vec(LateLet) lets;
     Vec(uint32_t) order; // of the lets, as they were worked out
     Vec(Mover) movers;
+    Vec(Happening) happenings;
     Vec(Scope *) port_scopes; // per port: where its name is bound
 } NeuronBuild;
 
 // explicit.c
 void explicit_scan(Resolver *r, NeuronBuild *b);                 // finds what moves which state
 const Mover *explicit_mover(const NeuronBuild *b, Atom member);  // NULL: nothing but an energy
+bool explicit_moves(const NeuronBuild *b, Atom member);          // an equation, assignment or event
 void explicit_open(Resolver *r, NeuronBuild *b);                 // declares what is in compartments
 void explicit_let(Resolver *r, NeuronBuild *b, uint32_t number); // works it out, unless that is done
 void explicit_finish(Resolver *r, NeuronBuild *b);               // equations and couplings, units known

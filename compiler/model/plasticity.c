@@ -88,9 +88,23 @@ static bool fill_shape(Resolver *r, Value *value, Symbol symbol, Span span) {
     return true;
 }
 
+// i and j are the first two axes of what a rule changes: `post.r[i] * (pre.r[j] - post.r[i]*W[i, j])`.
+static void bind_indices(Resolver *r, Scope *scope, Symbol symbol) {
+    static const char *const names[] = {"i", "j"};
+    Index axes[EXPR_MAX_RANK];
+    uint32_t rank = symbol_info(r->store, symbol)->rank;
+    model_axes(r->store, symbol, axes);
+    for (uint32_t k = 0; k < rank && k < 2; k++)
+        scope_bind(scope, arena_atom_z(r->arena, names[k]),
+                   value_expr(expr_index(r->store, axes[k]), UNIT_NONE, symbol_info(r->store, symbol)->span));
+}
+
 // The right side of a rule for `symbol`, at its own axes, in its unit (per time).
 static bool right_side(Resolver *r, const SynapseSource *source, const Ast *rule, Symbol symbol, Value *value) {
-    *value = elaborate(r, source->scope, rule->child[1]);
+    Scope inner = {.parent = source->scope, .description = source->scope->description};
+    bind_indices(r, &inner, symbol);
+    *value = elaborate(r, &inner, rule->child[1]);
+    scope_free(&inner);
     if (!require_number(r, value, "the right side")) return false;
     if (!fill_shape(r, value, symbol, rule->child[1]->span)) return false;
     bool rate = rule->kind == AST_EQUATION;

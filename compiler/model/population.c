@@ -84,7 +84,7 @@ static void neuron_state(Resolver *r, NeuronBuild *b, Scope *scope, Atom compart
     Symbol symbol = member_symbol(r, p, member, ROLE_STATE, start.unit, item->name_span);
     vec_push(&r->model->arrays, (Array){.symbol = symbol, .initial = initial});
     const Mover *mover = explicit_mover(b, member);
-    State state = {.member = member, .symbol = symbol, .moved = mover != NULL, .span = item->name_span};
+    State state = {.member = member, .symbol = symbol, .moved = explicit_moves(b, member), .span = item->name_span};
     if (mover && mover->item->kind == AST_EQUATION) state.rate = rate_symbol(r, p, member, start.unit, item->name_span);
     vec_push(&p->states, state);
     Value value = element_value(r, p, symbol, start.unit, item->name_span);
@@ -205,10 +205,13 @@ static void neuron_item(Resolver *r, NeuronBuild *b, const Ast *item, NeuronSour
     case AST_ASSIGN:
     case AST_COUPLE: break; // when the units of inputs are known
     case AST_ENERGY: neuron_energy(r, b, item, source); break;
+    case AST_ON:
+        if (!item->name) break; // an event: later as well
+        // fall through
     default:
         report(r, DIAG_E0212, item->span, "`%s` in a neuron", ast_kind_name(item->kind));
-        diag_expected(r->diags, "`state`, `input`, `output`, `let`, `param`, `compartment`, `couple`, `energy` or an "
-                                "equation `d(u) = …`");
+        diag_expected(r->diags, "`state`, `input`, `output`, `let`, `param`, `compartment`, `couple`, `energy`, an "
+                                "equation `d(u) = …` or an event `on u > theta { … }`");
     }
 }
 
