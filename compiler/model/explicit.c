@@ -81,6 +81,16 @@ bool explicit_moves(const NeuronBuild *b, Atom member) {
     return explicit_mover(b, member) != NULL;
 }
 
+bool explicit_is_written(const Ast *neuron) {
+    for (uint32_t i = 1; i < neuron->count; i++) {
+        const Ast *item = neuron->child[i];
+        if (item && (item->kind == AST_EQUATION || item->kind == AST_ASSIGN || item->kind == AST_COMPARTMENT ||
+                     (item->kind == AST_ON && !item->name)))
+            return true;
+    }
+    return false;
+}
+
 bool is_explicit(const NeuronBuild *b) { return b->movers.count || b->compartments.count || b->happenings.count; }
 
 // ---- Compartments ---------------------------------------------------------------------------------------------------
@@ -292,7 +302,22 @@ static const State *find_state(const Population *p, Atom member) {
     return NULL;
 }
 
+// A state that is declared, but was refused then.
+static bool was_refused(const NeuronBuild *b, Atom member) {
+    if (declares_state((const Ast *const *)b->neuron->child + 1, b->neuron->count - 1, member)) return true;
+    for (uint32_t i = 0; i < b->compartments.count; i++) {
+        const Compartment *c = &b->compartments.items[i];
+        size_t length = strlen(c->name);
+        for (uint32_t k = 0; k < c->item->count; k++)
+            if (c->item->child[k] && c->item->child[k]->kind == AST_STATE && strncmp(member, c->name, length) == 0 &&
+                member[length] == '.' && strcmp(member + length + 1, c->item->child[k]->name) == 0)
+                return true;
+    }
+    return false;
+}
+
 static void report_no_state(Resolver *r, const NeuronBuild *b, const Ast *left, Atom member) {
+    if (member && was_refused(b, member)) return;
     Vec(Atom) names = {0};
     Text list = {0};
     for (uint32_t i = 0; i < b->population->states.count; i++) {
@@ -315,6 +340,32 @@ static IntegratorKind integrator_of(const Resolver *r, const Ast *item) {
     return r->model->integrator;
 }
 
+typedef struct SelfSearch {
+    const State *state;
+    bool found;
+} SelfSearch;
+
+static bool note_self(const ExprStore *store, Expr expr, void *context) {
+    SelfSearch *search = context;
+    ExprNode node = expr_node(store, expr);
+    search->found |= node.kind == EXPR_ACCESS && node.version == VERSION_NEW &&
+                     (node.symbol == search->state->symbol || node.symbol == search->state->rate);
+    return !search->found;
+}
+
+// `d(u) = I - r` with an output r = tanh(u) of this step.
+static bool follows_from_itself(Resolver *r, const State *state, Expr value, const Ast *item) {
+    SelfSearch search = {.state = state};
+    expr_visit(r->store, value, note_self, &search);
+    if (!search.found) return false;
+    report(r, DIAG_E0305, item->span, "the equation of `%s` reads what `%s` becomes in this very step", state->member,
+           state->member);
+    diag_expected(r->diags, "states, which in an equation are those before the step");
+    diag_help(r->diags, "an output is that of this step: write the expression behind it, as in `tanh(%s)` or a `let`",
+              state->member);
+    return true;
+}
+
 static void one_motion(Resolver *r, NeuronBuild *b, const Mover *mover) {
     Population *p = b->population;
     const State *state = find_state(p, mover->member);
@@ -331,6 +382,7 @@ static void one_motion(Resolver *r, NeuronBuild *b, const Mover *mover) {
                    rate ? "a rate of change and its equation have" : "a state and what it becomes have"))
         return;
     expr_set_span(r->store, value.expr, mover->item->span);
+    if (follows_from_itself(r, state, value.expr, mover->item)) return;
     if (mover->item->name && expr_is_const(r->store, model_linear_part(r->store, value.expr, state->symbol), 0)) {
         report(r, DIAG_E0202, mover->item->span, "no term of this equation is linear in `%s`", state->member);
         diag_expected(r->diags, "a term such as `-%s/tau` that `exponential` can integrate exactly", mover->member);
@@ -436,16 +488,16 @@ static void check_couplings(Resolver *r, const NeuronBuild *b) {
 
 static void check_all_move(Resolver *r, const NeuronBuild *b) {
     const Population *p = b->population;
-    for (uint32_t i = 0; is_explicit(b) && i < p->states.count; i++) {
+    for (uint32_t i = 0; is_explicit(b) && !diag_error_count(r->diags) && i < p->states.count; i++) {
         const State *state = &p->states.items[i];
         bool by_energy = false;
         for (uint32_t k = 1; k < b->neuron->count; k++)
             by_energy |= b->neuron->child[k] && b->neuron->child[k]->kind == AST_ENERGY;
         if (state->moved || by_energy) continue;
+        const char *dot = strrchr(state->member, '.');
         report(r, DIAG_E0211, state->span, "nothing moves the state `%s`", state->member);
-        diag_expected(r->diags, "an equation for it: `d(%s) = …`",
-                      strrchr(state->member, '.') ? strrchr(state->member, '.') + 1 : state->member);
-        diag_help(r->diags, "what stays as it is, is a parameter: `param %s = …`", state->member);
+        diag_expected(r->diags, "an equation for it: `d(%s) = …`", dot ? dot + 1 : state->member);
+        if (!dot) diag_help(r->diags, "what stays as it is, is a parameter: `param %s = …`", state->member);
         return;
     }
 }

@@ -447,7 +447,7 @@ static void check_gamma(Resolver *r, const Ast *network, const DynamicsItem *d) 
     for (uint32_t i = 0; i < r->model->learn.count; i++) needed |= !r->model->learn.items[i].written_out;
     for (uint32_t i = 0; i < r->model->populations.count; i++) {
         const Population *p = &r->model->populations.items[i];
-        needed |= p->energy || (!p->motions.count && p->states.count);
+        needed |= p->energy || (p->states.count && !explicit_is_written(p->neuron));
     }
     if (needed && !d->item && !r->dynamics_override) {
         Span head = {network->span.source, network->span.begin, network->name_span.end};

@@ -99,6 +99,41 @@ static void bind_indices(Resolver *r, Scope *scope, Symbol symbol) {
                    value_expr(expr_index(r->store, axes[k]), UNIT_NONE, symbol_info(r->store, symbol)->span));
 }
 
+typedef struct RuleReads {
+    Atom source, target, own;
+    Symbol foreign;
+} RuleReads;
+
+static bool is_of(Atom owner, Atom name) {
+    size_t length = owner ? strlen(owner) : 0;
+    return length && strncmp(name, owner, length) == 0 && name[length] == '.';
+}
+
+static bool note_foreign(const ExprStore *store, Expr expr, void *context) {
+    RuleReads *reads = context;
+    ExprNode node = expr_node(store, expr);
+    if (node.kind != EXPR_ACCESS || reads->foreign) return true;
+    const SymbolInfo *info = symbol_info(store, node.symbol);
+    if (!info->batched || info->role == ROLE_INPUT) return true;
+    bool known = is_of(reads->own, info->name) || is_of(reads->target, info->name) || is_of(reads->source, info->name);
+    if (!known) reads->foreign = node.symbol;
+    return true;
+}
+
+// A rule is local: it knows the two ends, the synapse itself, and external inputs (a reward that all are told).
+static bool reads_foreign(Resolver *r, const Connection *c, Expr value, Span span) {
+    const Model *m = r->model;
+    RuleReads reads = {.source = c->from_external ? NULL : m->populations.items[c->source].name,
+                       .target = m->populations.items[c->target].name,
+                       .own = c->name};
+    expr_visit(r->store, value, note_foreign, &reads);
+    if (!reads.foreign) return false;
+    report(r, DIAG_E0307, span, "a rule that reads `%s`, which is at neither end of its connection",
+           symbol_info(r->store, reads.foreign)->name);
+    diag_expected(r->diags, "`pre.…`, `post.…`, states and weights of the synapse, external inputs");
+    return true;
+}
+
 // The right side of a rule for `symbol`, at its own axes, in its unit (per time).
 static bool right_side(Resolver *r, const SynapseSource *source, const Ast *rule, Symbol symbol, Value *value) {
     Scope inner = {.parent = source->scope, .description = source->scope->description};
@@ -115,7 +150,7 @@ static bool right_side(Resolver *r, const SynapseSource *source, const Ast *rule
                    rate ? "a rate of change and its equation have" : "an array and what it becomes have"))
         return false;
     expr_set_span(r->store, value->expr, rule->span);
-    return true;
+    return !reads_foreign(r, &r->model->connections.items[source->connection], value->expr, rule->child[1]->span);
 }
 
 // An array beside that of a rule: w.rate_W.
@@ -131,6 +166,10 @@ static void one_motion(Resolver *r, const SynapseSource *source, const Ast *rule
     Connection *c = &r->model->connections.items[source->connection];
     const Ast *left = left_name(rule);
     Symbol symbol = named(r, c, left);
+    for (uint32_t i = 1; left && i < source->synapse->count; i++) // refused when it was declared
+        if (!symbol && source->synapse->child[i] && source->synapse->child[i]->kind == AST_STATE &&
+            source->synapse->child[i]->name == left->name)
+            return;
     if (!is_among(c->states.items, c->states.count, symbol)) {
         report(r, DIAG_E0202, rule->child[0]->span, "this names no state of the synapse");
         diag_expected(r->diags, "a `state` declared in it; weights change by `plasticity d(W) = …`");
