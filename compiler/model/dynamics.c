@@ -182,7 +182,7 @@ static void check_needed(Resolver *r, const Dynamics *d, const Ast *item) {
         diag_expected(r->diags, "the time after which the past is cut off, as in `tbptt(window = 100 steps)`");
     }
     bool running = d->gain == GAIN_POWER || d->gain == GAIN_LEAST_SQUARES;
-    if (running && !d->average && !diag_error_count(r->diags)) {
+    if (running && d->average == 0 && !diag_error_count(r->diags)) {
         diag_report(r->diags, DIAG_E0217, item->span, "the gain `%s` needs an averaging time", gains[d->gain]);
         diag_expected(r->diags, "some periods of the signals, as in `gain = %s, average = 100`", gains[d->gain]);
     }
