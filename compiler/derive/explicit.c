@@ -65,16 +65,48 @@ static void mark_touched(Derive *d, Symbol parameter, bool *touched) {
     }
 }
 
-static void report_blocked(Derive *d, const LearnRule *rule, Symbol target, const Population *p) {
+// The equation of a neuron with an energy that takes what a connection delivers, or an owner's parameter; NULL for
+// none.
+static const Motion *taken_by(Derive *d, const Population *p, Symbol symbol) {
+    for (uint32_t i = 0; p->energy && i < p->motions.count; i++)
+        if (expr_reads(d->store, p->motions.items[i].value, symbol)) return &p->motions.items[i];
+    return NULL;
+}
+
+static void report_blocked(Derive *d, const LearnRule *rule, Symbol target, const Population *p, const Motion *motion) {
     diag_report(d->model->diags, DIAG_E0307, rule->span,
-                "learning `%s` needs an error that passes `%s`, whose neurons have no energy",
+                motion ? "learning `%s` needs an error that passes an equation of `%s`"
+                       : "learning `%s` needs an error that passes `%s`, whose neurons have no energy",
                 symbol_info(d->store, target)->name, p->name);
-    Span equation = p->motions.count ? p->motions.items[0].span : p->span;
-    diag_note(d->model->diags, equation,
+    if (!motion && p->motions.count) motion = &p->motions.items[0];
+    diag_note(d->model->diags, motion ? motion->span : p->span,
               "what is given by an equation like this has no causal local adjoint under `%s`", d->principle->name);
     diag_help(d->model->diags,
               "use `dynamics bptt`, which differentiates the step, a `plasticity` of the synapse's own, "
               "or `constant(…)` where no error shall pass");
+}
+
+// Whether what is learned reaches a cost through an equation; reported.
+static bool is_blocked(Derive *d, const LearnRule *rule, Symbol parameter, const bool *touched, const bool *wanted) {
+    const Model *m = d->model;
+    for (uint32_t i = 0; i < m->populations.count; i++) {
+        const Population *p = &m->populations.items[i];
+        const Motion *motion = wanted[i] ? taken_by(d, p, parameter) : NULL;
+        if (!motion && !(touched[i] && wanted[i] && derive_is_explicit(p))) continue;
+        report_blocked(d, rule, parameter, p, motion);
+        return true;
+    }
+    for (uint32_t i = 0; i < m->connections.count; i++) {
+        const Connection *c = &m->connections.items[i];
+        const Population *p = &m->populations.items[c->target];
+        bool carries = c->current && expr_reads(d->store, c->current, parameter);
+        carries |= !c->from_external && touched[c->source] && transmits(d, c, &m->populations.items[c->source]);
+        const Motion *motion = carries && wanted[c->target] ? taken_by(d, p, p->ports.items[c->port].symbol) : NULL;
+        if (!motion) continue;
+        report_blocked(d, rule, parameter, p, motion);
+        return true;
+    }
+    return false;
 }
 
 void derive_check_explicit(Derive *d) {
@@ -94,10 +126,6 @@ void derive_check_explicit(Derive *d) {
     for (uint32_t r = 0; r < m->learn.count; r++)
         for (uint32_t t = 0; t < m->learn.items[r].targets.count && !m->learn.items[r].written_out; t++) {
             mark_touched(d, m->learn.items[r].targets.items[t], touched);
-            for (uint32_t i = 0; i < m->populations.count; i++) {
-                if (!touched[i] || !wanted[i] || !derive_is_explicit(&m->populations.items[i])) continue;
-                report_blocked(d, &m->learn.items[r], m->learn.items[r].targets.items[t], &m->populations.items[i]);
-                return;
-            }
+            if (is_blocked(d, &m->learn.items[r], m->learn.items[r].targets.items[t], touched, wanted)) return;
         }
 }
