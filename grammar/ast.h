@@ -69,6 +69,7 @@
 // ORDER         name                                       -
 // PHASE         name                                       item…
 // ON            name = presentation | epoch                ASSIGN…                   on end of presentation { … }
+//               no name                                    condition, ASSIGN…        on u > theta { u <- reset }
 //
 // Items of experiments
 // DATA          name                                       value

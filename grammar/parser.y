@@ -212,6 +212,7 @@ assignment: target ASSIGN value            { $$ = NODE(ASSIGN, @$, NO_NAME, 2, $
 
 on:
   ON AT_END OF period '{' assignments '}'  { $$ = NODE_LIST(ON, @$, $4, $6); }
+| ON expression '{' assignments '}'        { $$ = ast_build(p, AST_ON, @$, NO_NAME, $4, 1, $2); }
 | ON error '{' { yyerrok; } assignments '}' { $$ = NULL; }
 
 period: PRESENTATION | EPOCH

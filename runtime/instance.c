@@ -127,6 +127,7 @@ static bool initial_table(const Instance *in, const Array *array, int64_t count,
     if (array->initial.kind != INITIAL_COPY) return true;
     *table = table_new(1, &count);
     read_all(in, loop_array_of(in->program, array->initial.source), table->data);
+    for (int64_t i = 0; i < count; i++) table->data[i] *= array->initial.scale;
     return true;
 }
 

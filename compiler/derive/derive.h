@@ -60,6 +60,9 @@ Symbol derive_back(Derive *d, NeuronEquations *n, uint32_t leaf);
 // How an error that comes through leaf k is brought to the exact adjoint's amplitude.
 Gain derive_gain(Derive *d, const NeuronEquations *n, const ErrorInput *in, const char *label);
 void derive_gradients(Derive *d);
+// A neuron without an energy, given by equations alone; and what such neurons rule out.
+bool derive_is_explicit(const Population *p);
+void derive_check_explicit(Derive *d);
 void derive_check_times(Derive *d, const NeuronEquations *n);
 bool derive_check_signals(Derive *d);
 

@@ -102,7 +102,7 @@ void gradient_report_none(const Model *m, Symbol target, Span span) {
 void derive_gradients(Derive *d) {
     Model *m = d->model;
     for (uint32_t r = 0; r < m->learn.count; r++)
-        for (uint32_t t = 0; t < m->learn.items[r].targets.count; t++) {
+        for (uint32_t t = 0; t < m->learn.items[r].targets.count && !m->learn.items[r].written_out; t++) {
             Symbol target = m->learn.items[r].targets.items[t];
             Expr value = expr_const(d->store, 0);
             if (symbol_info(d->store, target)->role == ROLE_WEIGHT) value = outer_gradient(d, target);

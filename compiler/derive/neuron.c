@@ -6,7 +6,7 @@
 
 static bool is_state_of(const Population *p, Symbol symbol, uint32_t *number) {
     for (uint32_t i = 0; i < p->states.count; i++)
-        if (p->states.items[i].symbol == symbol) {
+        if (p->states.items[i].symbol == symbol && !p->states.items[i].moved) {
             *number = i;
             return true;
         }
@@ -373,7 +373,7 @@ static void make_gates(Derive *d, NeuronEquations *n, const Population *p) {
 
 static bool all_states_move(Derive *d, const NeuronEquations *n, const Population *p) {
     for (uint32_t i = 0; i < p->states.count; i++) {
-        if (i == n->state_number) continue;
+        if (i == n->state_number || p->states.items[i].moved) continue;
         diag_report(d->model->diags, DIAG_E0301, p->states.items[i].span, "nothing moves the state `%s` of `%s`",
                     p->states.items[i].member, p->neuron->name);
         diag_expected(d->model->diags, "one state per neuron: the one whose lookahead stands together with the input");
@@ -433,6 +433,7 @@ static bool derive_membrane(Derive *d, NeuronEquations *n, const Population *p) 
 bool derive_neuron(Derive *d, uint32_t number) {
     const Population *p = &d->model->populations.items[number];
     NeuronEquations n = {.population = number};
+    if (derive_is_explicit(p)) return true;
     if (!is_derivable(d, p)) return false;
     bool good = find_all_leaves(d, &n, p) && derive_membrane(d, &n, p);
     if (good) {

@@ -579,8 +579,8 @@ static void plasticity(D *d) {
 
 // ---- The whole ------------------------------------------------------------------------------------------------------
 
-static void write_page(D *d, const Step *step, const Step *backward) {
-    derivation_put(d, PAGE_TITLE, arena_format(d->page.arena, "%s: from the energy to equations", d->model->name));
+// Of a model that has an energy or a cost.
+static void derived(D *d) {
     energy(d);
     derivation_put(d, PAGE_STEP, "2. Lookaheads become variables of their own");
     derivation_each_class(d, lookaheads, NULL, NULL, false);
@@ -592,6 +592,12 @@ static void write_page(D *d, const Step *step, const Step *backward) {
     wires_of_errors(d);
     principle(d);
     plasticity(d);
+}
+
+static void write_page(D *d, const Step *step, const Step *backward) {
+    derivation_put(d, PAGE_TITLE, arena_format(d->page.arena, "%s: from the energy to equations", d->model->name));
+    derivation_given(d);
+    if (d->equations->neurons.count || d->model->cost) derived(d);
     derivation_step(d, step, false);
     if (backward) derivation_step(d, backward, true);
 }

@@ -45,6 +45,8 @@ const char *derivation_class_names(const Derivation *d, const DerivationClasses 
 // The whole page; its items are on the heap, their texts in the model's arena.
 Page derivation_page(const Equations *equations, const Step *step, const Step *backward, ExprStyle style);
 
+void derivation_given(Derivation *d); // equations, events and rules that are not derived
+
 void wires_of_inputs(Derivation *d);    // I = sum of currents
 void wires_of_errors(Derivation *d);    // delta and lambda
 void wires_of_gradients(Derivation *d); // dE/dtheta

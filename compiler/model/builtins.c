@@ -6,7 +6,7 @@
 
 static bool plain_number(Resolver *r, Value *value, const char *function) {
     if (!require_number(r, value, arena_format(r->arena, "the argument of `%s`", function))) return false;
-    if (value->any_unit || unit_is_none(value->unit)) return true;
+    if (value->any_unit || value->open_unit || unit_is_none(value->unit)) return true;
     Text text = {0};
     unit_print(value->unit, &text);
     report(r, DIAG_E0206, value->span, "`%s` of a value in `%s`", function, text_z(&text));
@@ -24,6 +24,7 @@ static Value make_function(Resolver *r, const Builtin *self, Value *args, uint32
     Value result = args[0];
     result.expr = expr_call(r->store, (ExprFunction)self->detail, args[0].expr);
     result.any_unit = false;
+    if (!keeps_unit) result.open_unit = false, result.unit = UNIT_NONE;
     if (self->detail == FUNCTION_SQRT) result.unit = unit_power(result.unit, 0.5);
     if (self->detail == FUNCTION_SIGN) result.unit = UNIT_NONE;
     result.span = span;
@@ -139,6 +140,7 @@ static Value make_filter(Resolver *r, const Builtin *self, Value *args, uint32_t
         return value_error();
     }
     Value result = args[0];
+    if (explicit_operator(r, (ExprKind)self->detail, &args[0], &args[1], span, &result)) return result;
     result.expr = expr_make2(r->store, (ExprKind)self->detail, args[0].expr, args[1].expr);
     result.any_unit = false;
     result.span = span;
@@ -175,6 +177,7 @@ static Value make_unary_operator(Resolver *r, const Builtin *self, Value *args, 
     (void)count;
     if (!require_number(r, &args[0], arena_format(r->arena, "the argument of `%s`", self->name))) return value_error();
     Value result = args[0];
+    if (explicit_operator(r, (ExprKind)self->detail, &args[0], NULL, span, &result)) return result;
     result.expr = expr_make1(r->store, (ExprKind)self->detail, args[0].expr);
     if (self->detail == EXPR_RATE) result.unit = unit_multiply(result.unit, unit_power(r->model->time_unit, -1));
     result.span = span;

@@ -8,12 +8,26 @@ typedef struct Ends {
     uint32_t target, port;
 } Ends;
 
+// `apical`, of a compartment with one input, stands for that input.
+static bool only_port_of(const Population *p, Atom compartment, uint32_t *port) {
+    uint32_t found = 0;
+    size_t length = strlen(compartment);
+    for (uint32_t i = 0; i < p->ports.count; i++) {
+        if (strncmp(p->ports.items[i].member, compartment, length) != 0 || p->ports.items[i].member[length] != '.')
+            continue;
+        *port = i;
+        found++;
+    }
+    return found == 1;
+}
+
 static bool find_port(Resolver *r, const Ast *to, const Value *object, Atom member, uint32_t *port) {
     const Population *p = &r->model->populations.items[object->number];
     if (!member && p->ports.count == 1) {
         *port = 0;
         return true;
     }
+    if (member && only_port_of(p, member, port)) return true;
     for (uint32_t i = 0; i < p->ports.count; i++)
         if (p->ports.items[i].member == member) {
             *port = i;
@@ -39,14 +53,23 @@ static bool find_port(Resolver *r, const Ast *to, const Value *object, Atom memb
     return false;
 }
 
+// `apical.I` of `h.apical.I`; NULL for the population itself.
+static Atom port_path(Resolver *r, const Ast *to, const Ast **object) {
+    Atom path = NULL;
+    for (*object = to; (*object)->kind == AST_MEMBER; *object = (*object)->child[0])
+        path = path ? arena_format(r->arena, "%s.%s", (*object)->name, path) : (*object)->name;
+    return path;
+}
+
 static bool find_ends(Resolver *r, const Scope *scope, const Ast *from, const Ast *to, Ends *ends) {
     ends->source = elaborate(r, scope, from);
-    const Ast *object_ast = to->kind == AST_MEMBER ? to->child[0] : to;
+    const Ast *object_ast;
+    Atom path = port_path(r, to, &object_ast);
     Value target = elaborate(r, scope, object_ast);
     if (ends->source.kind == VALUE_ERROR || target.kind == VALUE_ERROR) return false;
     const Value *both[2] = {&ends->source, &target};
     for (int i = 0; i < 2; i++) {
-        bool object = both[i]->kind == VALUE_OBJECT && both[i]->object != OBJECT_CONNECTION;
+        bool object = both[i]->kind == VALUE_OBJECT && both[i]->object != OBJECT_CONNECTION && !both[i]->compartment;
         if (object && !both[i]->array_base && (i == 0 || both[i]->object == OBJECT_POPULATION)) continue;
         const Ast *where = i ? to : from;
         if (object && both[i]->array_base) {
@@ -61,13 +84,32 @@ static bool find_ends(Resolver *r, const Scope *scope, const Ast *from, const As
         return false;
     }
     ends->target = target.number;
-    return find_port(r, to, &target, to->kind == AST_MEMBER ? to->name : NULL, &ends->port);
+    return find_port(r, to, &target, path, &ends->port);
 }
 
 static double element_count(const SymbolInfo *info) { // too many for an integer, if it is up to the user
     double count = 1;
     for (uint32_t i = 0; i < info->rank; i++) count *= info->extent[i];
     return count;
+}
+
+// The first values of another array of the same shape, times a number: `weight W[post, pre] = -down.W`.
+static bool copies(Resolver *r, const Value *start, const SymbolInfo *info, Initial *initial) {
+    if (start->kind != VALUE_NUMBER || !start->rank) return false;
+    ExprNode node = expr_node(r->store, start->expr);
+    *initial = (Initial){.kind = INITIAL_COPY, .scale = 1, .span = start->span};
+    if (node.kind == EXPR_MUL && node.count == 2)
+        for (int i = 0; i < 2; i++)
+            if (expr_get_const(r->store, node.argument[i], &initial->scale)) {
+                node = expr_node(r->store, node.argument[1 - i]);
+                break;
+            }
+    bool fits = node.kind == EXPR_ACCESS && start->rank == info->rank && node.count == info->rank;
+    for (uint32_t i = 0; fits && i < info->rank; i++)
+        fits = index_info(r->store, start->axis[i])->extent == info->extent[i] &&
+               node.argument[i] == expr_index(r->store, start->axis[i]);
+    initial->source = fits ? node.symbol : 0;
+    return fits && model_array(r->model, node.symbol) && !symbol_info(r->store, node.symbol)->batched;
 }
 
 static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *item) {
@@ -95,8 +137,10 @@ static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *
         return;
     }
     info.unit = start.unit;
-    Initial initial =
-        initial_from(r, &start, (uint64_t)element_count(&info), arena_format(r->arena, "the weight `%s`", info.name));
+    Initial initial;
+    if (!copies(r, &start, &info, &initial))
+        initial = initial_from(r, &start, (uint64_t)element_count(&info),
+                               arena_format(r->arena, "the weight `%s`", info.name));
     Symbol symbol = declare_array(r, info, initial);
     vec_push(&c->weights, symbol);
     scope_bind(scope, item->name, value_symbol(r, symbol, item->name_span));
@@ -110,13 +154,16 @@ static bool reads_target(const Resolver *r, const Connection *c, Expr current) {
     for (uint32_t i = 0; i < target->outputs.count; i++)
         if (expr_reads(r->store, current, target->outputs.items[i].symbol)) return true;
     for (uint32_t i = 0; i < target->states.count; i++)
-        if (expr_reads(r->store, current, target->states.items[i].symbol)) return true;
+        if (!target->states.items[i].moved && expr_reads(r->store, current, target->states.items[i].symbol))
+            return true;
     return false;
 }
 
 typedef struct CurrentReads {
-    const Population *source; // NULL: an external input
-    Symbol foreign;           // the first array that does not come over this connection
+    const Connection *connection; // whose own states it may read
+    const Population *source;     // NULL: an external input
+    const Population *target;     // whose states with equations of their own it may read
+    Symbol foreign;               // the first array that does not come over this connection
 } CurrentReads;
 
 // Its states too, of which derive says that they are no messages.
@@ -133,14 +180,16 @@ static bool note_foreign(const ExprStore *store, Expr expr, void *context) {
     ExprNode node = expr_node(store, expr);
     if (node.kind != EXPR_ACCESS) return true;
     const SymbolInfo *info = symbol_info(store, node.symbol);
-    if (info->batched && info->role != ROLE_INPUT && !belongs_to(reads->source, node.symbol) && !reads->foreign)
-        reads->foreign = node.symbol;
+    bool known = belongs_to(reads->source, node.symbol) || model_moved_state(reads->target, node.symbol);
+    for (uint32_t i = 0; i < reads->connection->states.count; i++)
+        known |= reads->connection->states.items[i] == node.symbol;
+    if (info->batched && info->role != ROLE_INPUT && !known && !reads->foreign) reads->foreign = node.symbol;
     return true;
 }
 
 // No error flows back to a third population along a connection: what samples differ in comes from the source.
 static bool reads_foreign(Resolver *r, const Connection *c, Expr current, Span span) {
-    CurrentReads reads = {0};
+    CurrentReads reads = {.connection = c, .target = &r->model->populations.items[c->target]};
     if (!c->from_external) reads.source = &r->model->populations.items[c->source];
     expr_visit(r->store, current, note_foreign, &reads);
     if (!reads.foreign) return false;
@@ -176,7 +225,7 @@ static void synapse_current(Resolver *r, Connection *c, const Scope *scope, cons
     Value have = value_expr(0, symbol_info(r->store, port->symbol)->unit, port->span);
     if (port->unit_known) {
         same_unit(r, &have, &value, item->child[0]->span, "currents into one input are");
-    } else {
+    } else if (!value.open_unit) {
         symbol_edit(r->store, port->symbol)->unit = value.unit;
         port->unit_known = true;
     }
@@ -217,10 +266,13 @@ static void synapse_items(Resolver *r, Connection *c, Scope *scope, const Ast *s
         case AST_WEIGHT: synapse_weight(r, c, scope, item); break;
         case AST_CURRENT: synapse_current(r, c, scope, item); break;
         case AST_LET: scope_bind(scope, item->name, elaborate(r, scope, item->child[0])); break;
+        case AST_STATE: synapse_state(r, c, scope, item); break;
+        case AST_PLASTICITY: synapse_plasticity(r, c, item); break;
+        case AST_EQUATION:
+        case AST_ASSIGN: break; // when all populations and connections are known
         default:
             report(r, DIAG_E0212, item->span, "`%s` in a synapse", ast_kind_name(item->kind));
-            diag_expected(r->diags, "`weight`, `current` or `let`");
-            diag_help(r->diags, "weights that `learn` names follow their derived gradient");
+            diag_expected(r->diags, "`weight`, `state`, `current`, `let`, `plasticity` or an equation `d(e) = …`");
         }
     }
     if (!currents) {
@@ -250,27 +302,32 @@ static void one_connection(Resolver *r, Scope *scope, const Ast *item, Atom name
                     .target = ends.target,
                     .port = ends.port,
                     .span = item->span};
-    Scope inner = {.parent = &r->global, .description = arena_format(r->arena, "synapse `%s`", synapse->name)};
+    Scope *inner = arena_new_object(r->arena, Scope), *ends_scope = arena_new_object(r->arena, Scope);
+    Atom description = arena_format(r->arena, "synapse `%s`", synapse->name);
+    *ends_scope = (Scope){.parent = &r->global, .description = description};
+    *inner = (Scope){.parent = ends_scope, .description = description};
     Value pre = ends.source,
           post = {
               .kind = VALUE_OBJECT, .object = OBJECT_POPULATION, .number = ends.target, .span = item->child[2]->span};
     const Population *target = &r->model->populations.items[ends.target];
     // Bound before the arguments, so that defaults may speak of the ends; a parameter of the same name wins.
-    Scope ends_scope = {.parent = &r->global, .description = inner.description};
-    scope_bind(&ends_scope, arena_atom_z(r->arena, "pre"), pre);
-    scope_bind(&ends_scope, arena_atom_z(r->arena, "post"), post);
-    scope_bind(&ends_scope, arena_atom_z(r->arena, "i"),
+    scope_bind(ends_scope, arena_atom_z(r->arena, "pre"), pre);
+    scope_bind(ends_scope, arena_atom_z(r->arena, "post"), post);
+    scope_bind(ends_scope, arena_atom_z(r->arena, "i"),
                value_expr(expr_index(r->store, target->own), UNIT_NONE, item->span));
-    scope_bind(&ends_scope, arena_atom_z(r->arena, "dt"), *scope_find(scope, arena_atom_z(r->arena, "dt")));
-    inner.parent = &ends_scope;
+    scope_bind(ends_scope, arena_atom_z(r->arena, "dt"), *scope_find(scope, arena_atom_z(r->arena, "dt")));
     Span before = enter_use(r, item->span);
-    bind_arguments(r, &inner, scope, synapse, synapse_ast->kind == AST_CALL ? synapse_ast : NULL, 1);
-    synapse_items(r, &c, &inner, synapse);
+    bind_arguments(r, inner, scope, synapse, synapse_ast->kind == AST_CALL ? synapse_ast : NULL, 1);
+    synapse_items(r, &c, inner, synapse);
     leave_use(r, before);
     find_messages(r, &c);
+    if (synapse_has_rules(synapse)) {
+        vec_push(&r->synapses, (SynapseSource){inner, synapse, r->model->connections.count, item->span});
+    } else {
+        scope_free(inner);
+        scope_free(ends_scope);
+    }
     vec_push(&r->model->connections, c);
-    scope_free(&inner);
-    scope_free(&ends_scope);
 }
 
 static bool connection_exists(Resolver *r, Atom name, const Ast *item) {

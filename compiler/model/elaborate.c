@@ -58,7 +58,7 @@ bool require_number(Resolver *r, const Value *value, const char *what) {
 }
 
 bool same_unit(Resolver *r, const Value *a, const Value *b, Span span, const char *doing) {
-    if (a->any_unit || b->any_unit || unit_equal(a->unit, b->unit)) return true;
+    if (a->any_unit || b->any_unit || a->open_unit || b->open_unit || unit_equal(a->unit, b->unit)) return true;
     Text first = {0}, second = {0};
     unit_print(a->unit, &first);
     unit_print(b->unit, &second);
@@ -79,7 +79,7 @@ bool same_unit(Resolver *r, const Value *a, const Value *b, Span span, const cha
 
 bool is_time(Resolver *r, const Value *value, const char *what) {
     if (value->kind != VALUE_NUMBER) return false;
-    if (value->any_unit || unit_equal(value->unit, r->model->time_unit)) return true;
+    if (value->any_unit || value->open_unit || unit_equal(value->unit, r->model->time_unit)) return true;
     Text have = {0};
     unit_print(value->unit, &have);
     bool unitless_model = unit_is_none(r->model->time_unit);
@@ -227,7 +227,7 @@ static Unit combined_unit(Resolver *r, ExprKind kind, const Value *a, const Valu
     case EXPR_EQUAL:
     case EXPR_AND:
     case EXPR_OR: return UNIT_NONE;
-    default: return a->any_unit ? b->unit : a->unit;
+    default: return a->any_unit || a->open_unit ? b->unit : a->unit;
     }
 }
 
@@ -259,7 +259,7 @@ Value combine(Resolver *r, ExprKind kind, Value a, Value b, Span span) {
     bool needs_equal_units = kind != EXPR_MUL && kind != EXPR_POWER && kind != EXPR_AND && kind != EXPR_OR;
     if (needs_equal_units && !same_unit(r, &a, &b, span, kind == EXPR_ADD ? "a sum of" : "a comparison of"))
         return value_error();
-    if (kind == EXPR_POWER && !b.any_unit && !unit_is_none(b.unit)) {
+    if (kind == EXPR_POWER && !b.any_unit && !b.open_unit && !unit_is_none(b.unit)) {
         report(r, DIAG_E0206, b.span, "an exponent must be a plain number");
         return value_error();
     }
@@ -267,6 +267,7 @@ Value combine(Resolver *r, ExprKind kind, Value a, Value b, Span span) {
     result.expr = expr_make2(r->store, kind, a.expr, b.expr);
     result.unit = combined_unit(r, kind, &a, &b);
     result.any_unit = expr_is_const(r->store, result.expr, 0);
+    result.open_unit = a.open_unit || b.open_unit;
     result.span = span;
     result.origin = (Span){0};
     if (!check_finite(r, &result)) return value_error();
@@ -352,12 +353,21 @@ static Value elaborate_reduce(Resolver *r, const Scope *scope, const Ast *ast) {
 
 // ---- Names, members, elements ---------------------------------------------------------------------------------------
 
+// A state under an equation of its own is known before and after the step; what is written says which is meant.
+Value state_value(Resolver *r, Value value) {
+    if (value.kind != VALUE_NUMBER || !value.moves) return value;
+    value.moves = false;
+    ExprNode node = expr_node(r->store, value.expr);
+    if (r->after) value.expr = expr_access(r->store, node.symbol, VERSION_NEW, node.argument, node.count);
+    return value;
+}
+
 static Value elaborate_name(Resolver *r, const Scope *scope, const Ast *ast) {
     const Value *found = scope_find(scope, ast->name);
     if (found) {
         Value value = *found;
         value.span = ast->span;
-        return value;
+        return state_value(r, value);
     }
     const Builtin *builtin = builtin_find(ast->name);
     if (builtin) return (Value){.kind = VALUE_FUNCTION, .builtin = builtin, .span = ast->span};
@@ -667,6 +677,8 @@ Value elaborate(Resolver *r, const Scope *scope, const Ast *ast) {
     case AST_NAME: return elaborate_name(r, scope, ast);
     case AST_MEMBER: {
         Value object = elaborate(r, scope, ast->child[0]);
+        if (object.kind == VALUE_OBJECT && object.object == OBJECT_COMPARTMENT)
+            return compartment_member(r, &object, ast->name, ast->span);
         return object.kind == VALUE_ERROR ? object : elaborate_member(r, &object, ast->name, ast->span);
     }
     case AST_INDEX: return elaborate_index(r, scope, ast);

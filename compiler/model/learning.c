@@ -13,8 +13,21 @@ static Symbol symbol_as_written(const Resolver *r, Symbol symbol) {
     return symbol;
 }
 
+// Whether a `plasticity` of its synapse changes a weight.
+static bool is_plastic(const Model *m, Symbol symbol) {
+    for (uint32_t c = 0; c < m->connections.count; c++)
+        for (uint32_t w = 0; w < m->connections.items[c].plastic.count; w++)
+            if (m->connections.items[c].plastic.items[w] == symbol) return true;
+    return false;
+}
+
 static void add_target(Resolver *r, LearnRule *rule, Symbol symbol, Span span) {
     Model *m = r->model;
+    if (is_plastic(m, symbol)) {
+        report(r, DIAG_E0203, span, "`%s` has a plasticity of its own", symbol_info(r->store, symbol)->name);
+        diag_help(r->diags, "leave it out here, or leave out the `plasticity` of its synapse");
+        return;
+    }
     const SymbolInfo *info = symbol_info(r->store, symbol_as_written(r, symbol));
     if (info->role != ROLE_WEIGHT && info->role != ROLE_PARAMETER) {
         report(r, DIAG_E0202, span, "`%s` can't be learned", info->name);
@@ -213,7 +226,8 @@ void resolve_learn(Resolver *r, Scope *scope, const Ast *item) {
     if (item->flags & AST_ALL) {
         for (uint32_t c = 0; c < r->model->connections.count; c++)
             for (uint32_t w = 0; w < r->model->connections.items[c].weights.count; w++)
-                add_target(r, &rule, r->model->connections.items[c].weights.items[w], item->span);
+                if (!is_plastic(r->model, r->model->connections.items[c].weights.items[w]))
+                    add_target(r, &rule, r->model->connections.items[c].weights.items[w], item->span);
     } else {
         for (uint32_t i = 0; i < item->child[0]->count; i++) named_target(r, scope, &rule, item->child[0]->child[i]);
     }

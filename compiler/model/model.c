@@ -8,6 +8,13 @@ const Array *model_array(const Model *model, Symbol symbol) {
     return NULL;
 }
 
+const State *model_moved_state(const Population *population, Symbol symbol) {
+    for (uint32_t i = 0; i < population->states.count; i++)
+        if (population->states.items[i].symbol == symbol && population->states.items[i].moved)
+            return &population->states.items[i];
+    return NULL;
+}
+
 void model_axes(ExprStore *store, Symbol symbol, Index *axes) {
     SymbolInfo info = *symbol_info(store, symbol);
     for (uint32_t i = 0; i < info.rank; i++) {
@@ -82,11 +89,19 @@ void model_free(Model *model) {
         vec_free(&p->ports);
         vec_free(&p->outputs);
         vec_free(&p->parameters);
+        vec_free(&p->compartments);
+        vec_free(&p->motions);
+        vec_free(&p->events);
+        vec_free(&p->couplings);
+        vec_free(&p->locals);
     }
     for (uint32_t i = 0; i < model->connections.count; i++) {
         vec_free(&model->connections.items[i].weights);
         vec_free(&model->connections.items[i].feedback);
         vec_free(&model->connections.items[i].messages);
+        vec_free(&model->connections.items[i].states);
+        vec_free(&model->connections.items[i].motions);
+        vec_free(&model->connections.items[i].plastic);
     }
     for (uint32_t i = 0; i < model->learn.count; i++) {
         vec_free(&model->learn.items[i].targets);
@@ -148,6 +163,11 @@ static void dump_expression(const Model *model, const char *label, Expr expr, Te
     text_add(out, "\n");
 }
 
+static void dump_motion(const Model *model, const Motion *motion, Text *out) {
+    Symbol moved = motion->rate ? motion->rate : motion->state;
+    dump_expression(model, symbol_info(model->store, moved)->name, motion->value, out);
+}
+
 void model_dump(const Model *model, Text *out) {
     text_addf(out, "network %s: dt = ", model->name);
     text_add_number(out, model->dt);
@@ -165,6 +185,17 @@ void model_dump(const Model *model, Text *out) {
             dump_expression(model, p->outputs.items[k].member, p->outputs.items[k].value, out);
         }
         dump_expression(model, "energy", p->energy, out);
+        for (uint32_t k = 0; k < p->motions.count; k++) dump_motion(model, &p->motions.items[k], out);
+        for (uint32_t k = 0; k < p->events.count; k++) {
+            dump_expression(model, "on", p->events.items[k].condition, out);
+            dump_expression(model, symbol_info(model->store, p->events.items[k].state)->name, p->events.items[k].value,
+                            out);
+        }
+        for (uint32_t k = 0; k < p->couplings.count; k++)
+            dump_expression(
+                model,
+                arena_format(model->arena, "coupling into %s", p->ports.items[p->couplings.items[k].port].member),
+                p->couplings.items[k].value, out);
     }
     for (uint32_t i = 0; i < model->connections.count; i++) {
         const Connection *c = &model->connections.items[i];
@@ -173,11 +204,16 @@ void model_dump(const Model *model, Text *out) {
                   model->populations.items[c->target].name);
         for (uint32_t k = 0; k < c->weights.count; k++) dump_array(model, c->weights.items[k], out);
         dump_expression(model, "current", c->current, out);
+        for (uint32_t k = 0; k < c->states.count; k++) dump_array(model, c->states.items[k], out);
+        for (uint32_t k = 0; k < c->motions.count; k++) dump_motion(model, &c->motions.items[k], out);
     }
     if (model->cost) dump_expression(model, "cost", model->cost, out);
     for (uint32_t i = 0; i < model->learn.count; i++) {
         const LearnRule *rule = &model->learn.items[i];
-        text_addf(out, "learn by %s, %u parameters\n", rule->optimiser, rule->targets.count);
+        if (rule->written_out)
+            text_addf(out, "plasticity, %u parameters\n", rule->targets.count);
+        else
+            text_addf(out, "learn by %s, %u parameters\n", rule->optimiser, rule->targets.count);
         for (uint32_t k = 0; k < rule->assignments.count; k++)
             dump_expression(model, symbol_info(model->store, rule->assignments.items[k].symbol)->name,
                             rule->assignments.items[k].value, out);

@@ -14,7 +14,7 @@ typedef enum InitialKind {
     INITIAL_NORMAL,      // mean a, standard deviation b
     INITIAL_UNIFORM_INT, // whole numbers a..b, both ends included, times `scale`
     INITIAL_FILE,        // from a data file, `path`
-    INITIAL_COPY,        // those of the array `source`, which is declared before; one sample's serve all
+    INITIAL_COPY,        // `scale` times those of the array `source`, declared before; one sample's serve all
 } InitialKind;
 
 typedef struct Initial {
@@ -44,6 +44,7 @@ typedef struct Output {
     Initial initial; // of the register before the first step; 0 unless `initially` says otherwise
     bool has_initial;
     Symbol of_state; // not 0: made by the compiler for others that read this state
+    bool open_unit;  // hangs on an input whose unit is not known yet
     Span span;
 } Output;
 
@@ -55,10 +56,45 @@ typedef struct Port { // an input of a neuron
 } Port;
 
 typedef struct State {
-    Atom member;
+    Atom member; // u, or apical.v of a compartment
     Symbol symbol;
+    Symbol rate; // h.u_rate when an equation of its own moves it
+    bool moved;  // by an equation or assignment of its own, not by the energy
     Span span;
 } State;
+
+// How the step integrates an equation.
+typedef enum IntegratorKind { INTEGRATOR_EULER, INTEGRATOR_EXPONENTIAL, INTEGRATOR_RK4 } IntegratorKind;
+
+// What moves a state of a neuron or synapse that no energy governs. In its value, VERSION_OLD of such a state is what
+// it was before the step, VERSION_NEW what it is after; all other accesses are placed by discretise.
+typedef struct Motion {
+    Symbol state;
+    Symbol rate; // d(state), at its own axes, as a signal; 0: `value` is the state itself after the step (`<-`)
+    Expr value;
+    IntegratorKind integrator;
+    Span span;
+} Motion;
+
+// One assignment of `on condition { … }`: acts after all motions of the step, on what these have left (VERSION_NEW).
+typedef struct Event {
+    Symbol state;
+    Expr condition, value; // of one neuron
+    Span span;
+} Event;
+
+typedef struct Local { // a `let` of a neuron, for those who read it from outside
+    Atom member;       // G, or basal.v
+    Expr value;        // of one neuron
+    Unit unit;
+    bool open_unit; // not known: it hangs on an input that nothing feeds
+} Local;
+
+typedef struct Coupling { // `couple a -> b : g`: what it adds to the input of b
+    uint32_t port;
+    Expr value; // of one neuron
+    Span span;
+} Coupling;
 
 struct Population {
     Atom name; // h[2]
@@ -73,6 +109,11 @@ struct Population {
     Vec(Port) ports;
     Vec(Output) outputs;
     Vec(Symbol) parameters;
+    Vec(Atom) compartments;
+    Vec(Motion) motions; // of states that the energy does not govern
+    Vec(Event) events;   // in the order of writing: a later one has the last word
+    Vec(Coupling) couplings;
+    Vec(Local) locals;
     Span span;
 };
 
@@ -94,6 +135,9 @@ typedef struct Connection {
     Vec(Symbol) weights;
     Vec(Symbol) feedback; // per weight: what stands for it where an error travels back; empty: the weights themselves
     Vec(Symbol) messages; // the source's outputs that the current reads
+    Vec(Symbol) states;   // of the synapse, per sample: eligibility traces
+    Vec(Motion) motions;  // of these
+    Vec(Symbol) plastic;  // weights with a `plasticity` of their own
     Expr current;         // into neuron own of the target
     Span span;
 } Connection;
@@ -138,6 +182,7 @@ typedef struct LearnRule {
     Vec(Assignment) assignments; // of all targets in turn; read the gradient symbols and the optimiser's own states
     Vec(Symbol) gradients;       // one per target: w1.grad_W
     Symbol count;                // the optimiser's step counter, or 0
+    bool written_out;            // a `plasticity`: reads messages and neurons, no gradient
     Span span;
 } LearnRule;
 
@@ -258,7 +303,8 @@ typedef struct Model {
     Unit time_unit; // of dt: UNIT_TIME or none
     Dynamics dynamics;
     OrderKind order;
-    Expr cost; // summed over all `cost` statements; per sample
+    IntegratorKind integrator; // of equations that name none
+    Expr cost;                 // summed over all `cost` statements; per sample
     Span cost_span;
     Vec(External) externals;
     Vec(Population) populations;
@@ -288,6 +334,10 @@ void model_dump(const Model *model, Text *out);
 const char *principle_name(PrincipleKind kind);
 const char *order_name(OrderKind kind);
 void dynamics_print(const Model *model, Text *out); // "vle(gain = power, average = 150)", without gamma
+// The factor of the part of d(state) = value that is linear in the state itself: 0 where there is none.
+Expr model_linear_part(ExprStore *store, Expr value, Symbol state);
+// The state of a population with this symbol that the energy does not govern; NULL for any other.
+const State *model_moved_state(const Population *population, Symbol symbol);
 const Array *model_array(const Model *model, Symbol symbol); // NULL for signals
 // The index variables of an array's own axes: i, j, … (those of equal extent are numbered).
 void model_axes(ExprStore *store, Symbol symbol, Index *axes);

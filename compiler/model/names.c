@@ -45,7 +45,9 @@ static void check_names(Check *check, const Ast *ast) {
     if (ast->kind == AST_NAME && !is_known(check, ast->name)) report_name(check, ast);
     uint32_t before = check->known.count, indices = ast->kind == AST_REDUCE ? ast->count - 1 : 0;
     for (uint32_t i = 0; i < indices; i++) vec_push(&check->known, ast->child[i]->name);
-    uint32_t first = ast->kind == AST_ASSIGN ? 1 : indices; // what may be assigned is checked where it is used
+    uint32_t first = ast->kind == AST_ASSIGN || ast->kind == AST_EQUATION
+                         ? 1
+                         : indices; // what may be assigned is checked where it is used
     for (uint32_t i = first; i < ast->count; i++) check_names(check, ast->child[i]);
     check->known.count = before;
 }
@@ -61,7 +63,7 @@ static void learn_items(Check *check, const Ast *block) {
 }
 
 static void learn_names(Check *check) {
-    static const char *const implied[] = {"dt", "pre", "post", "i", "gradient", "parameter"};
+    static const char *const implied[] = {"dt", "pre", "post", "i", "j", "gradient", "parameter"};
     const Ast *declaration = check->declaration;
     for (size_t i = 0; i < sizeof implied / sizeof *implied; i++)
         vec_push(&check->known, arena_atom_z(check->r->arena, implied[i]));

@@ -67,26 +67,79 @@ static Symbol state_message(Resolver *r, Population *p, const State *state) {
     return output.symbol;
 }
 
-static Value population_member(Resolver *r, Population *p, Atom member, Span span) {
+// An array as a value; that of this step where the postsynaptic end of a plasticity asks.
+static Value member_value(Resolver *r, Symbol symbol, bool after, Span span) {
+    Value value = value_symbol(r, symbol, span);
+    ExprNode node = expr_node(r->store, value.expr);
+    if (after && symbol_info(r->store, symbol)->batched)
+        value.expr = expr_access(r->store, symbol, VERSION_NEW, node.argument, node.count);
+    return value;
+}
+
+// A `let` of a neuron, for all neurons of the population.
+static Value local_value(Resolver *r, const Population *p, const Local *local, Span span) {
+    Value value = value_expr(0, local->unit, span);
+    value.open_unit = local->open_unit;
+    value.rank = 1;
+    value.axis[0] = index_new(r->store, arena_format(r->arena, "a%u", r->unique++), p->size);
+    value.expr = expr_substitute_index(r->store, local->value, expr_index(r->store, p->own),
+                                       expr_index(r->store, value.axis[0]));
+    return value;
+}
+
+static bool note_batched(const ExprStore *store, Expr expr, void *context) {
+    ExprNode node = expr_node(store, expr);
+    if (node.kind == EXPR_ACCESS && symbol_info(store, node.symbol)->batched) *(bool *)context = true;
+    return true;
+}
+
+// What only a plasticity may read of a neuron: lets and inputs of this step; lets of parameters anyone may.
+static Value inner_member(Resolver *r, const Population *p, Atom member, bool after, Span span) {
+    for (uint32_t i = 0; i < p->locals.count; i++) {
+        const Local *local = &p->locals.items[i];
+        bool batched = false;
+        expr_visit(r->store, local->value, note_batched, &batched);
+        if (local->member == member && (after || !batched)) return local_value(r, p, local, span);
+    }
+    for (uint32_t i = 0; after && i < p->ports.count; i++)
+        if (p->ports.items[i].member == member) return member_value(r, p->ports.items[i].symbol, true, span);
+    return value_error();
+}
+
+static Value state_member(Resolver *r, Population *p, const State *state, bool after, Span span) {
+    if (after || state->moved) return member_value(r, state->symbol, after, span);
+    return value_symbol(r, state_message(r, p, state), span);
+}
+
+static Value population_member(Resolver *r, Population *p, Atom member, bool after, Span span) {
     Names names = {0};
-    Symbol symbol = 0;
+    Value value = value_error();
     for (uint32_t i = 0; i < p->outputs.count; i++) {
-        vec_push(&names, p->outputs.items[i].member);
-        if (p->outputs.items[i].member == member) symbol = p->outputs.items[i].symbol;
+        if (!p->outputs.items[i].of_state) vec_push(&names, p->outputs.items[i].member);
+        if (p->outputs.items[i].member != member) continue;
+        value = member_value(r, p->outputs.items[i].symbol, after, span);
+        value.open_unit = p->outputs.items[i].open_unit;
     }
     for (uint32_t i = 0; i < p->states.count; i++) {
         vec_push(&names, p->states.items[i].member);
-        if (p->states.items[i].member == member) symbol = state_message(r, p, &p->states.items[i]);
+        if (p->states.items[i].member == member) value = state_member(r, p, &p->states.items[i], after, span);
     }
     for (uint32_t i = 0; i < p->parameters.count; i++) {
         Atom full = symbol_info(r->store, p->parameters.items[i])->name;
         vec_push(&names, arena_atom_z(r->arena, full + strlen(p->name) + 1));
-        if (names.items[names.count - 1] == member) symbol = p->parameters.items[i];
+        if (names.items[names.count - 1] == member) value = value_symbol(r, p->parameters.items[i], span);
     }
-    if (!symbol && !(is_other_parameter(p, member) && diag_error_count(r->diags)))
+    if (value.kind == VALUE_ERROR) value = inner_member(r, p, member, after, span);
+    if (value.kind == VALUE_ERROR && !(is_other_parameter(p, member) && diag_error_count(r->diags)))
         unknown_member(r, p->name, member, span, &names);
     vec_free(&names);
-    return symbol ? value_symbol(r, symbol, span) : value_error();
+    return value;
+}
+
+static bool is_compartment(const Population *p, Atom name) {
+    for (uint32_t i = 0; i < p->compartments.count; i++)
+        if (p->compartments.items[i] == name) return true;
+    return false;
 }
 
 // Whether the connection's synapse declares the weight, which was refused then.
@@ -131,8 +184,16 @@ Value elaborate_member(Resolver *r, const Value *object, Atom member, Span span)
         diag_help(r->diags, "name one of them, as in `%s[0].%s`", object->array_base, member);
         return value_error();
     }
-    if (object->object == OBJECT_POPULATION)
-        return population_member(r, &r->model->populations.items[object->number], member, span);
+    if (object->object == OBJECT_POPULATION) {
+        Population *p = &r->model->populations.items[object->number];
+        Atom full = neuron_member_name(r, object->compartment, member);
+        if (object->compartment || !is_compartment(p, member))
+            return population_member(r, p, full, object->after, span);
+        Value part = *object;
+        part.compartment = member;
+        part.span = span;
+        return part;
+    }
     if (object->object == OBJECT_CONNECTION)
         return connection_member(r, &r->model->connections.items[object->number], member, span);
     // An external input has one value, whatever name a synapse uses for its source's output.
@@ -170,7 +231,27 @@ Atom path_text(Resolver *r, const Scope *scope, const Ast *ast) {
 
 // ---- Items ----------------------------------------------------------------------------------------------------------
 
+static void integrator(Resolver *r, const Ast *item) {
+    static const char *const names[] = {
+        [INTEGRATOR_EULER] = "euler", [INTEGRATOR_EXPONENTIAL] = "exponential", [INTEGRATOR_RK4] = "rk4"};
+    const Ast *value = item->child[0];
+    Atom known[sizeof names / sizeof *names];
+    for (uint32_t i = 0; i < sizeof names / sizeof *names; i++) {
+        known[i] = arena_atom_z(r->arena, names[i]);
+        if (value->kind != AST_NAME || strcmp(value->name, names[i]) != 0) continue;
+        r->model->integrator = (IntegratorKind)i;
+        return;
+    }
+    diag_report(r->diags, DIAG_E0201, value->span, "unknown integrator");
+    diag_expected(r->diags, "`euler`, `exponential` or `rk4`");
+    if (value->kind == AST_NAME) suggest(r, value->name, known, sizeof names / sizeof *names);
+}
+
 static void setting(Resolver *r, Scope *scope, const Ast *item) {
+    if (strcmp(item->name, "integrator") == 0) {
+        integrator(r, item);
+        return;
+    }
     if (strcmp(item->name, "dt") != 0) {
         diag_report(r->diags, DIAG_E0201, item->name_span, "unknown setting `%s`", item->name);
         diag_expected(r->diags, "`dt = …`");
@@ -324,16 +405,16 @@ static void elaborate_energies(Resolver *r) {
     for (uint32_t i = 0; i < deferred_energies(r)->count; i++) {
         NeuronSource *source = &deferred_energies(r)->items[i];
         Population *p = &r->model->populations.items[source->population];
-        for (uint32_t k = 0; k < p->ports.count; k++) {
-            const Value *bound = scope_find(source->scope, p->ports.items[k].member);
-            Value value = *bound;
-            value.unit = symbol_info(r->store, p->ports.items[k].symbol)->unit;
-            value.any_unit = !p->ports.items[k].unit_known;
-            scope_bind(source->scope, p->ports.items[k].member, value);
-        }
+        Span outer = enter_use(r, source->use);
+        r->build = source->build;
+        r->build->population = p;
+        explicit_finish(r, source->build);
+        leave_use(r, outer);
         if (source->energy) {
             Span before = enter_use(r, source->use);
+            r->after = true;
             Value value = elaborate(r, source->scope, source->energy->child[0]);
+            r->after = false;
             if (require_number(r, &value, "an energy")) {
                 p->energy = value.expr;
                 expr_set_span(r->store, value.expr, source->energy->span);
@@ -341,7 +422,8 @@ static void elaborate_energies(Resolver *r) {
             leave_use(r, before);
             p->energy_span = source->energy->span;
         }
-        scope_free(source->scope);
+        explicit_free(source->build);
+        r->build = NULL;
     }
     vec_free(deferred_energies(r));
 }
@@ -361,7 +443,13 @@ static void check_gamma(Resolver *r, const Ast *network, const DynamicsItem *d) 
         p->gamma = d->gamma;
         p->has_gamma = true;
     }
-    if (!d->item && !r->dynamics_override) {
+    bool needed = !r->model->populations.count;
+    for (uint32_t i = 0; i < r->model->learn.count; i++) needed |= !r->model->learn.items[i].written_out;
+    for (uint32_t i = 0; i < r->model->populations.count; i++) {
+        const Population *p = &r->model->populations.items[i];
+        needed |= p->energy || (p->states.count && !explicit_is_written(p->neuron));
+    }
+    if (needed && !d->item && !r->dynamics_override) {
         Span head = {network->span.source, network->span.begin, network->name_span.end};
         diag_report(r->diags, DIAG_E0211, head, "network `%s` names no principle", network->name);
         diag_expected(r->diags, "`dynamics gle(gamma = …)`, `dynamics le(gamma = …)` or `dynamics instant(gamma = …)`");
@@ -479,6 +567,7 @@ void resolve_network(Resolver *r, const Ast *network) {
         if (network->child[i]->kind == AST_LEARN) network_item(r, &scope, network->child[i], &d);
     override_dynamics(r, &scope, &d);
     elaborate_energies(r);
+    plasticity_finish(r);
     resolve_feedback(r);
     check_names(r);
     check_gamma(r, network, &d);

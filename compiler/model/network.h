@@ -4,9 +4,71 @@
 
 #include "resolve.h"
 
+// A compartment of the neuron that is being worked out.
+typedef struct Compartment {
+    Atom name;
+    const Ast *item;
+    Scope *scope;
+} Compartment;
+
+// A `let`, worked out where it stands or, in a compartment, when another compartment asks for it.
+typedef struct LateLet {
+    const Ast *item;
+    Scope *scope;
+    Atom member; // basal.v
+    enum { LET_WAITING, LET_WORKING, LET_DONE } stage;
+} LateLet;
+
+typedef struct Mover { // an equation or assignment, and the state that it moves
+    const Ast *item;
+    const Compartment *compartment; // in which it stands; NULL for none
+    Atom member;                    // NULL: its left side names nothing
+    Scope *scope;
+} Mover;
+
+typedef struct Happening { // one assignment of an `on condition { … }`
+    const Ast *on, *assignment;
+    Atom member;
+} Happening;
+
+// A neuron declaration on its way to a population.
+typedef struct NeuronBuild {
+    Population *population; // moves into the model when it is complete
+    const Ast *neuron;
+    Scope *scope;
+    Vec(Compartment) compartments;
+    bool opened; // the compartments' names are bound
+    Vec(LateLet) lets;
+    Vec(uint32_t) order; // of the lets, as they were worked out
+    Vec(Mover) movers;
+    Vec(Happening) happenings;
+    Vec(Scope *) port_scopes; // per port: where its name is bound
+} NeuronBuild;
+
+// explicit.c
+void explicit_scan(Resolver *r, NeuronBuild *b);                 // finds what moves which state
+const Mover *explicit_mover(const NeuronBuild *b, Atom member);  // NULL: nothing but an energy
+bool explicit_moves(const NeuronBuild *b, Atom member);          // an equation, assignment or event
+void explicit_open(Resolver *r, NeuronBuild *b);                 // declares what is in compartments
+void explicit_let(Resolver *r, NeuronBuild *b, uint32_t number); // works it out, unless that is done
+void explicit_finish(Resolver *r, NeuronBuild *b);               // equations and couplings, units known
+bool explicit_is_written(const Ast *neuron); // has equations, assignments, events or compartments
+void explicit_free(NeuronBuild *b);
+bool is_explicit(const NeuronBuild *b);
+// population.c
+void neuron_declaration(Resolver *r, NeuronBuild *b, Scope *scope, Atom compartment, const Ast *item);
+Atom neuron_member_name(Resolver *r, Atom compartment, Atom name);
+void neuron_outputs_again(Resolver *r, NeuronBuild *b);
+// plasticity.c
+void plasticity_finish(Resolver *r);
+bool synapse_has_rules(const Ast *synapse);                           // equations, assignments, plasticity
+void synapse_plasticity(Resolver *r, Connection *c, const Ast *item); // notes which weight has a rule of its own
+void synapse_state(Resolver *r, Connection *c, Scope *scope, const Ast *item);
+
 // A neuron's energy is elaborated after all connections, when the units of its inputs are known.
 typedef struct NeuronSource {
     Scope *scope;
+    NeuronBuild *build;
     const Ast *energy;
     uint32_t population;
     Span use; // the population's declaration

@@ -52,7 +52,25 @@ static Value element_value(Resolver *r, const Population *p, Symbol symbol, Unit
     return value_expr(expr_access(r->store, symbol, VERSION_OLD, &own, 1), unit, span);
 }
 
-static void neuron_state(Resolver *r, Population *p, Scope *scope, const Ast *item) {
+// `apical.v` of a compartment's v, `u` of the neuron's own.
+Atom neuron_member_name(Resolver *r, Atom compartment, Atom name) {
+    return compartment ? arena_format(r->arena, "%s.%s", compartment, name) : name;
+}
+
+static Symbol rate_symbol(Resolver *r, const Population *p, Atom member, Unit unit, Span span) {
+    Unit per_time = unit_multiply(unit, unit_power(r->model->time_unit, -1));
+    return member_symbol(r, p, arena_format(r->arena, "%s_rate", member), ROLE_SIGNAL, per_time, span);
+}
+
+static void neuron_state(Resolver *r, NeuronBuild *b, Scope *scope, Atom compartment, const Ast *item) {
+    Population *p = b->population;
+    Atom member = neuron_member_name(r, compartment, item->name);
+    if (item->count > 1) {
+        report(r, DIAG_E0212, item->span, "a state of a neuron with a size");
+        diag_help(r->diags, "a neuron's state is one number: write `state %s = …`", item->name);
+        scope_bind(scope, item->name, value_error());
+        return;
+    }
     Value start = item->child[0] ? elaborate(r, scope, item->child[0]) : value_number(r, 0, item->span);
     // An initial value may be a parameter of the neuron: then it is that parameter's.
     Initial initial = initial_constant(r, 0);
@@ -60,28 +78,61 @@ static void neuron_state(Resolver *r, Population *p, Scope *scope, const Ast *it
     const Array *parameter =
         start.kind == VALUE_NUMBER && node.kind == EXPR_ACCESS ? model_array(r->model, node.symbol) : NULL;
     if (parameter)
-        initial = (Initial){.kind = INITIAL_COPY, .source = node.symbol, .span = start.span};
+        initial = (Initial){.kind = INITIAL_COPY, .source = node.symbol, .scale = 1, .span = start.span};
     else
         initial = initial_from(r, &start, p->size, arena_format(r->arena, "the start of `%s`", item->name));
-    Symbol symbol = member_symbol(r, p, item->name, ROLE_STATE, start.unit, item->name_span);
+    Symbol symbol = member_symbol(r, p, member, ROLE_STATE, start.unit, item->name_span);
     vec_push(&r->model->arrays, (Array){.symbol = symbol, .initial = initial});
-    vec_push(&p->states, (State){item->name, symbol, item->name_span});
-    scope_bind(scope, item->name, element_value(r, p, symbol, start.unit, item->name_span));
+    const Mover *mover = explicit_mover(b, member);
+    State state = {.member = member, .symbol = symbol, .moved = explicit_moves(b, member), .span = item->name_span};
+    if (mover && mover->item->kind == AST_EQUATION) state.rate = rate_symbol(r, p, member, start.unit, item->name_span);
+    vec_push(&p->states, state);
+    Value value = element_value(r, p, symbol, start.unit, item->name_span);
+    value.moves = state.moved;
+    scope_bind(scope, item->name, value);
 }
 
-static void neuron_output(Resolver *r, Population *p, Scope *scope, const Ast *item) {
+static void neuron_input(Resolver *r, NeuronBuild *b, Scope *scope, Atom compartment, const Ast *item) {
+    Population *p = b->population;
+    if (item->count && item->child[0]) {
+        report(r, DIAG_E0212, item->span, "an input of a neuron with a size");
+        diag_help(r->diags, "a neuron's input is one number: write `input %s`", item->name);
+        return;
+    }
+    Atom member = neuron_member_name(r, compartment, item->name);
+    Symbol symbol = member_symbol(r, p, member, ROLE_DRIVE, UNIT_NONE, item->name_span);
+    vec_push(&p->ports, (Port){.member = member, .symbol = symbol, .span = item->name_span});
+    vec_push(&b->port_scopes, scope);
+    Value value = element_value(r, p, symbol, UNIT_NONE, item->name_span);
+    value.any_unit = value.open_unit = true; // known once a connection delivers something
+    scope_bind(scope, item->name, value);
+}
+
+// A plain state in an output is its value after the step.
+static Value output_value(Resolver *r, const Scope *scope, const Ast *item) {
+    r->after = true;
     Value value = elaborate(r, scope, item->child[0]);
-    if (!require_number(r, &value, arena_format(r->arena, "output `%s`", item->name))) value = value_error();
+    r->after = false;
+    if (require_number(r, &value, arena_format(r->arena, "output `%s`", item->name))) return value;
+    return value_error();
+}
+
+static void neuron_output(Resolver *r, NeuronBuild *b, Scope *scope, Atom compartment, const Ast *item) {
+    Population *p = b->population;
+    Value value = output_value(r, scope, item);
     const Ast *written = item->child[0];
     // `phi(ahead(u, tau))` is a function of the lookahead even when phi is linear; `ahead(u, tau)`, or a `let` of it,
     // is not.
     bool bare = written->kind == AST_NAME || (written->kind == AST_CALL && written->child[0]->kind == AST_NAME &&
                                               strcmp(written->child[0]->name, "ahead") == 0);
     bool is_lookahead = bare && value.kind == VALUE_NUMBER && expr_node(r->store, value.expr).kind == EXPR_AHEAD;
-    Output output = {
-        .member = item->name, .gated = !is_lookahead, .span = item->span, .initial = initial_constant(r, 0)};
-    output.symbol = member_symbol(r, p, item->name, ROLE_REGISTER, value.unit, item->name_span);
+    Output output = {.member = neuron_member_name(r, compartment, item->name),
+                     .gated = !is_lookahead,
+                     .span = item->span,
+                     .initial = initial_constant(r, 0)};
+    output.symbol = member_symbol(r, p, output.member, ROLE_REGISTER, value.unit, item->name_span);
     output.value = value.kind == VALUE_NUMBER ? value.expr : 0;
+    output.open_unit = value.open_unit;
     if (item->count > 1 && item->child[1]) {
         Value start = elaborate(r, scope, item->child[1]);
         output.initial = initial_from(r, &start, p->size, arena_format(r->arena, "the start of `%s`", item->name));
@@ -92,48 +143,75 @@ static void neuron_output(Resolver *r, Population *p, Scope *scope, const Ast *i
     scope_bind(scope, item->name, value);
 }
 
-static void neuron_item(Resolver *r, Population *p, Scope *scope, const Ast *item, NeuronSource *source) {
-    if (item->name && item->kind != AST_EQUATION && !take_name(r, scope, p->neuron, item)) return;
+// Once the units of inputs are known, those of outputs that read them are, too.
+void neuron_outputs_again(Resolver *r, NeuronBuild *b) {
+    Population *p = b->population;
+    for (uint32_t i = 1; i < b->neuron->count; i++) {
+        const Ast *item = b->neuron->child[i];
+        for (uint32_t k = 0; item && item->kind == AST_OUTPUT && k < p->outputs.count; k++) {
+            if (p->outputs.items[k].member != item->name) continue;
+            Value value = output_value(r, b->scope, item);
+            if (value.kind != VALUE_NUMBER) continue;
+            if (p->outputs.items[k].open_unit) symbol_edit(r->store, p->outputs.items[k].symbol)->unit = value.unit;
+            p->outputs.items[k].open_unit = value.open_unit;
+            scope_bind(b->scope, item->name, value);
+        }
+    }
+}
+
+static void neuron_let(Resolver *r, NeuronBuild *b, Scope *scope, const Ast *item) {
+    vec_push(&b->lets, (LateLet){.item = item, .scope = scope, .member = item->name});
+    explicit_let(r, b, b->lets.count - 1);
+}
+
+static void neuron_energy(Resolver *r, const NeuronBuild *b, const Ast *item, NeuronSource *source) {
+    if (source->energy) {
+        report(r, DIAG_E0203, item->span, "a second energy in %s", b->scope->description);
+        diag_note(r->diags, source->energy->span, "the first one is here");
+        diag_help(r->diags, "add the terms in one `energy`");
+    }
+    source->energy = item;
+}
+
+static void neuron_parameter(Resolver *r, NeuronBuild *b, Scope *scope, const Ast *item) {
+    Value value = item->count && item->child[0] ? elaborate(r, scope, item->child[0]) : value_error();
+    Binding binding = {item->name, value};
+    parameter_array(r, b->population, scope, &binding, item->span);
+}
+
+// What introduces a name, in a compartment or in the neuron itself.
+void neuron_declaration(Resolver *r, NeuronBuild *b, Scope *scope, Atom compartment, const Ast *item) {
+    if (!take_name(r, scope, compartment ? NULL : b->neuron, item)) return;
     switch (item->kind) {
-    case AST_STATE: neuron_state(r, p, scope, item); break;
-    case AST_INPUT: {
-        if (item->count && item->child[0]) {
-            report(r, DIAG_E0212, item->span, "an input of a neuron with a size");
-            diag_help(r->diags, "a neuron's input is one number: write `input %s`", item->name);
-            break;
-        }
-        Symbol symbol = member_symbol(r, p, item->name, ROLE_DRIVE, UNIT_NONE, item->name_span);
-        vec_push(&p->ports, (Port){.member = item->name, .symbol = symbol, .span = item->name_span});
-        Value value = element_value(r, p, symbol, UNIT_NONE, item->name_span);
-        value.any_unit = true; // known once a connection delivers something
-        scope_bind(scope, item->name, value);
-        break;
+    case AST_STATE: neuron_state(r, b, scope, compartment, item); break;
+    case AST_INPUT: neuron_input(r, b, scope, compartment, item); break;
+    default: neuron_output(r, b, scope, compartment, item); break;
     }
-    case AST_OUTPUT: neuron_output(r, p, scope, item); break;
-    case AST_LET: {
-        Value value = elaborate(r, scope, item->child[0]);
-        value.span = item->span;
-        scope_bind(scope, item->name, value);
+}
+
+static void neuron_item(Resolver *r, NeuronBuild *b, const Ast *item, NeuronSource *source) {
+    switch (item->kind) {
+    case AST_STATE:
+    case AST_INPUT:
+    case AST_OUTPUT: neuron_declaration(r, b, b->scope, NULL, item); break;
+    case AST_LET:
+        if (take_name(r, b->scope, b->neuron, item)) neuron_let(r, b, b->scope, item);
         break;
-    }
-    case AST_PARAMETER: {
-        Value value = item->count && item->child[0] ? elaborate(r, scope, item->child[0]) : value_error();
-        Binding binding = {item->name, value};
-        parameter_array(r, p, scope, &binding, item->span);
+    case AST_PARAMETER:
+        if (take_name(r, b->scope, b->neuron, item)) neuron_parameter(r, b, b->scope, item);
         break;
-    }
-    case AST_ENERGY:
-        if (source->energy) {
-            report(r, DIAG_E0203, item->span, "a second energy in %s", scope->description);
-            diag_note(r->diags, source->energy->span, "the first one is here");
-            diag_help(r->diags, "add the terms in one `energy`");
-        }
-        source->energy = item;
-        break;
+    case AST_COMPARTMENT: explicit_open(r, b); break;
+    case AST_EQUATION:
+    case AST_ASSIGN:
+    case AST_COUPLE: break; // when the units of inputs are known
+    case AST_ENERGY: neuron_energy(r, b, item, source); break;
+    case AST_ON:
+        if (!item->name) break; // an event: later as well
+        // fall through
     default:
         report(r, DIAG_E0212, item->span, "`%s` in a neuron", ast_kind_name(item->kind));
-        diag_expected(r->diags, "`state`, `input`, `output`, `let`, `param` or `energy`");
-        diag_help(r->diags, "this version compiles neurons that are given by an energy, without anything else");
+        diag_expected(r->diags, "`state`, `input`, `output`, `let`, `param`, `compartment`, `couple`, `energy`, an "
+                                "equation `d(u) = …` or an event `on u > theta { … }`");
     }
 }
 
@@ -143,6 +221,8 @@ static void one_population(Resolver *r, Scope *scope, const Ast *item, const Ast
         .name = name, .neuron = neuron, .size = size, .own = index_shared(r->store, 0, size), .span = item->name_span};
     Scope *inner = arena_new_object(r->arena, Scope);
     *inner = (Scope){.parent = &r->global, .description = arena_format(r->arena, "neuron `%s`", neuron->name)};
+    NeuronBuild *b = arena_new_object(r->arena, NeuronBuild);
+    *b = (NeuronBuild){.population = &p, .neuron = neuron, .scope = inner};
     Span before = enter_use(r, item->span);
     bind_arguments(r, inner, scope, neuron, call, 1);
     uint32_t parameters = inner->bindings.count;
@@ -152,8 +232,12 @@ static void one_population(Resolver *r, Scope *scope, const Ast *item, const Ast
     }
     Atom dt = arena_atom_z(r->arena, "dt");
     if (!scope_find(inner, dt)) scope_bind(inner, dt, *scope_find(scope, dt)); // a parameter of that name wins
-    NeuronSource source = {.scope = inner, .use = item->span};
-    for (uint32_t i = 1; i < neuron->count; i++) neuron_item(r, &p, inner, neuron->child[i], &source);
+    NeuronSource source = {.scope = inner, .build = b, .use = item->span};
+    r->build = b;
+    explicit_scan(r, b);
+    for (uint32_t i = 1; i < neuron->count; i++)
+        if (neuron->child[i]) neuron_item(r, b, neuron->child[i], &source);
+    r->build = NULL;
     if (item->count > 2 && item->child[2]) {
         double gamma;
         if (constant_number(r, scope, item->child[2], "gamma", &gamma, NULL)) {

@@ -14,7 +14,7 @@ typedef enum ValueKind {
     VALUE_OBJECT, // a population, connection, external, or the pre/post end of a connection
 } ValueKind;
 
-typedef enum ObjectKind { OBJECT_POPULATION, OBJECT_CONNECTION, OBJECT_EXTERNAL } ObjectKind;
+typedef enum ObjectKind { OBJECT_POPULATION, OBJECT_CONNECTION, OBJECT_EXTERNAL, OBJECT_COMPARTMENT } ObjectKind;
 
 struct Builtin;
 
@@ -27,7 +27,9 @@ typedef struct Value {
     uint32_t rank;
     Index axis[EXPR_MAX_RANK];
     Unit unit;
-    bool any_unit; // the literal 0 fits every unit
+    bool any_unit;  // the literal 0 fits every unit
+    bool open_unit; // hangs on an input whose unit is not known yet: nothing is checked
+    bool moves;     // a bound state under an equation of its own: `after` says which of its values is meant
     // LIST
     const double *list;
     uint32_t list_count;
@@ -41,7 +43,9 @@ typedef struct Value {
     // OBJECT: one object by number, or an array of objects by base name
     ObjectKind object;
     uint32_t number;
-    Atom array_base; // not NULL: `h` of h[0], h[1], …
+    Atom array_base;  // not NULL: `h` of h[0], h[1], …
+    Atom compartment; // of the population, or of the neuron that is being worked out
+    bool after;       // the postsynaptic end of a plasticity: its values are those of this step
 } Value;
 
 typedef struct Binding {
@@ -68,6 +72,14 @@ typedef struct Frame {
     const Ast *function;
 } Frame;
 
+// A synapse whose rules are worked out after all connections.
+typedef struct SynapseSource {
+    Scope *scope; // its parent binds the two ends
+    const Ast *synapse;
+    uint32_t connection;
+    Span use; // the `connect` statement
+} SynapseSource;
+
 typedef struct Resolver {
     Arena *arena;
     Diagnostics *diags;
@@ -76,13 +88,16 @@ typedef struct Resolver {
     Scope global; // functions, neurons, synapses, optimisers of all files
     Vec(const Ast *) declarations;
     Vec(Definition) defines;
-    Vec(Atom) annealed;  // network parameters that must stay numbers at run time
-    const Frame *frames; // functions that are being expanded, the innermost first
-    uint32_t expanded;   // how many were, in all
-    Span use;            // the call, population or connection of the user that is being worked out
-    uint32_t unique;     // for the names of fresh axes
+    Vec(Atom) annealed;        // network parameters that must stay numbers at run time
+    struct NeuronBuild *build; // the neuron that is being worked out, or NULL
+    bool after;                // a plain state under an equation of its own means its value after the step
+    const Frame *frames;       // functions that are being expanded, the innermost first
+    uint32_t expanded;         // how many were, in all
+    Span use;                  // the call, population or connection of the user that is being worked out
+    uint32_t unique;           // for the names of fresh axes
     bool has_dt;
-    void *deferred;     // network.c: energies to elaborate after all connections
+    void *deferred; // network.c: energies to elaborate after all connections
+    Vec(SynapseSource) synapses;
     const Ast *network; // the one that is resolved, and its scope
     const struct Scope *network_scope;
     const Ast *dynamics_override; // NULL, or the `dynamics` statement from the command line
@@ -119,6 +134,7 @@ void check_parameters(Resolver *r, const Ast *declaration);
 
 // elaborate.c
 Value elaborate(Resolver *r, const Scope *scope, const Ast *ast);
+Value state_value(Resolver *r, Value value); // of a bound state: what it means here
 Value elaborate_call(Resolver *r, const Scope *scope, const Ast *call, const Value *callee, const Value *args,
                      uint32_t count);
 bool constant_number(Resolver *r, const Scope *scope, const Ast *ast, const char *what, double *number, Unit *unit);
@@ -162,6 +178,9 @@ void resolve_feedback(Resolver *r);
 
 // network.c, connection.c, learning.c, experiment.c
 Value elaborate_member(Resolver *r, const Value *object, Atom member, Span span);
+// explicit.c: names of compartments, and operators on states that have equations of their own
+Value compartment_member(Resolver *r, const Value *object, Atom member, Span span);
+bool explicit_operator(Resolver *r, ExprKind kind, const Value *x, const Value *time, Span span, Value *result);
 void resolve_population(Resolver *r, Scope *scope, const Ast *item);
 void resolve_connect(Resolver *r, Scope *scope, const Ast *item);
 void resolve_learn(Resolver *r, Scope *scope, const Ast *item);

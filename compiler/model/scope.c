@@ -74,7 +74,8 @@ const char *value_describe(const Resolver *r, const Value *value) {
     case VALUE_FUNCTION: return "a function";
     case VALUE_TEXT: return "a text";
     case VALUE_OBJECT:
-        return value->object == OBJECT_POPULATION   ? "a population"
+        return value->compartment                   ? "a compartment"
+               : value->object == OBJECT_POPULATION ? "a population"
                : value->object == OBJECT_CONNECTION ? "a connection"
                                                     : "an external input";
     }

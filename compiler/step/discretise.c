@@ -99,15 +99,23 @@ static Expr place_with_held_errors(Discretise *d, Expr expr) {
 
 // ---- Forward: currents, membrane, outputs ---------------------------------------------------------------------------
 
-static void currents(Discretise *d, const NeuronEquations *n) {
-    const Population *p = &d->model->populations.items[n->population];
+// Whether a connection is silent: a teacher's, while nothing is learned.
+static bool is_teacher(const Discretise *d, const Connection *c) {
+    return d->mode == STEP_EVALUATE && c->from_external && d->model->externals.items[c->source].kind != EXTERNAL_INPUT;
+}
+
+static void currents(Discretise *d, uint32_t population) {
+    const Population *p = &d->model->populations.items[population];
     for (uint32_t port = 0; port < p->ports.count; port++) {
         Expr total = expr_const(d->store, 0);
         for (uint32_t c = 0; c < d->model->connections.count; c++) {
             const Connection *connection = &d->model->connections.items[c];
-            if (connection->target == n->population && connection->port == port)
+            if (connection->target == population && connection->port == port && !is_teacher(d, connection))
                 total = expr_add(d->store, total, place(d, connection->current));
         }
+        for (uint32_t k = 0; k < p->couplings.count; k++)
+            if (p->couplings.items[k].port == port)
+                total = expr_add(d->store, total, place(d, p->couplings.items[k].value));
         assign(d, p->ports.items[port].symbol, total, 0, p->ports.items[port].span);
     }
 }
@@ -491,7 +499,8 @@ static void rules(Discretise *d) {
         const LearnRule *rule = &d->model->learn.items[r];
         for (uint32_t k = 0; k < rule->assignments.count; k++) {
             const Assignment *a = &rule->assignments.items[k];
-            Expr value = is_target(rule, a->symbol) ? clamped(d, a->symbol, a->value) : a->value;
+            Expr value = rule->written_out ? place(d, a->value) : a->value;
+            if (is_target(rule, a->symbol)) value = clamped(d, a->symbol, value);
             assign(d, a->symbol, value, r + 1, a->span);
         }
     }
@@ -607,17 +616,21 @@ static void objective(Discretise *d) {
     d->step->objective = own_symbol(d, info, "the energy of all neurons");
     assign(d, d->step->objective, expr_add(s, model_element(s, d->step->cost, VERSION_NEW), total), 0, info.span);
 }
+static Expr place_for(void *context, Expr expr) { return place(context, expr); }
 
 // Everything that moves in a step but does not learn.
 static void dynamics(Discretise *d) {
     const Equations *equations = d->equations;
     for (uint32_t i = 0; i < equations->neurons.count; i++) errors(d, &equations->neurons.items[i]);
+    for (uint32_t i = 0; i < d->model->populations.count; i++)
+        if (!d->model->populations.items[i].energy) currents(d, i);
     for (uint32_t i = 0; i < equations->neurons.count; i++) {
-        currents(d, &equations->neurons.items[i]);
+        currents(d, equations->neurons.items[i].population);
         membrane(d, &equations->neurons.items[i]);
         memories(d, &equations->neurons.items[i]);
         outputs(d, &equations->neurons.items[i]);
     }
+    step_explicit(&(StepParts){equations, d->model, d->step, place_for, d});
     if (d->mode == STEP_TRAIN || is_backward(d)) downward_errors(d);
     if (d->step->cost) assign(d, d->step->cost, place(d, d->model->cost), 0, d->model->cost_span);
     bool offline = principle_find(d->model->dynamics.principle)->course != COURSE_ONLINE;

@@ -4,6 +4,18 @@
 
 #include "step.h"
 
+// What explicit.c needs of a discretisation.
+typedef struct StepParts {
+    const Equations *equations;
+    Model *model;
+    Step *step;
+    Expr (*place)(void *context, Expr expr); // gives accesses the versions of the update order
+    void *context;
+} StepParts;
+
+// States with equations of their own, and outputs of neurons without an energy.
+void step_explicit(const StepParts *parts);
+
 // An array at its own axes, with the sample where it has one.
 Expr step_element(ExprStore *store, Symbol symbol, ExprVersion version);
 // Every access of a batched array gets the sample as its last index.

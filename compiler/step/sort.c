@@ -45,8 +45,11 @@ static void report_loop(const Model *model, const StepAssign *a) {
     diag_report(model->diags, DIAG_E0305, at, "`%s` depends on itself within one step under `order %s`",
                 symbol_info(model->store, a->symbol)->name, order_name(model->order));
     diag_expected(model->diags, "values that can be computed one after the other");
-    diag_help(model->diags, "use `order parallel`, in which a message waits one step in a register%s",
-              model->order == ORDER_SEQUENTIAL ? ", or set gamma to 0" : "");
+    if (model->order == ORDER_PARALLEL)
+        diag_help(model->diags, "read a state, which is known before the step, instead of what follows from it");
+    else
+        diag_help(model->diags, "use `order parallel`, in which a message waits one step in a register%s",
+                  model->order == ORDER_SEQUENTIAL ? ", or set gamma to 0" : "");
     diag_note(model->diags, a->span, "the circle passes here");
 }
 

@@ -1,0 +1,355 @@
+// Compartments, explicit equations, events and explicit plasticity: each beside the same steps written as plain loops,
+// on every back end; integrators beside exact solutions.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "assert_close.h"
+#include "runtime/lequel.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct Simulation {
+    LequelModel *model;
+    LequelProgram *program;
+    LequelInstance *instance;
+} Simulation;
+
+static const char *const backends[] = {"reference", "loops", "jit"};
+enum { BACKENDS = 3 };
+
+static Simulation open_simulation(const char *text, const char *backend, const char *records, int64_t batch) {
+    char path[] = "/tmp/lequel-explicit-XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text));
+    close(file);
+    Simulation s = {0};
+    s.model = lequel_model_open(path, NULL);
+    unlink(path);
+    if (!lequel_model_good(s.model)) {
+        char *said = lequel_model_diagnostics(s.model, LEQUEL_PLAIN);
+        print_error("%s", said);
+        lequel_text_free(said);
+        fail();
+    }
+    char *error = NULL;
+    s.program = lequel_program_new(
+        s.model, &(LequelProgramOptions){.backend = backend, .records = &records, .record_count = 1}, &error);
+    if (!s.program) {
+        print_error("%s\n", error ? error : "no program");
+        lequel_text_free(error);
+        return s;
+    }
+    s.instance = lequel_instance_new(s.program, batch, 1, NULL, &error);
+    assert_non_null(s.instance);
+    return s;
+}
+
+static void close_simulation(Simulation *s) {
+    lequel_instance_free(s->instance);
+    lequel_program_free(s->program);
+    lequel_model_free(s->model);
+}
+
+static uint32_t array(const Simulation *s, const char *name) {
+    int64_t number = lequel_program_find(s->program, name);
+    if (number < 0) print_error("no array %s\n", name);
+    assert_true(number >= 0);
+    return (uint32_t)number;
+}
+
+static void get(const Simulation *s, const char *name, double *values) {
+    lequel_instance_get(s->instance, array(s, name), values);
+}
+
+static double get_one(const Simulation *s, const char *name) {
+    double values[64];
+    get(s, name, values);
+    return values[0];
+}
+
+static void put(const Simulation *s, const char *name, const double *values) {
+    lequel_instance_set(s->instance, array(s, name), values);
+}
+
+// ---- A circuit with everything in it --------------------------------------------------------------------------------
+
+static const char circuit_text[] = "neuron Cell(g = 0.3, tau = 4) {\n"
+                                   "  compartment dend { state v = 0.1; input I; d(v) = (I - v) / 3 }\n"
+                                   "  compartment tuft { input I; let v = 0.5 * I + 0.1 * sum2.v }\n"
+                                   "  compartment sum2 { input I; let w = 2 * I; let v = w - 0.1 * dend.v }\n"
+                                   "  couple tuft -> dend : g\n"
+                                   "  state u = 0.2, k = 0\n"
+                                   "  d(u) = (dend.v + 0.4 * tuft.v - u - 0.2 * k) / tau\n"
+                                   "  k <- 0.9 * k + u\n"
+                                   "  output U = ahead(u, tau) initially -0.5\n"
+                                   "  output r = tanh(u) + 0.1 * d(u)\n"
+                                   "  output was = previous(u + dend.v)\n"
+                                   "}\n"
+                                   "synapse Traced(eta) {\n"
+                                   "  weight W[post, pre] = [[0.3, -0.2], [0.5, 0.1]]\n"
+                                   "  state e[post, pre] = 0\n"
+                                   "  d(e) = (outer(post.tuft.v, pre.r) - e) / 2\n"
+                                   "  current W @ pre.r\n"
+                                   "  plasticity d(W) = eta * (e + outer(post.u, pre.u)), clamp -1 .. 0.52\n"
+                                   "}\n"
+                                   "synapse Into() {\n"
+                                   "  weight W[post, pre] = [[0.7, -0.3], [0.2, 0.4]]\n"
+                                   "  current W @ pre.x\n"
+                                   "  plasticity W <- 0.99 * W + 0.01 * post.dend.I[i] * pre.x[j] until step 6\n"
+                                   "}\n"
+                                   "network Circuit {\n"
+                                   "  dt = 0.25\n"
+                                   "  input x[2]\n"
+                                   "  population p = Cell[2](tau = [4, 5])\n"
+                                   "  connect a: x -> p.dend by Into()\n"
+                                   "  connect b: x -> p.tuft.I by Linear(w0 = 0.6)\n"
+                                   "  connect c: p -> p.sum2 by Traced(eta = 0.2)\n"
+                                   "}\n";
+
+enum { CELLS = 2, SAMPLES = 2 };
+
+typedef struct Circuit {
+    double v[SAMPLES][CELLS], u[SAMPLES][CELLS], k[SAMPLES][CELLS], U[SAMPLES][CELLS], r[SAMPLES][CELLS],
+        was[SAMPLES][CELLS], e[SAMPLES][CELLS][CELLS], W[CELLS][CELLS], A[CELLS][CELLS];
+} Circuit;
+
+static Circuit circuit_start(void) {
+    Circuit c = {.W = {{0.3, -0.2}, {0.5, 0.1}}, .A = {{0.7, -0.3}, {0.2, 0.4}}};
+    for (int b = 0; b < SAMPLES; b++)
+        for (int i = 0; i < CELLS; i++) {
+            c.v[b][i] = 0.1;
+            c.u[b][i] = 0.2;
+            c.U[b][i] = -0.5;
+        }
+    return c;
+}
+
+static void circuit_step(Circuit *c, double x[SAMPLES][CELLS], int n) {
+    const double dt = 0.25, tau[CELLS] = {4, 5};
+    Circuit old = *c;
+    double dend[SAMPLES][CELLS];
+    for (int b = 0; b < SAMPLES; b++)
+        for (int i = 0; i < CELLS; i++) {
+            double from_x = 0, tuft_in = 0, sum_in = 0;
+            for (int j = 0; j < CELLS; j++) {
+                from_x += old.A[i][j] * x[b][j];
+                tuft_in += 0.6 * x[b][j];
+                sum_in += old.W[i][j] * old.r[b][j];
+            }
+            double sum = 2 * sum_in - 0.1 * old.v[b][i], tuft = 0.5 * tuft_in + 0.1 * sum;
+            dend[b][i] = from_x + 0.3 * (tuft - old.v[b][i]);
+            c->v[b][i] = old.v[b][i] + dt * (dend[b][i] - old.v[b][i]) / 3;
+            double du = (old.v[b][i] + 0.4 * tuft - old.u[b][i] - 0.2 * old.k[b][i]) / tau[i];
+            c->u[b][i] = old.u[b][i] + dt * du;
+            c->k[b][i] = 0.9 * old.k[b][i] + old.u[b][i];
+            c->U[b][i] = old.u[b][i] + tau[i] * du;
+            c->r[b][i] = tanh(c->u[b][i]) + 0.1 * du;
+            c->was[b][i] = old.u[b][i] + old.v[b][i];
+            for (int j = 0; j < CELLS; j++)
+                c->e[b][i][j] = old.e[b][i][j] + dt * (tuft * old.r[b][j] - old.e[b][i][j]) / 2;
+        }
+    for (int i = 0; i < CELLS; i++)
+        for (int j = 0; j < CELLS; j++) {
+            double rate = 0, change = 0;
+            for (int b = 0; b < SAMPLES; b++) {
+                rate += 0.2 * (c->e[b][i][j] + c->u[b][i] * old.u[b][j]) / SAMPLES;
+                change += 0.01 * dend[b][i] * x[b][j] / SAMPLES;
+            }
+            c->W[i][j] = fmin(0.52, fmax(-1, old.W[i][j] + dt * rate));
+            if (n < 6) c->A[i][j] = 0.99 * old.A[i][j] + change;
+        }
+}
+
+static void compare(const Simulation *s, const char *name, const double *expected, int count) {
+    double values[64];
+    get(s, name, values);
+    for (int i = 0; i < count; i++) assert_close(values[i], expected[i], 1e-13);
+}
+
+static void circuits(void **state) {
+    (void)state;
+    int simulated = 0;
+    for (int k = 0; k < BACKENDS; k++) {
+        Simulation s = open_simulation(circuit_text, backends[k], "p.U,p.r,p.was,p.k", SAMPLES);
+        if (!s.program) { // without the LLVM module
+            lequel_model_free(s.model);
+            continue;
+        }
+        simulated++;
+        Circuit c = circuit_start();
+        bool clamped = false;
+        for (int n = 0; n < 40; n++) {
+            double x[SAMPLES][CELLS];
+            for (int b = 0; b < SAMPLES; b++)
+                for (int i = 0; i < CELLS; i++) x[b][i] = sin(0.3 * n + b + 2 * i);
+            put(&s, "x", x[0]);
+            lequel_instance_step(s.instance, true);
+            circuit_step(&c, x, n);
+            clamped |= c.W[1][0] == 0.52;
+            compare(&s, "p.dend.v", c.v[0], SAMPLES * CELLS);
+            compare(&s, "p.u", c.u[0], SAMPLES * CELLS);
+            compare(&s, "p.k", c.k[0], SAMPLES * CELLS);
+            compare(&s, "p.r", c.r[0], SAMPLES * CELLS);
+            compare(&s, "p.U", c.U[0], SAMPLES * CELLS);
+            compare(&s, "p.was", c.was[0], SAMPLES * CELLS);
+            compare(&s, "c.e", c.e[0][0], SAMPLES * CELLS * CELLS);
+            compare(&s, "c.W", c.W[0], CELLS * CELLS);
+            compare(&s, "a.W", c.A[0], CELLS * CELLS);
+        }
+        assert_true(clamped);
+        close_simulation(&s);
+    }
+    assert_true(simulated >= 2);
+}
+
+// ---- Integrators ----------------------------------------------------------------------------------------------------
+
+// The error after one unit of time of d(u) = 3*u*(1 - u) from 0.1, whose solution is a logistic curve.
+static double growth_error(const char *integrator, const char *dt, int steps) {
+    char text[512];
+    snprintf(text, sizeof text,
+             "neuron G() { state u = 0.1; input I; d(u) = 3*u*(1 - u) + I; output r = u }\n"
+             "network N { dt = %s; integrator = %s; population p = G[1]() }\n",
+             dt, integrator);
+    Simulation s = open_simulation(text, "reference", "p.u", 1);
+    for (int n = 0; n < steps; n++) lequel_instance_step(s.instance, true);
+    double u = get_one(&s, "p.u");
+    close_simulation(&s);
+    return fabs(u - 1 / (1 + 9 * exp(-3)));
+}
+
+static void orders(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        double ratio; // of the errors when the step is halved: 2^order
+    } known[] = {{"euler", 2}, {"exponential", 2}, {"rk4", 16}};
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
+        double coarse = growth_error(known[k].name, "0.015625", 64),
+               fine = growth_error(known[k].name, "0.0078125", 128);
+        assert_true(fine > 0);
+        assert_close(coarse / fine, known[k].ratio, 0.08 * known[k].ratio);
+    }
+    assert_true(growth_error("rk4", "0.015625", 64) < 1e-7);
+}
+
+static void exponential(void **state) {
+    (void)state;
+    static const char text[] = "neuron L(tau = 0.7, g = 0) {\n"
+                               "  state u = 1, w = 0.3, z = 0.2\n"
+                               "  d(u) = (2 - u) / tau - 0.5 * (u - 4 * g), exponential\n"
+                               "  d(w) = g * w + 3, exponential\n"
+                               "  d(z) = 2*(1 - z) + z^2, exponential\n"
+                               "  output r = u\n"
+                               "}\n"
+                               "network N { dt = 0.5; population p = L[1]() }\n";
+    for (int k = 0; k < BACKENDS; k++) {
+        Simulation s = open_simulation(text, backends[k], "p.u,p.w,p.z", 1);
+        if (!s.program) {
+            lequel_model_free(s.model);
+            continue;
+        }
+        double z = 0.2, a = 1 / 0.7 + 0.5, rest = 2 / 0.7 / a;
+        for (int n = 1; n <= 6; n++) {
+            lequel_instance_step(s.instance, true);
+            z += (2 * (1 - z) + z * z) * expm1(-2 * 0.5) / -2; // the square is held over the step
+            assert_close(get_one(&s, "p.u"), rest + (1 - rest) * exp(-a * 0.5 * n), 1e-13);
+            assert_close(get_one(&s, "p.w"), 0.3 + 3 * 0.5 * n, 1e-13); // a coefficient that is 0
+            assert_close(get_one(&s, "p.z"), z, 1e-13);
+        }
+        close_simulation(&s);
+    }
+}
+
+// ---- Events ---------------------------------------------------------------------------------------------------------
+
+static void spikes(void **state) {
+    (void)state;
+    static const char text[] =
+        "neuron LIF(tau = 10, theta = 1) {\n"
+        "  state u = 0, s = 0, since = 100, count = 0\n"
+        "  input I\n"
+        "  d(u) = where(since < 2, 0, (I - u) / tau), exponential\n"
+        "  d(since) = 1\n"
+        "  s <- 0\n"
+        "  on u >= theta { u <- 0; s <- 1; since <- 0; count <- count + 1 }\n"
+        "  on count >= 3 { count <- -5 }\n"
+        "  output spike = s\n"
+        "}\n"
+        "network N { dt = 0.01; input x[1]; population p = LIF[1](); connect w: x -> p by Identity() }\n";
+    for (int k = 0; k < BACKENDS; k++) {
+        Simulation s = open_simulation(text, backends[k], "p.u,p.s,p.count,p.spike", 1);
+        if (!s.program) {
+            lequel_model_free(s.model);
+            continue;
+        }
+        const double interval = 10 * log(1.5 / 0.5), x = 1.5; // from 0 to the threshold, under a drive of 1.5
+        put(&s, "x", &x);
+        double last = 0;
+        int found = 0;
+        for (int n = 0; n < 4000; n++) {
+            lequel_instance_step(s.instance, true);
+            double now = (n + 1) * 0.01;
+            if (get_one(&s, "p.s") != 1) continue;
+            assert_close(now - last, interval + (found ? 2 : 0), 0.0201); // on the grid of steps
+            assert_true(get_one(&s, "p.u") == 0 && get_one(&s, "p.spike") == 1);
+            // An event reads what motions have left, so the second one sees 3 a step after the first has counted it.
+            assert_true(get_one(&s, "p.count") == found + 1);
+            last = now;
+            found++;
+        }
+        assert_int_equal(found, 3);
+        assert_true(get_one(&s, "p.count") == -5);
+        close_simulation(&s);
+    }
+}
+
+// ---- Teachers -------------------------------------------------------------------------------------------------------
+
+static void teachers(void **state) {
+    (void)state;
+    static const char text[] = "neuron C() { input I, J; output r = I + 10 * J }\n"
+                               "network N { dt = 1; input x[1]; target y[1]; population p = C[1]()\n"
+                               "  connect a: x -> p.I by Identity(); connect b: y -> p.J by Identity() }\n";
+    Simulation s = open_simulation(text, "loops", "p.r", 1);
+    const double x = 2, y = 3;
+    put(&s, "x", &x);
+    put(&s, "y", &y);
+    lequel_instance_step(s.instance, true);
+    assert_close(get_one(&s, "p.r"), 32, 0);
+    lequel_instance_step(s.instance, false);
+    assert_close(get_one(&s, "p.r"), 2, 0);
+    close_simulation(&s);
+}
+
+// Weights that start as those of another connection do.
+static void copies(void **state) {
+    (void)state;
+    static const char text[] = "synapse S(W0) { weight W[post, pre] = W0; current W @ pre.r }\n"
+                               "synapse R() { weight W[post, pre] ~ uniform(1, 2); current W @ pre.r }\n"
+                               "neuron C() { input I; output r = I }\n"
+                               "network N { dt = 1; input x[2]; population p = C[3]()\n"
+                               "  connect a: x -> p by R(); connect b: x -> p by S(W0 = -2*a.W) }\n";
+    Simulation s = open_simulation(text, "loops", "p.r", 1);
+    double a[6], b[6];
+    get(&s, "a.W", a);
+    get(&s, "b.W", b);
+    for (int i = 0; i < 6; i++) {
+        assert_true(a[i] >= 1 && a[i] < 2);
+        assert_close(b[i], -2 * a[i], 0);
+    }
+    close_simulation(&s);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(circuits),    cmocka_unit_test(orders),
+                                       cmocka_unit_test(exponential), cmocka_unit_test(spikes),
+                                       cmocka_unit_test(teachers),    cmocka_unit_test(copies)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
