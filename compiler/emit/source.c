@@ -102,7 +102,7 @@ static void write_rule(const Writer *w, uint32_t number, Text *out) {
         emit_comment(out, symbol_info(w->store, rule->targets.items[i])->name);
     }
     text_add(out, rule->targets.count > 4 ? ", ... by " : " by ");
-    emit_comment(out, rule->optimiser);
+    emit_comment(out, rule->written_out ? "a plasticity of its own" : rule->optimiser);
     const char *place = emit_place(w, rule->span);
     text_addf(out, "%s%s */\n", *place ? ", " : "", place);
 }
