@@ -3,37 +3,19 @@
 #include "discretise.h"
 #include <string.h>
 
-// Which messages sit in a register for one step. A message that does not is this step's value.
-typedef struct OrderRow {
-    OrderKind kind;
-    bool rate_held, gate_held, error_held, down_held;
-} OrderRow;
-
 static const OrderRow orders[ORDER_COUNT] = {
     {ORDER_PARALLEL, true, true, false, true},
     {ORDER_LE, true, true, true, false},
     {ORDER_SEQUENTIAL, false, false, false, false},
 };
 
-typedef struct Discretise {
-    const Equations *equations;
-    Model *model;
-    ExprStore *store;
-    Step *step;
-    const OrderRow *order;
-    StepMode mode;
-    uint8_t *version; // per symbol: which value an access in the equations means
-    uint32_t symbols;
-} Discretise;
+Expr step_own(Discretise *d, Symbol symbol) { return model_element(d->store, symbol, VERSION_OLD); }
 
-static Expr own_element(Discretise *d, Symbol symbol) { return model_element(d->store, symbol, VERSION_OLD); }
-
-static void assign(Discretise *d, Symbol symbol, Expr value, uint32_t guard, Span span) {
+void step_assign(Discretise *d, Symbol symbol, Expr value, uint32_t guard, Span span) {
     vec_push(&d->step->assigns, (StepAssign){symbol, value, guard, span});
 }
 
-// ---- Placing: every access of an equation gets the version that the update order gives to its message
-// ----------------
+// ---- Placing: every access of an equation gets the version that the update order gives to its message --------------
 
 static Expr place_rule(ExprStore *store, Expr node, void *context) {
     const Discretise *d = context;
@@ -43,57 +25,59 @@ static Expr place_rule(ExprStore *store, Expr node, void *context) {
     return expr_access(store, n.symbol, VERSION_NEW, n.argument, n.count);
 }
 
-static Expr place(Discretise *d, Expr expr) { return expr_rewrite(d->store, expr, place_rule, d); }
+Expr step_place(Discretise *d, Expr expr) { return expr_rewrite(d->store, expr, place_rule, d); }
 
-static void set_version(Discretise *d, Symbol symbol, bool held) {
+void step_set_version(Discretise *d, Symbol symbol, bool held) {
     if (symbol) d->version[symbol] = held ? VERSION_OLD : VERSION_NEW;
 }
 
 // On a course backward in time, an error of the output that a step reads from a register was sent by the step after.
-static bool is_backward(const Discretise *d) { return d->mode == STEP_BACKWARD; }
+bool step_is_backward(const Discretise *d) { return d->mode == STEP_BACKWARD; }
 
 static void set_versions(Discretise *d) {
     Model *m = d->model;
-    bool sent_later = is_backward(d) && d->order->rate_held;
+    bool sent_later = step_is_backward(d) && d->order->rate_held;
     for (uint32_t i = 0; i < m->populations.count; i++) {
         const Population *p = &m->populations.items[i];
-        for (uint32_t k = 0; k < p->outputs.count; k++) set_version(d, p->outputs.items[k].symbol, d->order->rate_held);
-        for (uint32_t k = 0; k < p->ports.count; k++) set_version(d, p->ports.items[k].symbol, false);
+        for (uint32_t k = 0; k < p->outputs.count; k++)
+            step_set_version(d, p->outputs.items[k].symbol, d->order->rate_held);
+        for (uint32_t k = 0; k < p->ports.count; k++) step_set_version(d, p->ports.items[k].symbol, false);
     }
     for (uint32_t i = 0; i < d->equations->neurons.count; i++) {
         const NeuronEquations *n = &d->equations->neurons.items[i];
-        set_version(d, n->error, false);
-        set_version(d, n->rate, false);
+        step_set_version(d, n->error, false);
+        step_set_version(d, n->rate, false);
         for (uint32_t k = 0; k < n->leaves.count; k++) {
-            set_version(d, n->leaves.items[k].symbol, false);
-            set_version(d, n->leaves.items[k].rate, false);
-            set_version(d, n->leaves.items[k].back, false);
+            step_set_version(d, n->leaves.items[k].symbol, false);
+            step_set_version(d, n->leaves.items[k].rate, false);
+            step_set_version(d, n->leaves.items[k].back, false);
         }
-        for (uint32_t k = 0; k < n->gates.count; k++) set_version(d, n->gates.items[k].symbol, d->order->gate_held);
+        for (uint32_t k = 0; k < n->gates.count; k++)
+            step_set_version(d, n->gates.items[k].symbol, d->order->gate_held);
         for (uint32_t k = 0; k < n->errors.count; k++) {
-            set_version(d, n->errors.items[k].symbol, false);
-            set_version(d, n->errors.items[k].gain.symbol, false);
-            set_version(d, n->errors.items[k].gain.raw, false);
-            set_version(d, n->errors.items[k].gain.companion, false);
+            step_set_version(d, n->errors.items[k].symbol, false);
+            step_set_version(d, n->errors.items[k].gain.symbol, false);
+            step_set_version(d, n->errors.items[k].gain.raw, false);
+            step_set_version(d, n->errors.items[k].gain.companion, false);
         }
         for (uint32_t k = 0; k < n->output_errors.count; k++)
-            set_version(d, n->output_errors.items[k].symbol, sent_later);
+            step_set_version(d, n->output_errors.items[k].symbol, sent_later);
     }
     for (uint32_t i = 0; i < d->equations->connections.count; i++) {
         const ConnectionEquations *c = &d->equations->connections.items[i];
-        bool held = d->order->down_held && !is_backward(d);
-        for (uint32_t k = 0; k < c->downward.count; k++) set_version(d, c->downward.items[k], held);
+        bool held = d->order->down_held && !step_is_backward(d);
+        for (uint32_t k = 0; k < c->downward.count; k++) step_set_version(d, c->downward.items[k], held);
     }
 }
 
 // Places an expression in which errors are read from their registers where the order holds them (downward errors,
 // the membrane), while learning uses this step's.
-static Expr place_with_held_errors(Discretise *d, Expr expr) {
+Expr step_place_with_held_errors(Discretise *d, Expr expr) {
     for (uint32_t i = 0; i < d->equations->neurons.count; i++)
-        set_version(d, d->equations->neurons.items[i].error, d->order->error_held && !is_backward(d));
-    Expr result = place(d, expr);
+        step_set_version(d, d->equations->neurons.items[i].error, d->order->error_held && !step_is_backward(d));
+    Expr result = step_place(d, expr);
     for (uint32_t i = 0; i < d->equations->neurons.count; i++)
-        set_version(d, d->equations->neurons.items[i].error, false);
+        step_set_version(d, d->equations->neurons.items[i].error, false);
     return result;
 }
 
@@ -111,12 +95,12 @@ static void currents(Discretise *d, uint32_t population) {
         for (uint32_t c = 0; c < d->model->connections.count; c++) {
             const Connection *connection = &d->model->connections.items[c];
             if (connection->target == population && connection->port == port && !is_teacher(d, connection))
-                total = expr_add(d->store, total, place(d, connection->current));
+                total = expr_add(d->store, total, step_place(d, connection->current));
         }
         for (uint32_t k = 0; k < p->couplings.count; k++)
             if (p->couplings.items[k].port == port)
-                total = expr_add(d->store, total, place(d, p->couplings.items[k].value));
-        assign(d, p->ports.items[port].symbol, total, 0, p->ports.items[port].span);
+                total = expr_add(d->store, total, step_place(d, p->couplings.items[k].value));
+        step_assign(d, p->ports.items[port].symbol, total, 0, p->ports.items[port].span);
     }
 }
 
@@ -129,420 +113,34 @@ static Expr ratio(Discretise *d, const NeuronEquations *n, uint32_t leaf) {
 static void membrane(Discretise *d, const NeuronEquations *n) {
     ExprStore *s = d->store;
     const Population *p = &d->model->populations.items[n->population];
-    Expr one = expr_const(s, 1), u = own_element(d, n->state);
+    Expr one = expr_const(s, 1), u = step_own(d, n->state);
     Expr relaxes_to = n->membrane;
     if (d->mode != STEP_TRAIN || !n->has_error)
-        relaxes_to = expr_replace(s, relaxes_to, own_element(d, n->error), expr_const(s, 0));
+        relaxes_to = expr_replace(s, relaxes_to, step_own(d, n->error), expr_const(s, 0));
     const Leaf *solved = &n->leaves.items[n->solved];
-    assign(d, solved->symbol, place_with_held_errors(d, relaxes_to), 0, p->energy_span);
+    step_assign(d, solved->symbol, step_place_with_held_errors(d, relaxes_to), 0, p->energy_span);
     Expr target = model_element(s, solved->symbol, VERSION_NEW);
     for (uint32_t k = 0; k < n->leaves.count; k++) {
         const Leaf *leaf = &n->leaves.items[k];
         if (k == n->solved || leaf->kind != LEAF_AHEAD) continue;
         Expr rho = ratio(d, n, k);
         Expr ahead = expr_add(s, expr_mul(s, expr_sub(s, one, rho), u), expr_mul(s, rho, target));
-        assign(d, leaf->symbol, ahead, 0, expr_span(s, leaf->node));
+        step_assign(d, leaf->symbol, ahead, 0, expr_span(s, leaf->node));
     }
     Expr rate = expr_div(s, expr_sub(s, target, u), solved->tau);
-    assign(d, n->rate, rate, 0, p->energy_span);
+    step_assign(d, n->rate, rate, 0, p->energy_span);
     Expr du = model_element(s, n->rate, VERSION_NEW);
-    assign(d, n->state, expr_add(s, u, expr_mul(s, expr_const(s, d->model->dt), du)), 0, p->energy_span);
-}
-
-// What a ring of slots held `shift` steps ago (or, for a shift below 0, will hold): the slot at that distance from the
-// one of this step. Shifts are whole numbers up to rounding.
-static Expr slot_at(Discretise *d, const Leaf *leaf, Symbol ring, ExprVersion version, Expr shift) {
-    ExprStore *s = d->store;
-    Index axes[EXPR_MAX_RANK];
-    model_axes(s, ring, axes);
-    Expr slot = expr_index(s, axes[1]), number = expr_access(s, leaf->slots, VERSION_OLD, &slot, 1);
-    Expr count = expr_const(s, symbol_info(s, ring)->extent[1]), half = expr_const(s, 0.5), zero = expr_const(s, 0);
-    Expr at = expr_sub(s, own_element(d, leaf->position), shift);
-    at = expr_select(s, expr_make2(s, EXPR_LESS, at, expr_neg(s, half)), expr_add(s, at, count), at);
-    at = expr_select(s, expr_make2(s, EXPR_LESS, expr_sub(s, count, half), at), expr_sub(s, at, count), at);
-    Expr far = expr_call(s, FUNCTION_ABS, expr_sub(s, number, at));
-    Expr value = expr_select(s, expr_make2(s, EXPR_LESS, far, half), model_element(s, ring, version), zero);
-    return expr_sum(s, axes[1], value);
-}
-
-// x goes into the slot of this step.
-static void put_in_slot(Discretise *d, const Leaf *leaf, Symbol ring, Expr x, Span span) {
-    ExprStore *s = d->store;
-    Index axes[EXPR_MAX_RANK];
-    model_axes(s, ring, axes);
-    Expr slot = expr_index(s, axes[1]), number = expr_access(s, leaf->slots, VERSION_OLD, &slot, 1);
-    Expr far = expr_call(s, FUNCTION_ABS, expr_sub(s, number, own_element(d, leaf->position)));
-    Expr here = expr_make2(s, EXPR_LESS, far, expr_const(s, 0.5));
-    assign(d, ring, expr_select(s, here, x, own_element(d, ring)), 0, span);
-}
-
-// T/dt steps, of which the register between neurons is one. Halves are rounded up, so that one slot is always nearest.
-static Expr delay_steps(Discretise *d, const Leaf *leaf) {
-    Expr per_step = expr_const(d->store, (1 + 1e-6) / d->model->dt), steps = expr_mul(d->store, leaf->tau, per_step);
-    return leaf->across && d->order->rate_held ? expr_sub(d->store, steps, expr_const(d->store, 1)) : steps;
-}
-
-// A reader over a connection may want the value of this step; one inside the neuron never does.
-static void delay(Discretise *d, const Leaf *leaf, Span span) {
-    ExprStore *s = d->store;
-    put_in_slot(d, leaf, leaf->memory, place(d, leaf->input), span);
-    bool now = leaf->across && d->order->rate_held;
-    assign(d, leaf->symbol, slot_at(d, leaf, leaf->memory, now ? VERSION_NEW : VERSION_OLD, delay_steps(d, leaf)), 0,
-           span);
-    Expr next = expr_add(s, own_element(d, leaf->position), expr_const(s, 1));
-    Expr last = expr_const(s, symbol_info(s, leaf->memory)->extent[1] - 0.5);
-    assign(d, leaf->position, expr_select(s, expr_make2(s, EXPR_LESS, next, last), next, expr_const(s, 0)), 0, span);
-}
-
-// A low-pass is its value after the step; previous(x) is what x was in the step before.
-static void memories(Discretise *d, const NeuronEquations *n) {
-    ExprStore *s = d->store;
-    for (uint32_t k = 0; k < n->leaves.count; k++) {
-        const Leaf *leaf = &n->leaves.items[k];
-        if (leaf->kind == LEAF_AHEAD) continue;
-        Span span = expr_span(s, leaf->node);
-        if (leaf->kind == LEAF_DELAY) {
-            delay(d, leaf, span);
-            continue;
-        }
-        Expr x = place(d, leaf->input);
-        if (leaf->kind == LEAF_PREVIOUS) {
-            assign(d, leaf->symbol, own_element(d, leaf->memory), 0, span);
-            assign(d, leaf->memory, x, 0, span);
-            continue;
-        }
-        Expr value = own_element(d, leaf->symbol), rate = model_element(s, leaf->rate, VERSION_NEW);
-        assign(d, leaf->rate, expr_div(s, expr_sub(s, x, value), leaf->tau), 0, span);
-        assign(d, leaf->symbol, expr_add(s, value, expr_mul(s, expr_const(s, d->model->dt), rate)), 0, span);
-    }
-}
-
-// What the x of a leaf with memory receives of the error g, and what that leaves behind for the next step.
-typedef struct BackError {
-    Expr value, kept;
-} BackError;
-
-// The inverse of a low-pass is its discrete equation solved for x; backward in time the low-pass is its own mirror
-// image.
-static BackError lowpass_back(Discretise *d, const Leaf *leaf, Expr g) {
-    ExprStore *s = d->store;
-    ExprKind adjoint = principle_find(d->model->dynamics.principle)->adjoint_of_lowpass;
-    if (adjoint == EXPR_STOP) return (BackError){g, 0};
-    Expr memory = own_element(d, leaf->back_memory), speed = expr_div(s, expr_const(s, d->model->dt), leaf->tau);
-    Expr change = expr_sub(s, g, memory);
-    if (adjoint == EXPR_AHEAD) return (BackError){expr_add(s, memory, expr_div(s, change, speed)), g};
-    Expr low = expr_add(s, memory, expr_mul(s, speed, change));
-    return (BackError){low, low};
-}
-
-// Backward in time a delay waits as it does forward; causally, only what the model has declared can be done.
-static BackError delay_back(Discretise *d, const Leaf *leaf, Expr g) {
-    ExprStore *s = d->store;
-    if (leaf->credit == CREDIT_STOPPED && !is_backward(d)) return (BackError){expr_const(s, 0), 0};
-    if (leaf->credit != CREDIT_AHEAD || is_backward(d)) return (BackError){g, 0};
-    Expr memory = own_element(d, leaf->back_memory), steps = expr_div(s, leaf->tau, expr_const(s, d->model->dt));
-    return (BackError){expr_add(s, g, expr_mul(s, steps, expr_sub(s, g, memory))), g};
-}
-
-static void back_errors(Discretise *d, const NeuronEquations *n) {
-    ExprStore *s = d->store;
-    for (uint32_t k = 0; k < n->errors.count; k++) {
-        const Leaf *leaf = &n->leaves.items[n->errors.items[k].leaf];
-        Expr g = model_element(s, n->errors.items[k].symbol, VERSION_NEW);
-        Span span = expr_span(s, leaf->node);
-        if (leaf->kind == LEAF_AHEAD) continue;
-        if (leaf->kind == LEAF_DELAY && is_backward(d)) {
-            bool now = leaf->across && d->order->rate_held;
-            put_in_slot(d, leaf, leaf->back_memory, g, span);
-            Expr later = expr_neg(s, delay_steps(d, leaf));
-            assign(d, leaf->back, slot_at(d, leaf, leaf->back_memory, now ? VERSION_NEW : VERSION_OLD, later), 0, span);
-            continue;
-        }
-        BackError back = leaf->kind == LEAF_LOWPASS ? lowpass_back(d, leaf, g)
-                         : leaf->kind == LEAF_DELAY ? delay_back(d, leaf, g)
-                                                    : (BackError){own_element(d, leaf->back_memory), g};
-        assign(d, leaf->back, back.value, 0, span);
-        if (back.kept) assign(d, leaf->back_memory, back.kept, 0, span);
-    }
+    step_assign(d, n->state, expr_add(s, u, expr_mul(s, expr_const(s, d->model->dt), du)), 0, p->energy_span);
 }
 
 static void outputs(Discretise *d, const NeuronEquations *n) {
     const Population *p = &d->model->populations.items[n->population];
     for (uint32_t o = 0; o < p->outputs.count; o++)
-        assign(d, p->outputs.items[o].symbol, place(d, n->value[o]), 0, p->outputs.items[o].span);
+        step_assign(d, p->outputs.items[o].symbol, step_place(d, n->value[o]), 0, p->outputs.items[o].span);
     for (uint32_t g = 0; g < n->gates.count; g++)
         if (n->gates.items[g].symbol && d->mode == STEP_TRAIN && n->has_error)
-            assign(d, n->gates.items[g].symbol, place(d, n->gates.items[g].value), 0,
-                   gate_place(p, &n->gates.items[g]));
-}
-
-// ---- Backward: downward errors, gates, filters ----------------------------------------------------------------------
-
-// Leaves inside gates and own forces are those that the registered rate was made with, where gates are held. Backward
-// in time, an error meets the very step that made the rate.
-static Expr place_with_gate_leaves(Discretise *d, const NeuronEquations *n, Expr expr) {
-    bool held = d->order->gate_held && !is_backward(d);
-    for (uint32_t k = 0; k < n->leaves.count; k++) set_version(d, n->leaves.items[k].symbol, held);
-    Expr result = place(d, expr);
-    for (uint32_t k = 0; k < n->leaves.count; k++) set_version(d, n->leaves.items[k].symbol, false);
-    return result;
-}
-
-// The gain of what a cost sends to a neuron whose other errors come through weights that have learned it; else 1.
-static Expr absorbed_gain(Discretise *d, const NeuronEquations *n) {
-    for (uint32_t k = 0; k < n->errors.count; k++)
-        if (n->errors.items[k].gain.symbol && n->errors.items[k].gain.absorbed)
-            return model_element(d->store, n->errors.items[k].gain.symbol, VERSION_NEW);
-    return expr_const(d->store, 1);
-}
-
-static void output_errors(Discretise *d, const NeuronEquations *n) {
-    ExprStore *s = d->store;
-    const Population *p = &d->model->populations.items[n->population];
-    for (uint32_t e = 0; e < n->output_errors.count; e++) {
-        const OutputError *error = &n->output_errors.items[e];
-        Expr total = error->cost ? expr_neg(s, place(d, error->cost)) : expr_const(s, 0);
-        total = expr_mul(s, absorbed_gain(d, n), total);
-        for (uint32_t i = 0; i < d->equations->connections.count; i++) {
-            const ConnectionEquations *ce = &d->equations->connections.items[i];
-            const Connection *c = &d->model->connections.items[ce->connection];
-            for (uint32_t m = 0; m < ce->downward.count; m++)
-                if (c->source == n->population && c->messages.items[m] == p->outputs.items[error->output].symbol)
-                    total = expr_add(s, total, place(d, own_element(d, ce->downward.items[m])));
-        }
-        assign(d, error->symbol, total, 0, p->outputs.items[error->output].span);
-    }
-}
-
-// What arrives at a gate from behind: the error of its output, or of the x that it stands in; 0 for nothing.
-static Symbol error_behind(const NeuronEquations *n, const Gate *gate) {
-    if (gate->inside) {
-        for (uint32_t e = 0; e < n->errors.count; e++)
-            if (n->errors.items[e].leaf == gate->output) return n->leaves.items[gate->output].back;
-        return 0;
-    }
-    for (uint32_t e = 0; e < n->output_errors.count; e++)
-        if (n->output_errors.items[e].output == gate->output) return n->output_errors.items[e].symbol;
-    return 0;
-}
-
-// The unfiltered error of a leaf: all outputs' errors through their gates, minus the neuron's own forces.
-static Expr error_input(Discretise *d, const NeuronEquations *n, const ErrorInput *in) {
-    ExprStore *s = d->store;
-    Expr total = expr_const(s, 0);
-    for (uint32_t g = 0; g < n->gates.count; g++) {
-        const Gate *gate = &n->gates.items[g];
-        Symbol arriving = gate->leaf == in->leaf ? error_behind(n, gate) : 0;
-        if (!arriving) continue;
-        Expr factor = gate->trivial    ? expr_const(s, 1)
-                      : is_backward(d) ? place(d, gate->value)
-                                       : place(d, own_element(d, gate->symbol));
-        total = expr_add(s, total, expr_mul(s, factor, place(d, own_element(d, arriving))));
-    }
-    if (in->own) total = expr_sub(s, total, place_with_gate_leaves(d, n, in->own));
-    return total;
-}
-
-// The time constants of ahead(lowpass(x, behind), ahead), in whichever order the two are applied.
-typedef struct FilterTimes {
-    Expr behind, ahead;
-} FilterTimes;
-
-static FilterTimes filter_times(Discretise *d, Expr filtered) {
-    FilterTimes times = {0};
-    for (ExprNode node = expr_node(d->store, filtered); node.kind == EXPR_AHEAD || node.kind == EXPR_LOWPASS;
-         node = expr_node(d->store, node.argument[0]))
-        *(node.kind == EXPR_AHEAD ? &times.ahead : &times.behind) = node.argument[1];
-    return times;
-}
-
-// x/rho + (1 - 1/rho)*v with the old v, which follows x with the time constant `behind`; rho = behind/ahead.
-static Expr filter(Discretise *d, Expr filtered, Symbol state, Symbol input) {
-    ExprStore *s = d->store;
-    FilterTimes tau = filter_times(d, filtered);
-    Expr one = expr_const(s, 1), x = model_element(s, input, VERSION_NEW), v = own_element(d, state);
-    Expr speed = expr_div(s, expr_const(s, d->model->dt), tau.behind);
-    assign(d, state, expr_add(s, v, expr_mul(s, speed, expr_sub(s, x, v))), 0, symbol_info(s, input)->span);
-    Expr inverse = expr_div(s, one, expr_div(s, tau.behind, tau.ahead));
-    return expr_add(s, expr_mul(s, inverse, x), expr_mul(s, expr_sub(s, one, inverse), v));
-}
-
-// A running average follows the mean over the batch; gains are made from the averages before the step.
-static void average(Discretise *d, const Average *a, Span span) {
-    ExprStore *s = d->store;
-    Expr speed = expr_const(s, d->model->dt / d->model->dynamics.average), m = own_element(d, a->symbol);
-    Expr sample = model_element(s, a->sample, VERSION_NEW);
-    assign(d, a->sample, place(d, a->of), 0, span);
-    assign(d, a->symbol, expr_add(s, m, expr_mul(s, speed, expr_sub(s, sample, m))), 0, span);
-}
-
-static Expr filtered_error(Discretise *d, const ErrorInput *in) {
-    ExprStore *s = d->store;
-    const Gain *gain = &in->gain;
-    Span span = symbol_info(s, in->symbol)->span;
-    if (!in->state) return model_element(s, in->symbol, VERSION_NEW);
-    Expr error = filter(d, in->filtered, in->state, in->symbol);
-    if (!gain->symbol) return error;
-    if (gain->raw) {
-        assign(d, gain->raw, error, 0, span);
-        error = model_element(s, gain->raw, VERSION_NEW);
-    }
-    if (gain->companion)
-        assign(d, gain->companion, filter(d, gain->companion_of, gain->companion_state, in->symbol), 0, span);
-    for (uint32_t k = 0; k < gain->averages; k++) average(d, &gain->average[k], span);
-    assign(d, gain->symbol, gain->value, 0, span);
-    return gain->absorbed ? error : expr_mul(s, model_element(s, gain->symbol, VERSION_NEW), error);
-}
-
-static void errors(Discretise *d, const NeuronEquations *n) {
-    const Population *p = &d->model->populations.items[n->population];
-    if (!n->has_error || (d->mode != STEP_TRAIN && !is_backward(d))) return;
-    output_errors(d, n);
-    Expr total = expr_const(d->store, 0);
-    for (uint32_t k = 0; k < n->errors.count; k++) {
-        assign(d, n->errors.items[k].symbol, error_input(d, n, &n->errors.items[k]), 0, p->span);
-        if (n->leaves.items[n->errors.items[k].leaf].kind == LEAF_AHEAD)
-            total = expr_add(d->store, total, filtered_error(d, &n->errors.items[k]));
-    }
-    back_errors(d, n);
-    assign(d, n->error, total, 0, p->span);
-}
-
-static void downward_errors(Discretise *d) {
-    for (uint32_t i = 0; i < d->equations->connections.count; i++) {
-        const ConnectionEquations *ce = &d->equations->connections.items[i];
-        for (uint32_t m = 0; m < ce->downward.count; m++)
-            assign(d, ce->downward.items[m], place_with_held_errors(d, ce->downward_value.items[m]), 0,
-                   d->model->connections.items[ce->connection].span);
-    }
-}
-
-// ---- Learning -------------------------------------------------------------------------------------------------------
-
-// previous(x), of what a rate is made with: the value of the step before, where rates are held.
-static Expr past_rule(ExprStore *store, Expr node, void *context) {
-    const Discretise *d = context;
-    ExprNode n = expr_node(store, node);
-    if (n.kind != EXPR_PREVIOUS) return node;
-    ExprNode inner = expr_node(store, n.argument[0]);
-    bool old = d->order->rate_held && !is_backward(d);
-    return expr_access(store, inner.symbol, old ? VERSION_OLD : VERSION_NEW, inner.argument, inner.count);
-}
-
-static Expr place_learning(Discretise *d, Expr value) {
-    Expr placed = place(d, value);
-    return expr_rewrite(d->store, placed, past_rule, d);
-}
-
-static Expr clamped(Discretise *d, Symbol symbol, Expr value) {
-    const Array *array = model_array(d->model, symbol);
-    if (!array || !array->clamped) return value;
-    ExprStore *s = d->store;
-    Expr low = expr_const(s, array->low), high = expr_const(s, array->high);
-    return expr_make2(s, EXPR_MAX, low, expr_make2(s, EXPR_MIN, high, value)); // NaN stays NaN
-}
-
-static bool is_target(const LearnRule *rule, Symbol symbol) {
-    for (uint32_t i = 0; i < rule->targets.count; i++)
-        if (rule->targets.items[i] == symbol) return true;
-    return false;
-}
-
-static bool is_learned(const Model *m, Symbol symbol, uint32_t *rule) {
-    for (uint32_t r = 0; r < m->learn.count; r++)
-        if (is_target(&m->learn.items[r], symbol)) {
-            *rule = r;
-            return true;
-        }
-    return false;
-}
-
-// The gain of the neurons that a weight's error travels back to, at the weight's own axes; 1 where weights learn none.
-static Expr learned_gain(Discretise *d, const ConnectionEquations *ce, Symbol feedback) {
-    const Connection *c = &d->model->connections.items[ce->connection];
-    const NeuronEquations *source = NULL;
-    for (uint32_t i = 0; i < d->equations->neurons.count && !c->from_external; i++)
-        if (d->equations->neurons.items[i].population == c->source) source = &d->equations->neurons.items[i];
-    for (uint32_t k = 0; source && k < source->errors.count; k++) {
-        const Gain *gain = &source->errors.items[k].gain;
-        if (!gain->symbol || !gain->absorbed || !ce->downward.count) continue;
-        Index axes[EXPR_MAX_RANK];
-        model_axes(d->store, feedback, axes);
-        Expr last = expr_index(d->store, axes[symbol_info(d->store, feedback)->rank - 1]); // weights are [post, pre]
-        return expr_access(d->store, gain->symbol, VERSION_NEW, &last, 1);
-    }
-    return expr_const(d->store, 1);
-}
-
-// Learned feedback (Kolen and Pollack 1994): it takes the same steps as the forward weight, and both decay, so that
-// what they started with is forgotten and one becomes the other, scaled by the gain where there is one.
-static void learn_feedback(Discretise *d, const ConnectionEquations *ce, uint32_t w) {
-    ExprStore *s = d->store;
-    const Connection *c = &d->model->connections.items[ce->connection];
-    Symbol weight = c->weights.items[w], feedback = c->feedback.items[w];
-    uint32_t rule;
-    if (!feedback || !is_learned(d->model, weight, &rule)) return;
-    Expr decay = expr_const(s, d->model->dynamics.decay), kept = expr_const(s, 1 - d->model->dynamics.decay);
-    for (uint32_t i = 0; i < d->step->assigns.count; i++) {
-        StepAssign *a = &d->step->assigns.items[i];
-        if (a->symbol != weight) continue;
-        Expr change = expr_sub(s, a->value, own_element(d, weight));
-        a->value = expr_sub(s, a->value, expr_mul(s, decay, own_element(d, weight)));
-        Expr gained = expr_mul(s, learned_gain(d, ce, feedback), change);
-        assign(d, feedback, expr_add(s, expr_mul(s, kept, own_element(d, feedback)), gained), rule + 1, c->span);
-        return;
-    }
-}
-
-static void rules(Discretise *d) {
-    for (uint32_t r = 0; r < d->model->learn.count; r++) {
-        const LearnRule *rule = &d->model->learn.items[r];
-        for (uint32_t k = 0; k < rule->assignments.count; k++) {
-            const Assignment *a = &rule->assignments.items[k];
-            Expr value = rule->written_out ? place(d, a->value) : a->value;
-            if (is_target(rule, a->symbol)) value = clamped(d, a->symbol, value);
-            assign(d, a->symbol, value, r + 1, a->span);
-        }
-    }
-    if (d->model->dynamics.feedback != FEEDBACK_LEARNED) return;
-    for (uint32_t i = 0; i < d->equations->connections.count; i++) {
-        const ConnectionEquations *ce = &d->equations->connections.items[i];
-        for (uint32_t w = 0; w < d->model->connections.items[ce->connection].feedback.count; w++)
-            learn_feedback(d, ce, w);
-    }
-}
-
-static void gradients(Discretise *d) {
-    for (uint32_t i = 0; i < d->equations->gradients.count; i++) {
-        const Gradient *g = &d->equations->gradients.items[i];
-        if (g->symbol) assign(d, g->symbol, place_learning(d, g->value), 0, g->span);
-    }
-}
-
-// At the end of a window: the rules read the gradients that the backward steps have added up, which then start anew.
-static void learn_from_sums(Discretise *d) {
-    rules(d);
-    for (uint32_t i = 0; i < d->equations->gradients.count; i++) {
-        const Gradient *g = &d->equations->gradients.items[i];
-        for (uint32_t k = 0; k < d->step->assigns.count; k++) {
-            StepAssign *a = &d->step->assigns.items[k];
-            a->value = expr_rename(d->store, a->value, g->symbol, VERSION_NEW, g->symbol, VERSION_OLD);
-        }
-    }
-    for (uint32_t i = 0; i < d->equations->gradients.count; i++) {
-        const Gradient *g = &d->equations->gradients.items[i];
-        if (g->symbol) assign(d, g->symbol, expr_const(d->store, 0), 0, g->span);
-    }
-}
-
-// Backward steps add to what the steps after them have found.
-static void add_up_gradients(Discretise *d) {
-    for (uint32_t k = 0; k < d->step->assigns.count; k++)
-        for (uint32_t i = 0; i < d->equations->gradients.count; i++) {
-            StepAssign *a = &d->step->assigns.items[k];
-            if (a->symbol == d->equations->gradients.items[i].symbol)
-                a->value = expr_add(d->store, own_element(d, a->symbol), a->value);
-        }
+            step_assign(d, n->gates.items[g].symbol, step_place(d, n->gates.items[g].value), 0,
+                        gate_place(p, &n->gates.items[g]));
 }
 
 // ---- The batch becomes an index like any other ----------------------------------------------------------------------
@@ -594,8 +192,8 @@ static Symbol own_symbol(Discretise *d, SymbolInfo info, const char *what) {
 
 // The energy of a neuron at rest, its mismatch gone: costs of its own, which online principles see as errors.
 static Expr own_energy(Discretise *d, const NeuronEquations *n) {
-    Expr rest = expr_replace(d->store, n->membrane, own_element(d, n->error), expr_const(d->store, 0));
-    return expr_replace(d->store, n->energy, own_element(d, n->leaves.items[n->solved].symbol), rest);
+    Expr rest = expr_replace(d->store, n->membrane, step_own(d, n->error), expr_const(d->store, 0));
+    return expr_replace(d->store, n->energy, step_own(d, n->leaves.items[n->solved].symbol), rest);
 }
 
 // What an offline principle minimises: the energy along a trajectory that no error acts on.
@@ -607,32 +205,32 @@ static void objective(Discretise *d) {
         const NeuronEquations *n = &d->equations->neurons.items[i];
         Expr energy = own_energy(d, n);
         if (expr_get_const(s, energy, &constant)) continue;
-        total = expr_add(s, total, expr_sum(s, d->model->populations.items[n->population].own, place(d, energy)));
+        total = expr_add(s, total, expr_sum(s, d->model->populations.items[n->population].own, step_place(d, energy)));
     }
     d->step->objective = d->step->cost;
     if (expr_is_const(s, total, 0) || !d->step->cost) return;
     SymbolInfo info = {
         .name = "cost#own", .role = ROLE_SIGNAL, .batched = true, .hidden = true, .span = d->model->cost_span};
     d->step->objective = own_symbol(d, info, "the energy of all neurons");
-    assign(d, d->step->objective, expr_add(s, model_element(s, d->step->cost, VERSION_NEW), total), 0, info.span);
+    step_assign(d, d->step->objective, expr_add(s, model_element(s, d->step->cost, VERSION_NEW), total), 0, info.span);
 }
-static Expr place_for(void *context, Expr expr) { return place(context, expr); }
+static Expr place_for(void *context, Expr expr) { return step_place(context, expr); }
 
 // Everything that moves in a step but does not learn.
 static void dynamics(Discretise *d) {
     const Equations *equations = d->equations;
-    for (uint32_t i = 0; i < equations->neurons.count; i++) errors(d, &equations->neurons.items[i]);
+    for (uint32_t i = 0; i < equations->neurons.count; i++) step_errors(d, &equations->neurons.items[i]);
     for (uint32_t i = 0; i < d->model->populations.count; i++)
         if (!d->model->populations.items[i].energy) currents(d, i);
     for (uint32_t i = 0; i < equations->neurons.count; i++) {
         currents(d, equations->neurons.items[i].population);
         membrane(d, &equations->neurons.items[i]);
-        memories(d, &equations->neurons.items[i]);
+        step_memories(d, &equations->neurons.items[i]);
         outputs(d, &equations->neurons.items[i]);
     }
     step_explicit(&(StepParts){equations, d->model, d->step, place_for, d});
-    if (d->mode == STEP_TRAIN || is_backward(d)) downward_errors(d);
-    if (d->step->cost) assign(d, d->step->cost, place(d, d->model->cost), 0, d->model->cost_span);
+    if (d->mode == STEP_TRAIN || step_is_backward(d)) step_downward_errors(d);
+    if (d->step->cost) step_assign(d, d->step->cost, step_place(d, d->model->cost), 0, d->model->cost_span);
     bool offline = principle_find(d->model->dynamics.principle)->course != COURSE_ONLINE;
     if (d->mode == STEP_FORWARD || (d->mode == STEP_EVALUATE && offline)) objective(d);
 }
@@ -657,13 +255,13 @@ Step *step_discretise(const Equations *equations, StepMode mode) {
     memset(d.version, VERSION_OLD, d.symbols);
     set_versions(&d);
     if (mode == STEP_LEARN)
-        learn_from_sums(&d);
+        step_learn_from_sums(&d);
     else
         dynamics(&d);
-    if (mode == STEP_TRAIN || mode == STEP_BACKWARD) gradients(&d);
-    if (mode == STEP_TRAIN) rules(&d);
+    if (mode == STEP_TRAIN || mode == STEP_BACKWARD) step_gradients(&d);
+    if (mode == STEP_TRAIN) step_rules(&d);
     add_batch(&d);
-    if (mode == STEP_BACKWARD) add_up_gradients(&d);
+    if (mode == STEP_BACKWARD) step_add_up_gradients(&d);
     bool sorted = step_sort(step);
     free(d.version);
     if (sorted) return step;

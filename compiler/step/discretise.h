@@ -4,6 +4,47 @@
 
 #include "step.h"
 
+// Which messages sit in a register for one step. A message that does not is this step's value.
+typedef struct OrderRow {
+    OrderKind kind;
+    bool rate_held, gate_held, error_held, down_held;
+} OrderRow;
+
+typedef struct Discretise {
+    const Equations *equations;
+    Model *model;
+    ExprStore *store;
+    Step *step;
+    const OrderRow *order;
+    StepMode mode;
+    uint8_t *version; // per symbol: which value an access in the equations means
+    uint32_t symbols;
+} Discretise;
+
+// discretise.c: which value of an array an access means
+Expr step_own(Discretise *d, Symbol symbol); // at its own axes, before the step
+Expr step_place(Discretise *d, Expr expr);   // every access gets the version that the update order gives to its message
+void step_set_version(Discretise *d, Symbol symbol, bool held);
+// With errors from their registers where the order holds them (downward errors, the membrane); learning uses this
+// step's.
+Expr step_place_with_held_errors(Discretise *d, Expr expr);
+bool step_is_backward(const Discretise *d); // on a course backward in time
+void step_assign(Discretise *d, Symbol symbol, Expr value, uint32_t guard, Span span);
+
+// memory.c
+void step_memories(Discretise *d, const NeuronEquations *n);
+void step_back_errors(Discretise *d, const NeuronEquations *n);
+// errors.c
+void step_errors(Discretise *d, const NeuronEquations *n);
+void step_downward_errors(Discretise *d);
+// learning.c
+void step_gradients(Discretise *d);
+void step_rules(Discretise *d);
+// At the end of a window: the rules read the gradients that the backward steps have added up, which then start anew.
+void step_learn_from_sums(Discretise *d);
+// Backward steps add to what the steps after them have found.
+void step_add_up_gradients(Discretise *d);
+
 // What explicit.c needs of a discretisation.
 typedef struct StepParts {
     const Equations *equations;
