@@ -1,6 +1,7 @@
 // lequel gradcheck: bptt is the measure, since it is exact; numerical derivatives say whether it is.
 #include "gradcheck.h"
 #include "data/random.h"
+#include "module.h"
 #include <math.h>
 #include <string.h>
 
@@ -130,8 +131,13 @@ static Program *compile(const Check *check, Diagnostics *diags, const char *prin
     for (uint32_t r = 0; r < (*model)->learn.count; r++)
         for (uint32_t t = 0; t < (*model)->learn.items[r].gradients.count; t++)
             vec_push(&names, symbol_info((*model)->store, (*model)->learn.items[r].gradients.items[t])->name);
-    ProgramOptions program_options = {
-        .real = LOOP_F64, .level = 1, .recorded = names.items, .recorded_count = names.count};
+    Text missing = {0};
+    ProgramOptions program_options = {.real = LOOP_F64,
+                                      .backend = module_open(&missing) ? PROGRAM_JIT : PROGRAM_LOOPS,
+                                      .level = 1,
+                                      .recorded = names.items,
+                                      .recorded_count = names.count};
+    text_free(&missing); // without a code generator the interpreter serves, slowly
     Program *program = NULL;
     if (!names.count)
         text_add(error, "the model learns nothing, so there are no gradients to check");
