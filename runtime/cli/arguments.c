@@ -167,6 +167,20 @@ bool cli_one_of(const CliArguments *arguments, const char *option, const char *c
     return cli_usage(arguments, "`--%s=%s`: expected one of %s", option, *value, list), false;
 }
 
+// ---- Command lines that are made ------------------------------------------------------------------------------------
+
+void cli_add_word(CliWords *words, const char *before, const char *word, const char *after) {
+    size_t size = strlen(before) + strlen(word) + strlen(after) + 1;
+    char *joined = words->count < 2 * CLI_MOST + 3 ? malloc(size) : NULL;
+    if (!joined) return;
+    snprintf(joined, size, "%s%s%s", before, word, after);
+    words->items[words->count++] = joined;
+}
+
+void cli_free_words(CliWords *words) {
+    for (int i = 0; i < words->count; i++) free(words->items[i]);
+}
+
 // ---- Models ---------------------------------------------------------------------------------------------------------
 
 void cli_print_diagnostics(const LequelModel *model) {

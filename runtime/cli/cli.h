@@ -46,6 +46,7 @@ extern const CliCommand cli_gradcheck;
 extern const CliCommand cli_inspect;
 extern const CliCommand cli_run;
 extern const CliCommand cli_rerun;
+extern const CliCommand cli_sweep;
 extern const CliCommand cli_emit;
 extern const CliCommand cli_plot;
 extern const CliCommand cli_explain;
@@ -56,6 +57,14 @@ bool cli_has(const CliArguments *arguments, const char *option);
 const char *cli_value(const CliArguments *arguments, const char *option); // the last one given; NULL if none was
 int cli_values(const CliArguments *arguments, const char *option,
                const char **values); // all, in order; returns how many
+
+// A command line that is made, to be run by one of our own commands.
+typedef struct CliWords {
+    char *items[2 * CLI_MOST + 4];
+    int count;
+} CliWords;
+void cli_add_word(CliWords *words, const char *before, const char *word, const char *after);
+void cli_free_words(CliWords *words);
 
 // Values of options; false after a message. `otherwise` is taken when the option was not given.
 bool cli_whole(const CliArguments *arguments, const char *option, int64_t least, int64_t otherwise, int64_t *value);

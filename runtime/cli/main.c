@@ -14,6 +14,7 @@ static const CliCommand *const commands[] = {
     &cli_inspect,
     &cli_run,
     &cli_rerun,
+    &cli_sweep,
     &cli_emit,
     &cli_plot,
     &cli_explain,

@@ -6,23 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef struct Words { // a command line that is being made
-    char *items[2 * CLI_MOST + 4];
-    int count;
-} Words;
-
-static void add_word(Words *words, const char *before, const char *word, const char *after) {
-    size_t size = strlen(before) + strlen(word) + strlen(after) + 1;
-    char *joined = words->count < 2 * CLI_MOST + 3 ? malloc(size) : NULL;
-    if (!joined) return;
-    snprintf(joined, size, "%s%s%s", before, word, after);
-    words->items[words->count++] = joined;
-}
-
-static void free_words(Words *words) {
-    for (int i = 0; i < words->count; i++) free(words->items[i]);
-}
-
 // Options that say where a run goes or comes from, not what it computes.
 static bool is_about_place(const char *option) {
     static const char *const names[] = {"out", "resume", "checkpoint-every", "deterministic-check", "quiet"};
@@ -32,27 +15,27 @@ static bool is_about_place(const char *option) {
 }
 
 // The arguments of the manifest's run, with another folder.
-static bool new_command(const LequelManifest *manifest, const char *out, bool quiet, Words *words) {
-    Words old = {0};
-    add_word(&old, "", "lequel", "");
+static bool new_command(const LequelManifest *manifest, const char *out, bool quiet, CliWords *words) {
+    CliWords old = {0};
+    cli_add_word(&old, "", "lequel", "");
     for (uint32_t i = 0; i < lequel_manifest_argument_count(manifest); i++)
-        add_word(&old, "", lequel_manifest_argument(manifest, i), "");
+        cli_add_word(&old, "", lequel_manifest_argument(manifest, i), "");
     CliArguments parsed = {.command = &cli_run, .argc = old.count, .argv = old.items};
     bool fine = old.count > 2 && strcmp(old.items[1], "run") == 0 && cli_parse(&parsed);
-    add_word(words, "", "lequel", "");
-    add_word(words, "", "run", "");
+    cli_add_word(words, "", "lequel", "");
+    cli_add_word(words, "", "run", "");
     for (int i = 0; fine && i < parsed.given_count; i++) {
         const CliOption *option = parsed.given[i].option;
         char name[64];
         if (is_about_place(option->name)) continue;
         snprintf(name, sizeof name, "--%s%s", option->name, option->value ? "=" : "");
-        add_word(words, name, parsed.given[i].value, "");
+        cli_add_word(words, name, parsed.given[i].value, "");
     }
-    add_word(words, "--out=", out, "");
-    if (quiet) add_word(words, "", "--quiet", "");
-    add_word(words, "", "--", "");
-    for (int i = 0; fine && i < parsed.plain_count; i++) add_word(words, "", parsed.plain[i], "");
-    free_words(&old);
+    cli_add_word(words, "--out=", out, "");
+    if (quiet) cli_add_word(words, "", "--quiet", "");
+    cli_add_word(words, "", "--", "");
+    for (int i = 0; fine && i < parsed.plain_count; i++) cli_add_word(words, "", parsed.plain[i], "");
+    cli_free_words(&old);
     if (!fine) cli_error("the manifest does not say how the run was started");
     return fine;
 }
@@ -75,7 +58,7 @@ int cli_compare(const char *left, const char *right, bool quiet) {
 }
 
 static int run_again(const LequelManifest *manifest, const char *folder, const char *out, bool quiet) {
-    Words words = {0};
+    CliWords words = {0};
     CliArguments again = {.command = &cli_run, .started = lequel_seconds(), .argv = words.items};
     int status = CLI_MISTAKE;
     if (new_command(manifest, out, quiet, &words)) {
@@ -85,7 +68,7 @@ static int run_again(const LequelManifest *manifest, const char *folder, const c
         const char *other = lequel_manifest_elsewhere(manifest);
         if (status == CLI_MISTAKE && *other) fprintf(stderr, "%s", other);
     }
-    free_words(&words);
+    cli_free_words(&words);
     return status;
 }
 

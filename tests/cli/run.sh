@@ -89,4 +89,22 @@ holds "SIGTERM ends a run with status 130" test $status -eq 130
 holds "and it is said" grep -q '"status": "interrupted"' stopped/run.json
 holds "and recordings are kept" test -s stopped/cost.npy
 
+# ---- A sweep: every combination once, one table, complete runs are left alone.
+sweep=(sweep "$models/lagline.leq" --backend=loops --duration "20 steps" --out swept)
+expect 2 'needs a folder' sweep "$models/lagline.leq"
+expect 2 'expected `0..9`' "${sweep[@]}" --seeds 3..1
+expect 2 'as in `-D tau=0.5,1,2`' "${sweep[@]}" -D rate
+expect 0 "" "${sweep[@]}" -D rate=1e-4,1e-3 --seeds 0..1 --dynamics gle --dynamics instant --jobs 2
+holds "a sweep runs every combination" test "$(grep -c ',complete,' swept/sweep.csv)" -eq 8
+holds "a sweep's table names what varies" grep -q '^rate,dynamics,seed,status,' swept/sweep.csv
+holds "a sweep leaves no empty messages" test -z "$(find swept -name '*.log')"
+cp swept/sweep.csv before.csv
+touch -r before.csv swept/*/run.json
+expect 0 "" "${sweep[@]}" -D rate=1e-4,1e-3 --seeds 0..1 --dynamics gle --dynamics instant --jobs 2
+holds "a sweep repeats to the same table" cmp swept/sweep.csv before.csv
+holds "a sweep leaves complete runs alone" test -z "$(find swept -name run.json -newer before.csv)"
+expect 1 "" "${sweep[@]}" -D rate=1e-4 -D wrong=1,2
+holds "what failed is told" grep -q 'failed, see swept/' stderr
+holds "a failed run is a row of the table" test "$(grep -c ',failed' swept/sweep.csv)" -eq 2
+
 [ $failures -eq 0 ]
