@@ -242,8 +242,10 @@ static bool piece_of_lanes(const Writing *g, const LoopOp *op, Piece *piece) {
         return true;
     case LOOP_SELECT:
         if (!g->pieces[op->a].lanes) {
-            piece->text = arena_format(arena, "%s ? %s : %s", operand(g, op->a, BIND_LOGIC),
-                                       vector(g, op, op->b, BIND_LOGIC), vector(g, op, op->c, BIND_LOGIC));
+            // The two may differ in how they are aligned, which is part of a type: both are cast.
+            const char *type = arena_format(arena, "(lequel_v%s)", f);
+            piece->text = arena_format(arena, "%s ? %s%s : %s%s", operand(g, op->a, BIND_LOGIC), type,
+                                       vector(g, op, op->b, BIND_ATOM), type, vector(g, op, op->c, BIND_ATOM));
             piece->binding = BIND_CHOICE;
             return true;
         }

@@ -341,6 +341,11 @@ static void copy_initial(Writer *w, const CArray *c, const Array *array, Text *o
     if (c->rank > from->rank) source.length -= strlen(strrchr(indices, '[')), source.bytes[source.length] = 0;
     const char *value = arena_atom_z(w->arena, text_z(&source));
     text_free(&source);
+    if (array->initial.scale == -1)
+        value = arena_format(w->arena, "-%s", value);
+    else if (array->initial.scale != 1)
+        value = arena_format(w->arena, "%s(%s * %.17g)", w->options->fraction ? "(int32_t)" : cast(w, c), value,
+                             array->initial.scale);
     if (array->clamped && w->options->fraction)
         value = arena_format(w->arena, "lequel_min(lequel_max(%s, %s), %s)", value,
                              real_literal(w, c->real, array->low), real_literal(w, c->real, array->high));
