@@ -10,6 +10,7 @@
 #include "gradcheck.h"
 #include "lequel.h"
 #include "lequel_version.h"
+#include "measure.h"
 #include "plot.h"
 #include <math.h>
 #include <stdlib.h>
@@ -625,6 +626,11 @@ bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const c
     vec_free(&names);
     text_free(&nowhere);
     return settle(good, &sentence, error);
+}
+
+bool lequel_emit_measure(const char *compiler, const char *folder, const char *prefix, int64_t *flash, char **error) {
+    Text sentence = {0};
+    return settle(measure_source(compiler, folder, prefix, flash, &sentence), &sentence, error);
 }
 
 char *lequel_program_code(const LequelProgram *program, const char *what, const char *cpu, size_t *length,

@@ -279,6 +279,12 @@ typedef struct LequelEmitSizes {
 LEQUEL_API bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const char *folder,
                               LequelEmitSizes *sizes, char **error);
 
+// Compiles FOLDER/PREFIX.c with a compiler and its options as a shell reads them ("arm-none-eabi-gcc -mcpu=cortex-m3
+// -mthumb -Os"; -std=c99, -ffp-contract=off and -c are added) and counts the bytes of its code and constants, from the
+// ELF object, which does not stay. False when the compiler fails or the object cannot be read.
+LEQUEL_API bool lequel_emit_measure(const char *compiler, const char *folder, const char *prefix, int64_t *flash,
+                                    char **error);
+
 // The program itself, for its host or another processor of the same architecture. "llvm" and "asm": text; "obj": an
 // object file whose functions and arrays the header describes ("header": C). NULL on failure. *length counts the bytes.
 LEQUEL_API char *lequel_program_code(const LequelProgram *program, const char *what, const char *cpu, size_t *length,

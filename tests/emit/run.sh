@@ -276,6 +276,43 @@ emit "$work/fixed" "$here/names.leq" --fixed=Q16.16 --main --batch 3 --inference
 check_warnings "$work/fixed" -DMODEL_REFERENCE_TABLE
 make -s -C "$work/fixed" CC="$first" || fail "make, fixed point"
 
+# ---- What it takes --------------------------------------------------------------------------------------------------
+
+measured() { # compiler pattern…: `--measure` says this
+    "$LEQUEL" emit c "$models/lagline.leq" -o "$work/it's measured" --measure "$1" >"$work/said" 2>&1
+    local status=$?
+    grep -q -- "$2" "$work/said" || { fail "--measure $1: no word of $2"; cat "$work/said"; }
+    [ "$(find "$work/it's measured" -type f | wc -l)" -eq 2 ] || fail "--measure $1: something is left"
+    return $status
+}
+
+for compiler in $compilers; do
+    for level in -Os "-O3 -ffunction-sections"; do
+        measured "$compiler $level" "; memory: 504 bytes of struct" || fail "--measure $compiler"
+        command -v size >/dev/null 2>&1 || continue
+        # shellcheck disable=SC2086
+        $compiler $level -std=c99 -ffp-contract=off -c "$work/it's measured/model.c" -o "$work/object.o"
+        flash=$(size "$work/object.o" | awk 'NR == 2 { print $1 }')
+        grep -q "^flash: $flash bytes" "$work/said" || { fail "not $flash bytes of flash"; cat "$work/said"; }
+    done
+done
+measured false "\`false\` failed on .*, with exit status 1" && fail "--measure: a compiler may fail"
+measured "$first -Dmodel_step=1" "failed on" && fail "--measure: a program may be wrong"
+measured "$first -fsyntax-only" "cannot be read" && fail "--measure: there may be no object"
+measured "$first -E" "no complete ELF object" && fail "--measure: text is no object"
+measured "$first -Dstatic= -include $work/memory.h" "failed on" && fail "--measure: a header may miss"
+printf 'extern int memory[5];\nint memory[5] = {1};\n' >"$work/memory.h"
+measured "$first -include $work/memory.h" "has 20 bytes of writable memory" && fail "--measure: memory of its own"
+cat >"$work/cut" <<TEXT
+#!/bin/sh
+# The first \$CUT bytes of the object, or all but the last -\$CUT.
+$first "\$@" -g0 && for last; do :; done && head -c "\$CUT" "\$last" >"$work/cut.o" && cp "$work/cut.o" "\$last"
+TEXT
+for CUT in 0 3 16 51 63 64 1000 -64 -1; do
+    export CUT
+    measured "sh $work/cut" "no complete ELF object" && fail "--measure: an object of $CUT bytes is read"
+done
+
 # ---- Command lines --------------------------------------------------------------------------------------------------
 
 refused() { # status pattern arguments…
@@ -293,6 +330,7 @@ refused 1 'no format of fixed-point' c "$models/lagline.leq" -o "$work/none" --f
 refused 1 'no format of fixed-point' c "$models/lagline.leq" -o "$work/none" --fixed=16
 refused 2 'goes with neither' c "$models/lagline.leq" -o "$work/none" --fixed=Q16.16 --simd
 refused 2 'goes with' llvm "$models/lagline.leq" --batch 2
+refused 2 'goes with' asm "$models/lagline.leq" --measure cc
 refused 2 'from 1 on' c "$models/lagline.leq" -o "$work/none" --batch 0
 refused 1 'cannot begin names in C' c "$models/lagline.leq" -o "$work/none" --name 2fast
 refused 1 'cannot begin names in C' c "$models/lagline.leq" -o "$work/none" --name register
