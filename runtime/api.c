@@ -546,6 +546,7 @@ bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelR
                         .terminal = options->terminal,
                         .catch_signals = options->catch_signals,
                         .started = options->started,
+                        .save_states = options->save_states,
                         .resume = options->resume,
                         .checkpoint_seconds = options->checkpoint_seconds,
                         .checkpoint_steps = options->checkpoint_steps,
@@ -609,6 +610,7 @@ bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const c
                             .recorded_count = names.count};
     EmitRequest request = {.prefix = options->prefix,
                            .weights = options->weights,
+                           .states = options->states,
                            .inits = options->inits,
                            .init_count = options->init_count,
                            .batch = options->batch,

@@ -201,6 +201,7 @@ typedef struct LequelRunOptions {
     bool terminal;                // progress as one line, drawn again and again
     bool catch_signals;           // SIGINT and SIGTERM end the run between two steps; what is done is saved
     double started;               // lequel_seconds() when the process began; 0: when the run began
+    bool save_states;             // at the end into out/final, beside what was learned: for LequelEmitOptions.states
     bool resume;                  // goes on from the checkpoint in `out`; begins anew when there is none
     double checkpoint_seconds;    // between checkpoints (out/checkpoint); 0: 60; negative: none are made
     int64_t checkpoint_steps;     // the same in steps, if not 0
@@ -262,6 +263,7 @@ typedef struct LequelEmitOptions { // all may be NULL, 0 or false
     bool driver;                   // a main program, ways to build it and a description as well
     int64_t batch;                 // samples that are computed together; 0: one
     const char *weights;           // folder of a run: its final weights are written as constants
+    bool states;                   // and its states, where it was told to save them: the model goes on from there
     const char *const *inits;      // "w0.W=weights.npy": first values, written as constants
     uint32_t init_count;
     const char *const *records; // names of signals to keep readable, as for lequel_program_new

@@ -33,6 +33,7 @@ static int emit_c(const CliArguments *arguments, LequelModel *model, const char 
                                  .driver = cli_has(arguments, "main"),
                                  .batch = batch,
                                  .weights = cli_value(arguments, "weights"),
+                                 .states = cli_has(arguments, "states"),
                                  .inits = inits,
                                  .records = records};
     options.init_count = (uint32_t)cli_values(arguments, "init", inits);
@@ -66,13 +67,15 @@ static int emit_other(const CliArguments *arguments, LequelModel *model, const c
 // Options that only one of the forms has.
 static bool options_fit(const CliArguments *arguments, const char *what) {
     static const char *const of_c[] = {"main",  "name",    "batch", "inference", "simd",
-                                       "fixed", "weights", "init",  "measure"};
+                                       "fixed", "weights", "init",  "measure",   "states"};
     bool is_c = strcmp(what, "c") == 0;
     for (size_t i = 0; !is_c && i < sizeof of_c / sizeof *of_c; i++)
         if (cli_has(arguments, of_c[i]))
             return cli_usage(arguments, "`--%s` goes with `lequel emit c`", of_c[i]), false;
     if (cli_has(arguments, "fixed") && (cli_has(arguments, "simd") || cli_has(arguments, "precision")))
         return cli_usage(arguments, "`--fixed` goes with neither `--simd` nor `--precision`"), false;
+    if (cli_has(arguments, "states") && !cli_has(arguments, "weights"))
+        return cli_usage(arguments, "`--states` goes with `--weights RUN`"), false;
     if (is_c && cli_has(arguments, "cpu"))
         return cli_usage(arguments, "`--cpu` goes with `lequel emit llvm`, `asm` and `obj`"), false;
     if (!cli_has(arguments, "output") && (is_c || strcmp(what, "obj") == 0))
@@ -109,6 +112,7 @@ static const CliOption options[] = {
     {"simd", 0, NULL, "with the vector extensions of GNU C, for batches"},
     {"fixed", 0, "Qm.n", "fixed-point numbers of 32 bits, n of them behind the point"},
     {"weights", 0, "RUN", "write the final weights of the run in this folder as constants"},
+    {"states", 0, NULL, "and its states, so that the model goes on from there; the run needs --save-states"},
     {"init", 0, "NAME=FILE", "write first values of an array from a data file as constants"},
     {"record", 0, "NAMES", "keep these signals, too; `lequel inspect` lists the names"},
     {"deterministic", 0, NULL, "the same bits as `lequel run --deterministic`, on every machine"},
