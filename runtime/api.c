@@ -10,6 +10,7 @@
 #include "gradcheck.h"
 #include "lequel.h"
 #include "lequel_version.h"
+#include "measure.h"
 #include "plot.h"
 #include <math.h>
 #include <stdlib.h>
@@ -545,6 +546,7 @@ bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelR
                         .terminal = options->terminal,
                         .catch_signals = options->catch_signals,
                         .started = options->started,
+                        .save_states = options->save_states,
                         .resume = options->resume,
                         .checkpoint_seconds = options->checkpoint_seconds,
                         .checkpoint_steps = options->checkpoint_steps,
@@ -608,6 +610,7 @@ bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const c
                             .recorded_count = names.count};
     EmitRequest request = {.prefix = options->prefix,
                            .weights = options->weights,
+                           .states = options->states,
                            .inits = options->inits,
                            .init_count = options->init_count,
                            .batch = options->batch,
@@ -625,6 +628,11 @@ bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const c
     vec_free(&names);
     text_free(&nowhere);
     return settle(good, &sentence, error);
+}
+
+bool lequel_emit_measure(const char *compiler, const char *folder, const char *prefix, int64_t *flash, char **error) {
+    Text sentence = {0};
+    return settle(measure_source(compiler, folder, prefix, flash, &sentence), &sentence, error);
 }
 
 char *lequel_program_code(const LequelProgram *program, const char *what, const char *cpu, size_t *length,

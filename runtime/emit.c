@@ -10,13 +10,6 @@
 
 // ---- Values to embed ------------------------------------------------------------------------------------------------
 
-static bool is_learned(const Model *model, Symbol symbol) {
-    for (uint32_t r = 0; r < model->learn.count; r++)
-        for (uint32_t i = 0; i < model->learn.items[r].targets.count; i++)
-            if (model->learn.items[r].targets.items[i] == symbol) return true;
-    return false;
-}
-
 static void mark(const Program *p, bool *wanted, Symbol symbol) {
     uint32_t number = symbol < p->fused->array_of.count ? p->fused->array_of.items[symbol] : 0;
     if (number) wanted[number - 1] = true;
@@ -38,6 +31,22 @@ static bool find_weights(const Program *p, const char *folder, NameList *inits, 
     return true;
 }
 
+// The same for all states that it left. Those that it did not store are not needed by any step.
+static bool find_states(const Program *p, const char *folder, NameList *inits, Arena *arena, int64_t *steps,
+                        Text *error) {
+    *steps = manifest_state_steps(folder);
+    if (*steps < 0) {
+        text_addf(error, "there are no states in `%s`: expected the folder of a run with `--save-states`", folder);
+        return false;
+    }
+    for (uint32_t i = 0; i < program_array_count(p); i++) {
+        if (!is_state(p, i)) continue;
+        const char *name = program_array(p, i)->name, *path = arena_format(arena, "%s/final/%s.npy", folder, name);
+        if (file_exists(path)) vec_push(inits, arena_format(arena, "%s=%s", name, path));
+    }
+    return true;
+}
+
 static void mark_named(const Program *p, bool *wanted, const char *init) {
     size_t length = strcspn(init, "=");
     for (Symbol s = 1; s <= symbol_count(p->model->store); s++) {
@@ -54,32 +63,47 @@ static void mark_wanted(const Program *p, const NameList *inits, bool *wanted) {
     for (uint32_t i = 0; i < inits->count; i++) mark_named(p, wanted, inits->items[i]);
 }
 
-static const double *values_of(const Program *p, const Instance *instance, uint32_t loop, Arena *arena) {
+// Whether samples have values of their own; such arrays are written in full.
+static bool samples_differ(const double *values, int64_t samples, int64_t elements) {
+    for (int64_t i = elements; i < samples * elements; i++)
+        if (memcmp(&values[i], &values[i - elements], sizeof *values) != 0) return true;
+    return false;
+}
+
+static const double *values_of(const Program *p, const Instance *instance, uint32_t loop, Arena *arena, bool *all) {
     for (uint32_t i = 0; i < program_array_count(p); i++) {
         const ProgramArray *array = program_array(p, i);
         if (!array->stored || p->fused->array_of.items[array->symbol] - 1 != loop) continue;
-        double *values = arena_new_array(arena, double, instance_length(instance, i));
+        int64_t length = instance_length(instance, i), samples = array->batched ? instance_batch(instance) : 1;
+        double *values = arena_new_array(arena, double, length);
         instance_get(instance, i, values);
+        *all = samples_differ(values, samples, length / samples);
         return values;
     }
     return NULL;
 }
 
-// By array of the loops form, the values of one sample to embed. Only what comes from files is looked at, so an
-// instance of one sample and any seed will do.
-static bool gather_values(const Program *p, const EmitRequest *request, const double **given, Arena *arena,
-                          Text *error) {
+typedef struct Given { // by array of the loops form
+    const double **values;
+    bool *all; // samples
+    int64_t steps;
+} Given;
+
+// Only what comes from files is looked at, so any seed will do, and without states one sample.
+static bool gather_values(const Program *p, const EmitRequest *request, Given *given, Arena *arena, Text *error) {
     uint32_t count = p->fused->program.arrays.count;
     NameList inits = {0};
     bool *wanted = arena_new_array(arena, bool, count);
     bool good = !request->weights || find_weights(p, request->weights, &inits, arena, error);
+    if (good && request->states) good = find_states(p, request->weights, &inits, arena, &given->steps, error);
     for (uint32_t i = 0; i < request->init_count; i++) vec_push(&inits, request->inits[i]);
-    Instance *instance = good ? instance_new(p, 1, 0, NULL, error) : NULL;
+    int64_t batch = request->states && request->batch ? request->batch : 1;
+    Instance *instance = good ? instance_new(p, batch, 0, NULL, error) : NULL;
     RunOptions run = {.inits = inits.items, .init_count = inits.count};
     good = instance && initialise_arrays(p, instance, &run, error);
     if (good) mark_wanted(p, &inits, wanted);
     for (uint32_t i = 0; good && i < count; i++)
-        if (wanted[i]) given[i] = values_of(p, instance, i, arena);
+        if (wanted[i]) given->values[i] = values_of(p, instance, i, arena, &given->all[i]);
     instance_free(instance);
     vec_free(&inits);
     return good;
@@ -140,14 +164,16 @@ static bool emit_both(const EmitSource *source, EmitOptions options, const char 
 
 bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, int64_t bytes[2], Text *error) {
     Arena *arena = arena_new();
-    const double **given = arena_new_array(arena, const double *, p->fused->program.arrays.count);
+    uint32_t count = p->fused->program.arrays.count;
+    Given given = {.values = arena_new_array(arena, const double *, count), .all = arena_new_array(arena, bool, count)};
     EmitSource source = {.model = p->model,
                          .equations = p->equations,
                          .fused = p->fused,
                          .step = p->step[ENTRY_TRAIN],
                          .cost = p->step[ENTRY_TRAIN]->cost,
                          .batch_size = p->step[ENTRY_TRAIN]->batch_size,
-                         .given = given,
+                         .given = given.values,
+                         .given_all = given.all,
                          .path = request->path,
                          .version = request->version};
     EmitOptions options = {.prefix = request->prefix ? request->prefix : "model",
@@ -168,8 +194,10 @@ bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, 
                   principle_name(p->model->dynamics.principle));
         good = false;
     }
-    good = good && read_fixed(request->fixed, &options.fraction, error) &&
-           gather_values(p, request, given, arena, error) && emit_both(&source, options, folder, bytes, error);
+    good =
+        good && read_fixed(request->fixed, &options.fraction, error) && gather_values(p, request, &given, arena, error);
+    source.steps = given.steps;
+    good = good && emit_both(&source, options, folder, bytes, error);
     arena_free(arena);
     return good;
 }

@@ -7,6 +7,7 @@
 typedef struct EmitRequest {
     const char *prefix; // NULL: "model"
     const char *weights;
+    bool states;              // of that run, too
     const char *const *inits; // NAME=FILE
     uint32_t init_count;
     int64_t batch; // 0: one sample

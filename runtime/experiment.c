@@ -29,6 +29,7 @@ typedef struct Run {
     Identity identity;
     Keeper keeper;
     Trap *trap;            // NULL: nothing is looked for
+    bool saved_states;     // into final/
     bool trapped;          // a number was not finite
     const char *reason;    // of a failure
     double seconds_before; // of the run before it was resumed
@@ -434,6 +435,7 @@ static bool save_manifest(const Run *run, const char *status, Text *error) {
                          .batch = run->train.batch,
                          .epochs_done = run->epoch,
                          .steps_planned = planned_steps(run),
+                         .state_steps = run->saved_states ? instance_steps(run->train.instance) : -1,
                          .scores = scores,
                          .score_count = score_table_last(&run->table, scores, 64)};
     return manifest_write(&manifest, error);
@@ -446,6 +448,9 @@ static bool save_results(Run *run, const char *status, Text *error) {
     run->recorder = NULL;
     bool fine = recorder_close(recorder, &run->report->files, error);
     if (fine) fine = save_learned(run->program, run->train.instance, run->options->out, &run->report->files, error);
+    if (fine && run->options->save_states)
+        fine = run->saved_states =
+            save_states(run->program, run->train.instance, run->options->out, &run->report->files, error);
     if (fine && run->table.rows) run->report->files += 2; // scores and times stand since the last epoch or the end
     if (fine) fine = save_manifest(run, status, error);
     if (fine) run->report->files++;

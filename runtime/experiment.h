@@ -19,6 +19,7 @@ typedef struct RunOptions {
     bool terminal;      // progress is one line, drawn again and again
     bool catch_signals; // SIGINT and SIGTERM end the run cleanly
     double started;     // clock_seconds() at the start of the process, for first_step; 0: at the start of the run
+    bool save_states;   // into final/, beside what was learned
     bool resume;        // goes on from the checkpoint in `out`, if there is one
     double checkpoint_seconds; // between checkpoints; 0: 60; negative: none are made
     int64_t checkpoint_steps;  // the same in steps, if not 0

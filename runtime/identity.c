@@ -127,6 +127,7 @@ static void describe(Identity *identity, const Program *program, const RunOption
     text_addf(text, "precision: %s\nback end: %s\n", options->precision ? options->precision : "",
               options->backend ? options->backend : "");
     if (program_is_deterministic(program)) text_add(text, "deterministic\n");
+    if (options->save_states) text_add(text, "states are saved\n");
 }
 
 bool identity_open(Identity *identity, const Program *program, const RunOptions *options, Text *error) {

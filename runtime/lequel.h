@@ -201,6 +201,7 @@ typedef struct LequelRunOptions {
     bool terminal;                // progress as one line, drawn again and again
     bool catch_signals;           // SIGINT and SIGTERM end the run between two steps; what is done is saved
     double started;               // lequel_seconds() when the process began; 0: when the run began
+    bool save_states;             // at the end into out/final, beside what was learned: for LequelEmitOptions.states
     bool resume;                  // goes on from the checkpoint in `out`; begins anew when there is none
     double checkpoint_seconds;    // between checkpoints (out/checkpoint); 0: 60; negative: none are made
     int64_t checkpoint_steps;     // the same in steps, if not 0
@@ -262,6 +263,7 @@ typedef struct LequelEmitOptions { // all may be NULL, 0 or false
     bool driver;                   // a main program, ways to build it and a description as well
     int64_t batch;                 // samples that are computed together; 0: one
     const char *weights;           // folder of a run: its final weights are written as constants
+    bool states;                   // and its states, where it was told to save them: the model goes on from there
     const char *const *inits;      // "w0.W=weights.npy": first values, written as constants
     uint32_t init_count;
     const char *const *records; // names of signals to keep readable, as for lequel_program_new
@@ -278,6 +280,12 @@ typedef struct LequelEmitSizes {
 // or the error says why; then nothing was written.
 LEQUEL_API bool lequel_emit_c(LequelModel *model, const LequelEmitOptions *options, const char *folder,
                               LequelEmitSizes *sizes, char **error);
+
+// Compiles FOLDER/PREFIX.c with a compiler and its options as a shell reads them ("arm-none-eabi-gcc -mcpu=cortex-m3
+// -mthumb -Os"; -std=c99, -ffp-contract=off and -c are added) and counts the bytes of its code and constants, from the
+// ELF object, which does not stay. False when the compiler fails or the object cannot be read.
+LEQUEL_API bool lequel_emit_measure(const char *compiler, const char *folder, const char *prefix, int64_t *flash,
+                                    char **error);
 
 // The program itself, for its host or another processor of the same architecture. "llvm" and "asm": text; "obj": an
 // object file whose functions and arrays the header describes ("header": C). NULL on failure. *length counts the bytes.

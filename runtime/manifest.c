@@ -4,6 +4,7 @@
 #include "files.h"
 #include "json.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -135,6 +136,7 @@ bool manifest_write(const Manifest *manifest, Text *error) {
     add_whole_field(&out, "epochs", manifest->epochs_done);
     add_whole_field(&out, "steps", manifest->report->steps);
     add_whole_field(&out, "steps_planned", manifest->steps_planned);
+    if (manifest->state_steps >= 0) add_whole_field(&out, "states_after_steps", manifest->state_steps);
     add_number_field(&out, "wall_seconds", manifest->report->seconds);
     add_number_field(&out, "first_step_seconds", manifest->report->first_step);
     add_scores(&out, manifest);
@@ -146,17 +148,31 @@ bool manifest_write(const Manifest *manifest, Text *error) {
     return fine;
 }
 
-bool manifest_complete(const RunOptions *options, const char *identity) {
+// NULL when there is none that can be read.
+static const Json *read_manifest(const char *folder, Arena *arena) {
     Text path = {0}, bytes = {0}, nowhere = {0};
-    Arena *arena = arena_new();
-    text_addf(&path, "%s/run.json", options->out);
+    text_addf(&path, "%s/run.json", folder);
     const Json *root =
         file_read(text_z(&path), &bytes, &nowhere) ? json_parse(arena, text_z(&bytes), bytes.length, &nowhere) : NULL;
-    const char *status = json_string(root, "status"), *was = json_string(root, "identity");
-    bool complete = status && was && strcmp(status, "complete") == 0 && strcmp(was, identity) == 0;
-    arena_free(arena);
     text_free(&path);
     text_free(&bytes);
     text_free(&nowhere);
+    return root;
+}
+
+bool manifest_complete(const RunOptions *options, const char *identity) {
+    Arena *arena = arena_new();
+    const Json *root = read_manifest(options->out, arena);
+    const char *status = json_string(root, "status"), *was = json_string(root, "identity");
+    bool complete = status && was && strcmp(status, "complete") == 0 && strcmp(was, identity) == 0;
+    arena_free(arena);
     return complete;
+}
+
+int64_t manifest_state_steps(const char *folder) {
+    Arena *arena = arena_new();
+    const Json *root = read_manifest(folder, arena), *steps = root ? json_member(root, "states_after_steps") : NULL;
+    double number = steps && steps->kind == JSON_NUMBER ? strtod(steps->text, NULL) : -1;
+    arena_free(arena);
+    return number >= 0 && number < 9e15 ? (int64_t)number : -1;
 }

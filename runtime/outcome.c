@@ -1,4 +1,4 @@
-// First values from files, the table of scores, final weights.
+// First values from files, the table of scores, final weights and states.
 #include "outcome.h"
 #include "data/table.h"
 #include "files.h"
@@ -14,10 +14,17 @@ static void print_shape(const int64_t *shape, int64_t rank, Text *out) {
     text_add(out, "]");
 }
 
-static void print_array_shape(const ProgramArray *array, int64_t batch, Text *out) {
-    int64_t shape[EXPR_MAX_RANK + 1], rank = 0;
+// The rank, the axis of samples included.
+static int array_shape(const ProgramArray *array, int64_t batch, int64_t shape[EXPR_MAX_RANK + 1]) {
+    int rank = 0;
     if (array->batched) shape[rank++] = batch;
     for (uint32_t i = 0; i < array->rank; i++) shape[rank++] = array->extent[i];
+    return rank;
+}
+
+static void print_array_shape(const ProgramArray *array, int64_t batch, Text *out) {
+    int64_t shape[EXPR_MAX_RANK + 1];
+    int rank = array_shape(array, batch, shape);
     print_shape(shape, rank, out);
 }
 
@@ -74,15 +81,18 @@ bool initialise_arrays(const Program *program, Instance *instance, const RunOpti
     return true;
 }
 
-// ---- Final weights --------------------------------------------------------------------------------------------------
+// ---- Final weights and states
+// --------------------------------------------------------------------------------------------------
 
 static bool save_array(const Program *program, Instance *instance, uint32_t array, const char *folder, Text *error) {
     const ProgramArray *info = program_array(program, array);
+    int64_t shape[EXPR_MAX_RANK + 1];
+    int rank = array_shape(info, instance_batch(instance), shape);
     double *values = memory_resize(NULL, (size_t)instance_length(instance, array), sizeof *values);
     instance_get(instance, array, values);
     Text path = {0};
     text_addf(&path, "%s/%s.npy", folder, info->name);
-    bool fine = table_save_npy(text_z(&path), NUMBER_DOUBLE, values, (int)info->rank, info->extent, error);
+    bool fine = table_save_npy(text_z(&path), NUMBER_DOUBLE, values, rank, shape, error);
     text_free(&path);
     free(values);
     return fine;
@@ -102,6 +112,37 @@ bool save_learned(const Program *program, Instance *instance, const char *out, u
             if (fine) fine = save_array(program, instance, (uint32_t)array, text_z(&folder), error);
             if (fine) ++*files;
         }
+    text_free(&folder);
+    return fine;
+}
+
+bool is_learned(const Model *model, Symbol symbol) {
+    for (uint32_t r = 0; r < model->learn.count; r++)
+        for (uint32_t i = 0; i < model->learn.items[r].targets.count; i++)
+            if (model->learn.items[r].targets.items[i] == symbol) return true;
+    return false;
+}
+
+bool is_state(const Program *program, uint32_t number) {
+    const Model *model = program_model(program);
+    const ProgramArray *info = program_array(program, number);
+    if (!info->stored || is_learned(model, info->symbol)) return false;
+    for (uint32_t i = 0; i < model->scalars.count; i++)
+        if (model->scalars.items[i].symbol == info->symbol) return true;
+    if (info->role == ROLE_STATE || info->role == ROLE_REGISTER || info->role == ROLE_OPTIMISER) return true;
+    const Array *array = model_array(model, info->symbol);
+    return array && array->initial.kind != INITIAL_CONSTANT && array->initial.kind != INITIAL_FILE; // drawn
+}
+
+bool save_states(const Program *program, Instance *instance, const char *out, uint32_t *files, Text *error) {
+    Text folder = {0};
+    text_addf(&folder, "%s/final", out);
+    bool fine = folder_make(text_z(&folder), error);
+    for (uint32_t i = 0; i < program_array_count(program) && fine; i++) {
+        if (!is_state(program, i)) continue;
+        fine = save_array(program, instance, i, text_z(&folder), error);
+        if (fine) ++*files;
+    }
     text_free(&folder);
     return fine;
 }

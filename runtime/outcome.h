@@ -1,5 +1,5 @@
 // What goes into a run and comes out of it beside recordings: first values from files, the table of scores, final
-// weights.
+// weights and states.
 #ifndef LEQUEL_OUTCOME_H
 #define LEQUEL_OUTCOME_H
 
@@ -9,8 +9,17 @@
 // NAME=FILE for each of options->inits. One sample's values serve all samples.
 bool initialise_arrays(const Program *program, Instance *instance, const RunOptions *options, Text *error);
 
+bool is_learned(const Model *model, Symbol symbol);
+
 // final/NAME.npy of every learned parameter.
 bool save_learned(const Program *program, Instance *instance, const char *out, uint32_t *files, Text *error);
+
+// Whether an array, beside what is learned, makes a difference to the steps that follow: states, registers, states of
+// optimisers, numbers that may change between steps, parameters that were drawn.
+bool is_state(const Program *program, uint32_t array);
+
+// final/NAME.npy of all of those: [extent...], or [batch][extent...] where samples have values of their own.
+bool save_states(const Program *program, Instance *instance, const char *out, uint32_t *files, Text *error);
 
 // "w0.W 1.0002, s0.tau_m 0.9998": the learned parameters that fit a line; empty when there are none.
 void learned_line(const Program *program, const Instance *instance, Text *line);

@@ -25,7 +25,9 @@ typedef struct EmitSource { // what is emitted; all of one model
     const Fused *fused;
     const Step *step; // for training
     Symbol cost, batch_size;
-    const double *const *given; // by array of the loops form: values of one sample to embed, or NULL
+    const double *const *given; // by array of the loops form: values to embed, or NULL: of one sample, or
+    const bool *given_all;      // of all samples, in the order [sample][element]
+    int64_t steps;              // done before, from which learning rules count on
     const char *path, *version; // of the model file, of Lequel
 } EmitSource;
 

@@ -272,14 +272,15 @@ static void fill(Writer *w, const CArray *array, double value, Text *out) {
     text_addf(out, "%s%s = %s;\n", e.open, e.at, real_literal(w, array->real, value));
 }
 
-// One value per element of one sample.
+// One value per element of one sample, or of all samples.
 static void fill_list(Writer *w, const CArray *array, const double *values, int64_t count, Text *out) {
     Element e = element_of(w, array);
     w->constant_bytes += count * element_bytes(w, array);
     text_addf(out, "    {\n        static const %s first[%" PRId64 "] = {", number_type(w, array->real), count);
     for (int64_t i = 0; i < count; i++)
         text_addf(out, "%s%s,", i % 8 ? " " : "\n            ", real_literal(w, array->real, values[i]));
-    text_addf(out, "\n        };\n    %s%s = first[%s];\n    }\n", e.open, e.at, e.place);
+    text_addf(out, "\n        };\n    %s%s = first[%s];\n    }\n", e.open, e.at,
+              count == carray_count(array) ? e.number : e.place);
 }
 
 // Streams are numbered by the name of the array as the runtime numbers them: FNV-1a.
@@ -359,13 +360,29 @@ static double within(const Array *array, double value) {
     return value < array->low ? array->low : value > array->high ? array->high : value;
 }
 
+static void fill_given(Writer *w, uint32_t loop, Text *out) {
+    const CArray *c = &w->arrays.items[loop];
+    int64_t samples = c->batched && !w->source->given_all[loop] ? w->options->batch : 1;
+    fill_list(w, c, w->source->given[loop], carray_count(c) / samples, out);
+}
+
+// What was derived and not declared begins at zero, unless it was saved.
+static void init_derived(Writer *w, Text *out) {
+    for (uint32_t i = 0; w->source->given && i < w->arrays.count; i++) {
+        const CArray *c = &w->arrays.items[i];
+        SymbolRole role = symbol_info(w->store, c->symbol)->role;
+        if (c->used && w->source->given[i] && role != ROLE_SCALAR && !model_array(w->source->model, c->symbol))
+            fill_given(w, i, out);
+    }
+}
+
 static void init_array(Writer *w, const Array *array, Text *out) {
     uint32_t loop = w->source->fused->array_of.items[array->symbol] - 1;
     const CArray *c = &w->arrays.items[loop];
     int64_t count = carray_count(c) / (c->batched ? w->options->batch : 1);
     if (!c->used) return;
     if (w->source->given && w->source->given[loop]) {
-        fill_list(w, c, w->source->given[loop], count, out);
+        fill_given(w, loop, out);
         return;
     }
     const Initial *initial = &array->initial;
@@ -398,6 +415,7 @@ void init_write(Writer *w, Text *out) {
     mark_copied(w);
     Text body = {0};
     for (uint32_t i = 0; i < model->arrays.count; i++) init_array(w, &model->arrays.items[i], &body);
+    init_derived(w, &body);
     for (uint32_t i = 0; i < model->scalars.count; i++) {
         uint32_t loop = w->source->fused->array_of.items[model->scalars.items[i].symbol] - 1;
         double value =
@@ -408,6 +426,7 @@ void init_write(Writer *w, Text *out) {
     if (size->used)
         text_addf(&body, w->options->fraction ? "    m->%s = lequel_fixed(%s_BATCH);\n" : "    m->%s = %s_BATCH;\n",
                   size->name, w->upper);
+    if (w->source->steps) text_addf(&body, "    m->steps = %" PRId64 ";\n", w->source->steps);
     bool draws = w->uniform || w->normal || w->below;
     text_addf(out, "void %s_init(%s *m, uint64_t seed)\n{\n%s    memset(m, 0, sizeof *m);\n%s}\n\n", w->prefix, w->type,
               draws ? "" : "    (void)seed; /* nothing is drawn */\n", text_z(&body));

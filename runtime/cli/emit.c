@@ -9,11 +9,16 @@ static int emit_source(const CliArguments *arguments, LequelModel *model, const 
     char *error;
     LequelEmitSizes sizes;
     if (!lequel_emit_c(model, options, folder, &sizes, &error)) return cli_failed(model, error);
+    const char *prefix = options->prefix ? options->prefix : "model", *compiler = cli_value(arguments, "measure");
+    int64_t flash = 0;
+    if (compiler && !lequel_emit_measure(compiler, folder, prefix, &flash, &error)) return cli_failed(model, error);
     if (cli_has(arguments, "quiet")) return CLI_DONE;
-    const char *prefix = options->prefix ? options->prefix : "model";
     printf("%s/%s.h and %s.c%s\nmemory: %lld bytes; constants: %lld bytes\n", folder, prefix, prefix,
            options->driver ? ", with a driver, a Makefile, a CMakeLists.txt and a README.md" : "",
            (long long)sizes.state, (long long)sizes.constants);
+    if (compiler)
+        printf("flash: %lld bytes of code and constants; memory: %lld bytes of struct\n", (long long)flash,
+               (long long)sizes.state);
     return CLI_DONE;
 }
 
@@ -28,6 +33,7 @@ static int emit_c(const CliArguments *arguments, LequelModel *model, const char 
                                  .driver = cli_has(arguments, "main"),
                                  .batch = batch,
                                  .weights = cli_value(arguments, "weights"),
+                                 .states = cli_has(arguments, "states"),
                                  .inits = inits,
                                  .records = records};
     options.init_count = (uint32_t)cli_values(arguments, "init", inits);
@@ -60,13 +66,16 @@ static int emit_other(const CliArguments *arguments, LequelModel *model, const c
 
 // Options that only one of the forms has.
 static bool options_fit(const CliArguments *arguments, const char *what) {
-    static const char *const of_c[] = {"main", "name", "batch", "inference", "simd", "fixed", "weights", "init"};
+    static const char *const of_c[] = {"main",  "name",    "batch", "inference", "simd",
+                                       "fixed", "weights", "init",  "measure",   "states"};
     bool is_c = strcmp(what, "c") == 0;
     for (size_t i = 0; !is_c && i < sizeof of_c / sizeof *of_c; i++)
         if (cli_has(arguments, of_c[i]))
             return cli_usage(arguments, "`--%s` goes with `lequel emit c`", of_c[i]), false;
     if (cli_has(arguments, "fixed") && (cli_has(arguments, "simd") || cli_has(arguments, "precision")))
         return cli_usage(arguments, "`--fixed` goes with neither `--simd` nor `--precision`"), false;
+    if (cli_has(arguments, "states") && !cli_has(arguments, "weights"))
+        return cli_usage(arguments, "`--states` goes with `--weights RUN`"), false;
     if (is_c && cli_has(arguments, "cpu"))
         return cli_usage(arguments, "`--cpu` goes with `lequel emit llvm`, `asm` and `obj`"), false;
     if (!cli_has(arguments, "output") && (is_c || strcmp(what, "obj") == 0))
@@ -103,9 +112,11 @@ static const CliOption options[] = {
     {"simd", 0, NULL, "with the vector extensions of GNU C, for batches"},
     {"fixed", 0, "Qm.n", "fixed-point numbers of 32 bits, n of them behind the point"},
     {"weights", 0, "RUN", "write the final weights of the run in this folder as constants"},
+    {"states", 0, NULL, "and its states, so that the model goes on from there; the run needs --save-states"},
     {"init", 0, "NAME=FILE", "write first values of an array from a data file as constants"},
     {"record", 0, "NAMES", "keep these signals, too; `lequel inspect` lists the names"},
     {"deterministic", 0, NULL, "the same bits as `lequel run --deterministic`, on every machine"},
+    {"measure", 0, "COMPILER", "compile the C with this command and say how much flash and memory it takes"},
     {"cpu", 0, "NAME", "of llvm, asm and obj: a processor as LLVM calls it (this one)"},
     {"define", 'D', "NAME=VALUE", "another value for a parameter of the network"},
     {"network", 0, "NAME", "this network; otherwise the last one of the file"},

@@ -180,6 +180,7 @@ static int run_once(const CliArguments *arguments, const LequelModel *model, Leq
     options.command = command;
     options.arguments = (const char *const *)arguments->argv + 1;
     options.argument_count = (uint32_t)arguments->argc - 1;
+    options.save_states = cli_has(arguments, "save-states");
     options.resume = cli_has(arguments, "resume");
     options.checkpoint_seconds = line->checkpoint_seconds;
     options.checkpoint_steps = line->checkpoint_steps;
@@ -268,6 +269,7 @@ static const CliOption options[] = {
     {"record", 0, "NAMES", "record these too; `lequel inspect` lists the names"},
     {"every", 0, "N", "steps between these records (each presentation or step)"},
     {"init", 0, "NAME=FILE", "first values of an array from a data file"},
+    {"save-states", 0, NULL, "leave states as well as weights in final/, for `lequel emit c --states`"},
     {"checkpoint-every", 0, "TIME",
      "what a killed run loses at most: \"30 s\", \"5 min\", \"500 steps\", never (60 s)"},
     {"resume", 0, NULL, "go on from the checkpoint in the folder; begin anew when there is none"},

@@ -248,6 +248,52 @@ emit "$work/model" "$models/lagline.leq" --deterministic
 build "$work/model" "$first" -O2 -ffp-contract=off -DLEQUEL_LIBM=0
 compare "$models/lagline.leq" "$work/model" deterministic backend=$jit steps=5300
 
+# ---- Going on where a run has ended ---------------------------------------------------------------------------------
+
+tail_of() { tail -c $((50 * $2)) "$1"; } # file, bytes of a step: the last 50 steps
+
+goes_on() { # model precision options…: 100 steps of a run and 50 of emitted C are 150 steps of a run
+    local model=$1 case precision=$2 records batch run file bytes compared=0
+    shift 2
+    case=$(basename "$model" .leq)
+    records=$(sed -n 's/^  record \(.*\) every.*/\1/p' "$model" | tr -d ' ' | paste -sd,)
+    batch=$(sed -n 's/^  batch \([0-9]*\).*/\1/p' "$model")
+    rm -rf "$work/short" "$work/long" "$work/traces" "$work/states"
+    run="--backend $jit --precision $precision --deterministic --quiet --checkpoint-every never"
+    # shellcheck disable=SC2086
+    "$LEQUEL" run "$model" $run --duration "100 steps" --save-states --out "$work/short" &&
+        "$LEQUEL" run "$model" $run --duration "150 steps" --out "$work/long" || fail "$case does not run"
+    emit "$work/states" "$model" --weights "$work/short" --states --deterministic --precision "$precision" \
+        --batch "${batch:-1}" --main --record "$records" "$@"
+    # shellcheck disable=SC2086
+    $first -std=c99 $warnings -O2 -ffp-contract=off -DMODEL_TABLE "$work"/states/*.c -o "$work/states/model" -lm || fail "$case with states"
+    sed -n '1p;102,151p' "$golden/$case.input.csv" >"$work/rest.csv"
+    mkdir "$work/traces"
+    "$work/states/model" --seed 7 --input x="$work/rest.csv" --input y="$work/rest.csv" --record "$records" --out "$work/traces" ||
+        fail "$case does not go on"
+    rm "$work/traces/steps.npy" # counted from zero by the driver
+    for file in "$work"/traces/*.npy; do
+        bytes=$((($(stat -c %s "$file") - 128) / 50))
+        cmp -s <(tail_of "$file" $bytes) <(tail_of "$work/long/$(basename "$file")" $bytes) ||
+            fail "$case $precision $*: $(basename "$file") does not go on where the run has ended"
+        compared=$((compared + 1))
+    done
+    [ $compared -gt 5 ] || fail "$case: nothing was compared"
+    bytes=$((($(stat -c %s "$work/traces/w1.W.npy") - 128) / 50))
+    cmp -s <(tail_of "$work/traces/w1.W.npy" $bytes | head -c $bytes) <(tail -c $bytes "$work/traces/w1.W.npy") && fail "$case does not learn"
+}
+
+for model in "$models"/golden/*.leq; do goes_on "$model" double; done
+goes_on "$models/golden/d2.leq" float
+goes_on "$models/golden/d2.leq" double --simd
+"$LEQUEL" emit c "$models/golden/d2.leq" --weights "$work/short" --states --batch 3 -o "$work/other" >"$work/said" 2>&1 &&
+    fail "states of two samples for three"
+grep -q 'its shape is \[3, .*, that of .* is \[2, ' "$work/said" || { fail "no word of both shapes"; cat "$work/said"; }
+"$LEQUEL" emit c "$models/golden/d2.leq" --weights "$work/long" --states --batch 2 -o "$work/other" >"$work/said" 2>&1 &&
+    fail "states of a run that has saved none"
+grep -q 'expected the folder of a run with `--save-states`' "$work/said" || fail "no word of --save-states"
+[ -e "$work/other" ] && fail "a refused emission has made its folder"
+
 # ---- Fixed point ----------------------------------------------------------------------------------------------------
 
 for format in Q28.4 Q16.16 Q8.24 Q4.28 Q2.30; do
@@ -276,6 +322,43 @@ emit "$work/fixed" "$here/names.leq" --fixed=Q16.16 --main --batch 3 --inference
 check_warnings "$work/fixed" -DMODEL_REFERENCE_TABLE
 make -s -C "$work/fixed" CC="$first" || fail "make, fixed point"
 
+# ---- What it takes --------------------------------------------------------------------------------------------------
+
+measured() { # compiler pattern…: `--measure` says this
+    "$LEQUEL" emit c "$models/lagline.leq" -o "$work/it's measured" --measure "$1" >"$work/said" 2>&1
+    local status=$?
+    grep -q -- "$2" "$work/said" || { fail "--measure $1: no word of $2"; cat "$work/said"; }
+    [ "$(find "$work/it's measured" -type f | wc -l)" -eq 2 ] || fail "--measure $1: something is left"
+    return $status
+}
+
+for compiler in $compilers; do
+    for level in -Os "-O3 -ffunction-sections"; do
+        measured "$compiler $level" "; memory: 504 bytes of struct" || fail "--measure $compiler"
+        command -v size >/dev/null 2>&1 || continue
+        # shellcheck disable=SC2086
+        $compiler $level -std=c99 -ffp-contract=off -c "$work/it's measured/model.c" -o "$work/object.o"
+        flash=$(size "$work/object.o" | awk 'NR == 2 { print $1 }')
+        grep -q "^flash: $flash bytes" "$work/said" || { fail "not $flash bytes of flash"; cat "$work/said"; }
+    done
+done
+measured false "\`false\` failed on .*, with exit status 1" && fail "--measure: a compiler may fail"
+measured "$first -Dmodel_step=1" "failed on" && fail "--measure: a program may be wrong"
+measured "$first -fsyntax-only" "cannot be read" && fail "--measure: there may be no object"
+measured "$first -E" "no complete ELF object" && fail "--measure: text is no object"
+measured "$first -Dstatic= -include $work/memory.h" "failed on" && fail "--measure: a header may miss"
+printf 'extern int memory[5];\nint memory[5] = {1};\n' >"$work/memory.h"
+measured "$first -include $work/memory.h" "has 20 bytes of writable memory" && fail "--measure: memory of its own"
+cat >"$work/cut" <<TEXT
+#!/bin/sh
+# The first \$CUT bytes of the object, or all but the last -\$CUT.
+$first "\$@" -g0 && for last; do :; done && head -c "\$CUT" "\$last" >"$work/cut.o" && cp "$work/cut.o" "\$last"
+TEXT
+for CUT in 0 3 16 51 63 64 1000 -64 -1; do
+    export CUT
+    measured "sh $work/cut" "no complete ELF object" && fail "--measure: an object of $CUT bytes is read"
+done
+
 # ---- Command lines --------------------------------------------------------------------------------------------------
 
 refused() { # status pattern arguments…
@@ -289,10 +372,12 @@ refused() { # status pattern arguments…
 
 refused 2 'needs a folder' c "$models/lagline.leq"
 refused 2 'expected' ada "$models/lagline.leq" -o "$work/none"
+refused 2 'goes with `--weights RUN`' c "$models/lagline.leq" -o "$work/none" --states
 refused 1 'no format of fixed-point' c "$models/lagline.leq" -o "$work/none" --fixed=Q16.15
 refused 1 'no format of fixed-point' c "$models/lagline.leq" -o "$work/none" --fixed=16
 refused 2 'goes with neither' c "$models/lagline.leq" -o "$work/none" --fixed=Q16.16 --simd
 refused 2 'goes with' llvm "$models/lagline.leq" --batch 2
+refused 2 'goes with' asm "$models/lagline.leq" --measure cc
 refused 2 'from 1 on' c "$models/lagline.leq" -o "$work/none" --batch 0
 refused 1 'cannot begin names in C' c "$models/lagline.leq" -o "$work/none" --name 2fast
 refused 1 'cannot begin names in C' c "$models/lagline.leq" -o "$work/none" --name register
