@@ -200,7 +200,7 @@ static void allocate_mirror(Instance *in, const Instance *weights) {
 
 Instance *instance_new(const Program *program, int64_t batch, uint64_t seed, Instance *weights, Text *error) {
     Instance *in = memory_resize(NULL, 1, sizeof *in);
-    *in = (Instance){.program = program, .batch = batch, .padded = loop_pad(batch, LOOP_PAD)};
+    *in = (Instance){.program = program, .batch = batch, .seed = seed, .padded = loop_pad(batch, LOOP_PAD)};
     bool good = allocate(in, weights, error);
     if (good && program->kind == PROGRAM_REFERENCE) allocate_mirror(in, weights);
     if (good) good = initialise_all(in, seed, weights, error);
@@ -328,7 +328,29 @@ static Tape *tape_of(Instance *in) {
     return in->tape;
 }
 
+RandomStream instance_noise(const Model *model, Symbol noise, uint64_t seed, int64_t step) {
+    RandomStream source = random_stream(seed, symbol_info(model->store, noise)->name);
+    return random_child(&source, (uint64_t)step);
+}
+
+static void draw_noise(Instance *in) {
+    const Model *model = in->program->model;
+    for (uint32_t i = 0; i < model->noises.count; i++) {
+        Symbol symbol = model->noises.items[i];
+        if (!in->program->fused->array_of.items[symbol]) continue; // nobody reads it
+        uint32_t number = loop_array_of(in->program, symbol);
+        int64_t elements = logical_count(&in->program->fused->program.arrays.items[number], 1);
+        RandomStream stream = instance_noise(model, symbol, in->seed, in->steps);
+        for (int64_t e = 0; e < elements; e++) {
+            Row row = row_of(in, number, e);
+            for (int64_t b = 0; b < in->batch; b++)
+                row_set(row, b, random_normal(&stream, (uint64_t)(b * elements + e)));
+        }
+    }
+}
+
 void instance_step(Instance *in, ProgramEntry entry, bool learning) {
+    draw_noise(in);
     bool notes = entry == ENTRY_TRAIN && program_is_offline(in->program);
     if (notes) tape_note(tape_of(in));
     instance_run_entry(in, entry, entry == ENTRY_TRAIN ? active_rules(in, learning) : 0);

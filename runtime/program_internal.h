@@ -3,6 +3,7 @@
 #define LEQUEL_PROGRAM_INTERNAL_H
 
 #include "../compiler/fuse/fuse.h"
+#include "data/random.h"
 #include "program.h"
 #include "tape.h"
 
@@ -24,6 +25,7 @@ struct Program {
 struct Instance {
     const Program *program;
     int64_t batch, padded, steps;
+    uint64_t seed;
     void *block;                      // all arrays of this instance; those shared with another are not in it
     void **arrays;                    // one address per array of the loops form
     double *mirror, **old, **current; // reference back end: dense copies of all stored symbols, before and now
@@ -32,6 +34,10 @@ struct Instance {
 
 // Runs one entry; nothing else.
 void instance_run_entry(Instance *instance, ProgramEntry entry, uint64_t active);
+
+// The numbers that a noise draws in a step: a function of the seed, the source and the step; sample b's of neuron e of n is
+// number b*n + e.
+RandomStream instance_noise(const Model *model, Symbol noise, uint64_t seed, int64_t step);
 
 int64_t program_array_bytes(const LoopArray *array, int64_t batch_padded);
 

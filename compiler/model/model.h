@@ -311,6 +311,7 @@ typedef struct Model {
     Vec(Connection) connections;
     Vec(LearnRule) learn;
     Vec(Scalar) scalars;
+    Vec(Symbol) noises;     // standard normal numbers, drawn anew before each step
     Vec(Array) arrays;      // initial values of all symbols with storage declared by the model
     Experiment *experiment; // NULL when the file has none
 } Model;

@@ -328,6 +328,47 @@ static void teachers(void **state) {
     close_simulation(&s);
 }
 
+// ---- Noise ----------------------------------------------------------------------------------------------------------
+
+enum { NOISY = 40, DRAWS = 50 };
+
+// The variance of d(u) = -u/tau + noise(sigma) long after its start is sigma^2 tau/2, whatever the step; here over all
+// neurons and samples, which are independent, and some instants far apart.
+static double noise_variance(const char *backend, const char *dt, int apart, double *first) {
+    char text[512];
+    snprintf(text, sizeof text,
+             "neuron OU(tau = 2, sigma = 0.5) { state u = 0; d(u) = -u/tau + noise(sigma); output r = u }\n"
+             "network N { dt = %s; integrator = exponential; population p = OU[%d]() }\n",
+             dt, NOISY);
+    Simulation s = open_simulation(text, backend, "p.u", DRAWS);
+    if (!s.program) {
+        lequel_model_free(s.model);
+        return NAN;
+    }
+    static double u[NOISY * DRAWS];
+    double sum = 0;
+    for (int k = 0; k < 6; k++) {
+        for (int n = 0; n < apart; n++) lequel_instance_step(s.instance, true);
+        get(&s, "p.u", u);
+        for (int i = 0; i < NOISY * DRAWS; i++) sum += u[i] * u[i] * (k > 0);
+        if (k == 0) *first = u[7];
+    }
+    close_simulation(&s);
+    return sum / (5.0 * NOISY * DRAWS);
+}
+
+static void noises(void **state) {
+    (void)state;
+    double first[BACKENDS], other;
+    for (int k = 0; k < BACKENDS; k++) {
+        double variance = noise_variance(backends[k], "0.1", 80, &first[k]);
+        if (isnan(variance)) continue;
+        assert_close(variance, 0.25, 0.01); // its own deviation is 0.0035
+        assert_close(first[k], first[0], 1e-13);
+    }
+    assert_close(noise_variance("loops", "0.02", 400, &other), 0.25, 0.01);
+}
+
 // Weights that start as those of another connection do.
 static void copies(void **state) {
     (void)state;
@@ -350,6 +391,6 @@ static void copies(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(circuits),    cmocka_unit_test(orders),
                                        cmocka_unit_test(exponential), cmocka_unit_test(spikes),
-                                       cmocka_unit_test(teachers),    cmocka_unit_test(copies)};
+                                       cmocka_unit_test(teachers),    cmocka_unit_test(noises), cmocka_unit_test(copies)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
