@@ -131,6 +131,7 @@ static bool initialise(Instance *in, const Array *array, uint64_t seed, Text *er
     for (int64_t i = 0; i < count; i++) {
         double value = table.data ? table.data[i % per_sample] : draw(&array->initial, &stream, i);
         if (array->clamped) value = value < array->low ? array->low : value > array->high ? array->high : value;
+        if (array->zero_diagonal && i / layout->extent[1] == i % layout->extent[1]) value = 0;
         values[i] = value; // NaN stays NaN, as in the step
     }
     write_all(in, number, values);
