@@ -143,6 +143,7 @@ static bool initialise(Instance *in, const Array *array, uint64_t seed, Text *er
     for (int64_t i = 0; i < count; i++) {
         double value = table.data ? table.data[i % per_sample] : draw(&array->initial, &stream, i);
         if (array->clamped) value = value < array->low ? array->low : value > array->high ? array->high : value;
+        if (array->zero_diagonal && i / layout->extent[1] == i % layout->extent[1]) value = 0;
         values[i] = value; // NaN stays NaN, as in the step
     }
     write_all(in, number, values);
@@ -214,7 +215,11 @@ static void allocate_mirror(Instance *in, const Instance *weights) {
 
 Instance *instance_new(const Program *program, int64_t batch, uint64_t seed, Instance *weights, Text *error) {
     Instance *in = memory_resize(NULL, 1, sizeof *in);
-    *in = (Instance){.program = program, .batch = batch, .padded = loop_pad(batch, LOOP_PAD), .borrows = weights};
+    *in = (Instance){.program = program,
+                     .batch = batch,
+                     .seed = seed,
+                     .padded = loop_pad(batch, LOOP_PAD),
+                     .borrows = weights};
     bool good = allocate(in, weights, error);
     if (good && program->kind == PROGRAM_REFERENCE) allocate_mirror(in, weights);
     if (good) good = initialise_all(in, seed, weights, error);
@@ -342,7 +347,29 @@ static Tape *tape_of(Instance *in) {
     return in->tape;
 }
 
+RandomStream instance_noise(const Model *model, Symbol noise, uint64_t seed, int64_t step) {
+    RandomStream source = random_stream(seed, symbol_info(model->store, noise)->name);
+    return random_child(&source, (uint64_t)step);
+}
+
+static void draw_noise(Instance *in) {
+    const Model *model = in->program->model;
+    for (uint32_t i = 0; i < model->noises.count; i++) {
+        Symbol symbol = model->noises.items[i];
+        if (!in->program->fused->array_of.items[symbol]) continue; // nobody reads it
+        uint32_t number = loop_array_of(in->program, symbol);
+        int64_t elements = logical_count(&in->program->fused->program.arrays.items[number], 1);
+        RandomStream stream = instance_noise(model, symbol, in->seed, in->steps);
+        for (int64_t e = 0; e < elements; e++) {
+            Row row = row_of(in, number, e);
+            for (int64_t b = 0; b < in->batch; b++)
+                row_set(row, b, random_normal(&stream, (uint64_t)(b * elements + e)));
+        }
+    }
+}
+
 void instance_step(Instance *in, ProgramEntry entry, bool learning) {
+    draw_noise(in);
     bool notes = entry == ENTRY_TRAIN && program_is_offline(in->program);
     if (notes) tape_note(tape_of(in));
     instance_run_entry(in, entry, entry == ENTRY_TRAIN ? active_rules(in, learning) : 0);

@@ -3,6 +3,7 @@
 #define LEQUEL_PROGRAM_INTERNAL_H
 
 #include "../compiler/fuse/fuse.h"
+#include "data/random.h"
 #include "program.h"
 #include "tape.h"
 
@@ -24,6 +25,7 @@ struct Program {
 struct Instance {
     const Program *program;
     int64_t batch, padded, steps;
+    uint64_t seed;
     void *block;                      // all arrays of this instance; those shared with another are not in it
     void **arrays;                    // one address per array of the loops form
     bool borrows;                     // the arrays that all samples share are another instance's
@@ -40,6 +42,9 @@ int64_t loop_array_position(const LoopArray *array, int64_t padded, int64_t i); 
 bool instance_shares(const Instance *instance, uint32_t number);                // with the owner of the weights
 // Offline principles: what they minimise, of the last step, over the samples; the cost and the neurons' own energies.
 double instance_mean_objective(const Instance *instance);
+// The numbers that a noise draws in a step: a function of the seed, the source and the step; sample b's of neuron e of n is
+// number b*n + e.
+RandomStream instance_noise(const Model *model, Symbol noise, uint64_t seed, int64_t step);
 
 int64_t program_array_bytes(const LoopArray *array, int64_t batch_padded);
 

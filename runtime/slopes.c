@@ -121,6 +121,14 @@ static void feed_complex(Slopes *s, int64_t n) {
             for (int64_t i = 0; i < external->size; i++) to[i * batch + b] = values[b * external->size + i];
         values += batch * external->size;
     }
+    for (uint32_t k = 0; k < model->noises.count; k++) {
+        Symbol noise = model->noises.items[k];
+        RandomStream stream = instance_noise(model, noise, s->data->plan.seed, n);
+        int64_t size = symbol_info(model->store, noise)->extent[0];
+        for (int64_t b = 0; b < batch; b++)
+            for (int64_t i = 0; i < size; i++)
+                s->arrays.now[noise][i * batch + b] = random_normal(&stream, (uint64_t)(b * size + i));
+    }
 }
 
 static double complex_slope(Slopes *s, Symbol parameter, const double *direction) {
@@ -170,6 +178,7 @@ static double cost_at(Slopes *s, uint32_t parameter, const double *direction, do
     double *values = memory_resize(NULL, (size_t)length + 1, sizeof *values), total = 0;
     for (int64_t i = 0; i < length; i++) values[i] = s->saved[parameter][i] + t * direction[i];
     instance_set(s->instance, parameter, values);
+    s->instance->steps = s->data->plan.settle; // the same noise each time
     for (int64_t n = 0; n < s->data->plan.steps; n++) {
         window_feed(s->data, s->instance, s->data->plan.settle + n);
         instance_step(s->instance, ENTRY_EVALUATE, false);

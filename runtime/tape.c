@@ -101,6 +101,8 @@ Tape *tape_new(Instance *instance) {
     free(carried);
     for (uint32_t i = 0; i < p->model->externals.count; i++)
         add_stored(p, p->model->externals.items[i].symbol, &tape->inputs);
+    for (uint32_t i = 0; i < p->model->noises.count; i++)
+        add_stored(p, p->model->noises.items[i], &tape->inputs);
     for (uint32_t i = 0; i < p->fused->program.arrays.count; i++)
         if (p->fused->program.arrays.items[i].batched) vec_push(&tape->batched, i);
     tape->snapshot_bytes = bytes_of(instance, &tape->carried);

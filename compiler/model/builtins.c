@@ -396,7 +396,7 @@ static const Builtin builtins[] = {
     {"previous", 1, 1, make_unary_operator, EXPR_PREVIOUS},
     {"d", 1, 1, make_unary_operator, EXPR_RATE},
     {"grad", 2, 2, make_grad, 0},
-    {"noise", 1, 1, make_later, 0},
+    {"noise", 1, 1, make_noise, 0},
     {"argmax", 1, 1, make_later, 1},
     {"variance", 1, 1, make_variance, 0},
 };

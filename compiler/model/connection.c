@@ -112,6 +112,20 @@ static bool copies(Resolver *r, const Value *start, const SymbolInfo *info, Init
     return fits && model_array(r->model, node.symbol) && !symbol_info(r->store, node.symbol)->batched;
 }
 
+static bool weight_option(Resolver *r, const SymbolInfo *info, const Ast *option, bool *zero_diagonal) {
+    if (strcmp(option->name, "zero diagonal") != 0) {
+        report(r, DIAG_E0212, option->span, "the option `%s` of a weight", option->name);
+        diag_expected(r->diags, "`zero diagonal`, or a weight without it: this version doesn't compile it");
+        return false;
+    }
+    *zero_diagonal = info->rank == 2 && info->extent[0] == info->extent[1];
+    if (*zero_diagonal) return true;
+    report(r, DIAG_E0205, option->span, "the diagonal of what is no square matrix");
+    diag_expected(r->diags,
+                  "as many presynaptic as postsynaptic neurons, as in a connection of a population with itself");
+    return false;
+}
+
 static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *item) {
     SymbolInfo info = {
         .name = arena_format(r->arena, "%s.%s", c->name, item->name), .role = ROLE_WEIGHT, .span = item->name_span};
@@ -119,11 +133,8 @@ static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *
     bool good = dims && dims->count <= EXPR_MAX_RANK;
     for (uint32_t i = 0; good && i < dims->count; i++, info.rank++)
         good = constant_size(r, scope, dims->child[i], "the size of a weight", &info.extent[i]);
-    for (uint32_t i = 2; good && i < item->count; i++) {
-        report(r, DIAG_E0212, item->child[i]->span, "the option `%s` of a weight", item->child[i]->name);
-        diag_expected(r->diags, "a weight without it: this version doesn't compile it");
-        good = false;
-    }
+    bool zero_diagonal = false;
+    for (uint32_t i = 2; good && i < item->count; i++) good = weight_option(r, &info, item->child[i], &zero_diagonal);
     Value start =
         item->count > 1 && item->child[1] ? elaborate(r, scope, item->child[1]) : value_number(r, 0, item->span);
     if (!good || start.kind == VALUE_ERROR) {
@@ -142,6 +153,7 @@ static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *
         initial = initial_from(r, &start, (uint64_t)element_count(&info),
                                arena_format(r->arena, "the weight `%s`", info.name));
     Symbol symbol = declare_array(r, info, initial);
+    r->model->arrays.items[r->model->arrays.count - 1].zero_diagonal = zero_diagonal;
     vec_push(&c->weights, symbol);
     scope_bind(scope, item->name, value_symbol(r, symbol, item->name_span));
 }

@@ -1,6 +1,7 @@
 // Neurons by explicit equations: compartments, `d(u) = …`, `u <- …`, `couple`, and operators on the states that these
 // move (semantics: a plain state means its value after the step in outputs and energies, before it elsewhere).
 #include "network.h"
+#include <math.h>
 #include <string.h>
 
 // ---- What moves which state -----------------------------------------------------------------------------------------
@@ -294,6 +295,44 @@ bool explicit_operator(Resolver *r, ExprKind kind, const Value *x, const Value *
     return true;
 }
 
+// ---- Noise ----------------------------------------------------------------------------------------------------------
+
+// What is worked out twice, before and after the units of inputs are known, is one source.
+static Symbol noise_symbol(Resolver *r, NeuronBuild *b, Span span) {
+    for (uint32_t i = 0; i < b->noises.count; i++)
+        if (b->noises.items[i].span.source == span.source && b->noises.items[i].span.begin == span.begin)
+            return b->noises.items[i].symbol;
+    const Population *p = b->population;
+    Atom name = b->noises.count ? arena_format(r->arena, "%s.noise%u", p->name, b->noises.count + 1)
+                                : arena_format(r->arena, "%s.noise", p->name);
+    SymbolInfo info = {.name = name, .role = ROLE_INPUT, .batched = true, .rank = 1, .extent = {p->size}, .span = span};
+    Symbol symbol = declare_array(r, info, initial_constant(r, 0));
+    vec_push(&r->model->noises, symbol);
+    vec_push(&b->noises, (NoiseSource){span, symbol});
+    return symbol;
+}
+
+// noise(sigma): white noise whose integral over a time T has the deviation sigma*sqrt(T), held over a step.
+Value make_noise(Resolver *r, const Builtin *self, Value *args, uint32_t count, Span span) {
+    (void)self;
+    (void)count;
+    if (!r->build) {
+        report(r, DIAG_E0212, span, "`noise` outside of a neuron");
+        diag_expected(r->diags, "an equation, output or energy of a neuron, as in `d(u) = -u/tau + noise(sigma)`");
+        return value_error();
+    }
+    if (!require_number(r, &args[0], "the strength of a noise")) return value_error();
+    Expr own = expr_index(r->store, r->build->population->own);
+    Expr drawn = expr_access(r->store, noise_symbol(r, r->build, span), VERSION_OLD, &own, 1);
+    Expr scale = expr_const(r->store, 1 / sqrt(r->model->dt));
+    Value result = args[0];
+    result.expr = expr_mul_n(r->store, (Expr[]){args[0].expr, scale, drawn}, 3);
+    result.unit = unit_multiply(args[0].unit, unit_power(r->model->time_unit, -0.5));
+    result.span = span;
+    expr_set_span(r->store, result.expr, span);
+    return result;
+}
+
 // ---- Equations and couplings, when the units of inputs are known ----------------------------------------------------
 
 static const State *find_state(const Population *p, Atom member) {
@@ -553,5 +592,6 @@ void explicit_free(NeuronBuild *b) {
     vec_free(&b->order);
     vec_free(&b->movers);
     vec_free(&b->happenings);
+    vec_free(&b->noises);
     vec_free(&b->port_scopes);
 }

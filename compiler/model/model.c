@@ -113,6 +113,7 @@ void model_free(Model *model) {
     vec_free(&model->connections);
     vec_free(&model->learn);
     vec_free(&model->scalars);
+    vec_free(&model->noises);
     vec_free(&model->arrays);
     free_experiment(model->experiment);
     expr_store_free(model->store);

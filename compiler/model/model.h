@@ -32,6 +32,7 @@ typedef struct Array { // everything with storage that the model declares
     Initial initial;
     bool clamped; // projected into [low, high] at the start and after every step
     double low, high;
+    bool zero_diagonal; // a square matrix without self-connections: its diagonal is 0 and stays so
 } Array;
 
 typedef struct Population Population;
@@ -311,6 +312,7 @@ typedef struct Model {
     Vec(Connection) connections;
     Vec(LearnRule) learn;
     Vec(Scalar) scalars;
+    Vec(Symbol) noises;     // standard normal numbers, drawn anew before each step
     Vec(Array) arrays;      // initial values of all symbols with storage declared by the model
     Experiment *experiment; // NULL when the file has none
 } Model;

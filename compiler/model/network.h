@@ -26,6 +26,11 @@ typedef struct Mover { // an equation or assignment, and the state that it moves
     Scope *scope;
 } Mover;
 
+typedef struct NoiseSource { // one for each `noise(…)` that is written
+    Span span;
+    Symbol symbol;
+} NoiseSource;
+
 typedef struct Happening { // one assignment of an `on condition { … }`
     const Ast *on, *assignment;
     Atom member;
@@ -42,6 +47,7 @@ typedef struct NeuronBuild {
     Vec(uint32_t) order; // of the lets, as they were worked out
     Vec(Mover) movers;
     Vec(Happening) happenings;
+    Vec(NoiseSource) noises;
     Vec(Scope *) port_scopes; // per port: where its name is bound
 } NeuronBuild;
 

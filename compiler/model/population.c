@@ -212,6 +212,8 @@ static void neuron_item(Resolver *r, NeuronBuild *b, const Ast *item, NeuronSour
         report(r, DIAG_E0212, item->span, "`%s` in a neuron", ast_kind_name(item->kind));
         diag_expected(r->diags, "`state`, `input`, `output`, `let`, `param`, `compartment`, `couple`, `energy`, an "
                                 "equation `d(u) = …` or an event `on u > theta { … }`");
+        if (item->kind == AST_NOISE)
+            diag_help(r->diags, "write it where it acts, as in `d(u) = -u/tau + noise(sigma)`");
     }
 }
 

@@ -56,6 +56,8 @@ typedef struct StepParts {
 
 // States with equations of their own, and outputs of neurons without an energy.
 void step_explicit(const StepParts *parts);
+// A value of a square matrix at its own axes, 0 on the diagonal.
+Expr step_off_diagonal(ExprStore *store, Symbol symbol, Expr value);
 
 // An array at its own axes, with the sample where it has one.
 Expr step_element(ExprStore *store, Symbol symbol, ExprVersion version);

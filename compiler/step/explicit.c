@@ -162,3 +162,10 @@ void step_explicit(const StepParts *d) {
         motions(d, NULL, &(Group){c->motions.items, c->motions.count});
     }
 }
+
+Expr step_off_diagonal(ExprStore *store, Symbol symbol, Expr value) {
+    Index axes[EXPR_MAX_RANK];
+    model_axes(store, symbol, axes);
+    Expr on = expr_delta(store, expr_index(store, axes[0]), expr_index(store, axes[1]));
+    return expr_mul(store, expr_sub(store, expr_const(store, 1), on), value);
+}

@@ -18,6 +18,7 @@ static Expr place_learning(Discretise *d, Expr value) {
 
 static Expr clamped(Discretise *d, Symbol symbol, Expr value) {
     const Array *array = model_array(d->model, symbol);
+    if (array && array->zero_diagonal) value = step_off_diagonal(d->store, symbol, value);
     if (!array || !array->clamped) return value;
     ExprStore *s = d->store;
     Expr low = expr_const(s, array->low), high = expr_const(s, array->high);

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The published experiments, shortened where they are long: LagLine and LagNet until the student has found the teacher,
-# Mackey-Glass in full with its three arms, MNIST-1D until it clearly learns.
+# Mackey-Glass in full with its three arms, MNIST-1D until it clearly learns; the microcircuits, Oja's rule and the
+# spiking neuron in full.
 set -u
 [ -x "${LEQUEL:-}" ] || exit 77
 work=$(mktemp -d) && cd "$work" || exit 1
@@ -71,5 +72,30 @@ within "MNIST-1D, accuracy" "$(column mnist1d train.accuracy)" 0.4 1
 within "MNIST-1D, loss" "$(column mnist1d train.loss)" 0 2.15
 run mnist1d_lag --epochs 3 -D rate=1e-3
 within "MNIST-1D with fixed memory, accuracy" "$(column mnist1d_lag train.accuracy)" 0.4 1
+
+for seed in 0 1 2; do
+    run oja --seed "$seed"
+    within "Oja, seed $seed, cosine with the first principal component" "$(column oja train.cosine)" 0.9999 1.0001
+    within "Oja, length" "$(column oja train.length)" 0.99 1.01
+done
+
+for seed in 0 1; do
+    run microcircuit_bars --seed "$seed"
+    within "Bars, seed $seed, with the teacher" "$(column microcircuit_bars train.accuracy)" 1 1
+    within "Bars, without it" "$(column microcircuit_bars test.accuracy)" 1 1
+    run microcircuit_bars --seed "$seed" -D LE=0 -D lag=5
+    within "Bars, without lookahead" "$(column microcircuit_bars train.accuracy)" 0 0.69
+done
+
+run microcircuit_mimic
+within "Mimicry, error" "$(column microcircuit_mimic test.error)" 0 0.006
+within "Mimicry, spread of what is mimicked" "$(column microcircuit_mimic test.spread)" 0.08 0.1
+
+# Spikes of the same equations in steps of 0.001 ms: at 11.791, 25.376, 41.197 … 168.075 ms.
+run adex --precision double
+od -An -v -t f8 -w8 adex/p.spike.npy | tail -n 20000 | awk '$1 == 1 { print (NR - 1) * 0.01 }' >spikes
+within "AdEx, spikes" "$(grep -c . spikes)" 8 8
+within "AdEx, the first one" "$(sed -n 1p spikes)" 11.78 11.8001
+within "AdEx, the last one" "$(sed -n 8p spikes)" 168 168.25
 
 [ "$failures" -eq 0 ]

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 typedef struct Simulation {
+    char path[40]; // a gradient check reads the file again
     LequelModel *model;
     LequelProgram *program;
     LequelInstance *instance;
@@ -24,13 +25,11 @@ static const char *const backends[] = {"reference", "loops", "jit"};
 enum { BACKENDS = 3 };
 
 static Simulation open_simulation(const char *text, const char *backend, const char *records, int64_t batch) {
-    char path[] = "/tmp/lequel-explicit-XXXXXX";
-    int file = mkstemp(path);
+    Simulation s = {.path = "/tmp/lequel-explicit-XXXXXX"};
+    int file = mkstemp(s.path);
     assert_true(file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text));
     close(file);
-    Simulation s = {0};
-    s.model = lequel_model_open(path, NULL);
-    unlink(path);
+    s.model = lequel_model_open(s.path, NULL);
     if (!lequel_model_good(s.model)) {
         char *said = lequel_model_diagnostics(s.model, LEQUEL_PLAIN);
         print_error("%s", said);
@@ -54,6 +53,7 @@ static void close_simulation(Simulation *s) {
     lequel_instance_free(s->instance);
     lequel_program_free(s->program);
     lequel_model_free(s->model);
+    unlink(s->path);
 }
 
 static uint32_t array(const Simulation *s, const char *name) {
@@ -178,7 +178,7 @@ static void circuits(void **state) {
     for (int k = 0; k < BACKENDS; k++) {
         Simulation s = open_simulation(circuit_text, backends[k], "p.U,p.r,p.was,p.k", SAMPLES);
         if (!s.program) { // without the LLVM module
-            lequel_model_free(s.model);
+            close_simulation(&s);
             continue;
         }
         simulated++;
@@ -252,7 +252,7 @@ static void exponential(void **state) {
     for (int k = 0; k < BACKENDS; k++) {
         Simulation s = open_simulation(text, backends[k], "p.u,p.w,p.z", 1);
         if (!s.program) {
-            lequel_model_free(s.model);
+            close_simulation(&s);
             continue;
         }
         double z = 0.2, a = 1 / 0.7 + 0.5, rest = 2 / 0.7 / a;
@@ -286,7 +286,7 @@ static void spikes(void **state) {
     for (int k = 0; k < BACKENDS; k++) {
         Simulation s = open_simulation(text, backends[k], "p.u,p.s,p.count,p.spike", 1);
         if (!s.program) {
-            lequel_model_free(s.model);
+            close_simulation(&s);
             continue;
         }
         const double interval = 10 * log(1.5 / 0.5), x = 1.5; // from 0 to the threshold, under a drive of 1.5
@@ -328,6 +328,48 @@ static void teachers(void **state) {
     close_simulation(&s);
 }
 
+// ---- Noise ----------------------------------------------------------------------------------------------------------
+
+enum { NOISY = 40, DRAWS = 50 };
+
+// The variance of d(u) = -u/tau + noise(sigma) long after its start is sigma^2 tau/2, whatever the step; here over all
+// neurons and samples, which are independent, and some instants far apart.
+static double noise_variance(const char *backend, const char *dt, int apart, double *first) {
+    char text[512];
+    snprintf(text, sizeof text,
+             "neuron OU(tau = 2, sigma = 0.5) { state u = 0; d(u) = -u/tau + noise(sigma); output r = u }\n"
+             "network N { dt = %s; integrator = exponential; population p = OU[%d]() }\n",
+             dt, NOISY);
+    Simulation s = open_simulation(text, backend, "p.u", DRAWS);
+    if (!s.program) {
+        close_simulation(&s);
+        return NAN;
+    }
+    static double u[NOISY * DRAWS];
+    double sum = 0;
+    for (int k = 0; k < 6; k++) {
+        for (int n = 0; n < apart; n++) lequel_instance_step(s.instance, true);
+        get(&s, "p.u", u);
+        for (int i = 0; i < NOISY * DRAWS; i++) sum += u[i] * u[i] * (k > 0);
+        if (k == 0) *first = u[7];
+    }
+    close_simulation(&s);
+    return sum / (5.0 * NOISY * DRAWS);
+}
+
+static void noises(void **state) {
+    (void)state;
+    double loops, other;
+    noise_variance("loops", "0.1", 1, &loops);
+    noise_variance("reference", "0.1", 1, &other);
+    assert_close(other, loops, 1e-15); // the same numbers on every back end
+    for (int k = 1; k < BACKENDS; k++) {
+        double variance = noise_variance(backends[k], "0.1", 80, &other);
+        if (!isnan(variance)) assert_close(variance, 0.25, 0.01); // its own deviation is 0.0035
+    }
+    assert_close(noise_variance("loops", "0.02", 400, &other), 0.25, 0.01);
+}
+
 // Weights that start as those of another connection do.
 static void copies(void **state) {
     (void)state;
@@ -347,9 +389,151 @@ static void copies(void **state) {
     close_simulation(&s);
 }
 
+// A matrix without self-connections keeps its diagonal at 0 under a rule that would change all of it.
+static void diagonals(void **state) {
+    (void)state;
+    static const char text[] = "synapse S() { weight W[post, pre] ~ uniform(1, 2), zero diagonal; current W @ pre.r\n"
+                               "  plasticity W <- W + 0.5 }\n"
+                               "neuron C() { state u = 1; input I; d(u) = I - u; output r = u }\n"
+                               "network N { dt = 0.1; population p = C[3](); connect a: p -> p by S() }\n";
+    for (int k = 0; k < BACKENDS; k++) {
+        Simulation s = open_simulation(text, backends[k], "p.u", 1);
+        if (!s.program) {
+            close_simulation(&s);
+            continue;
+        }
+        double start[9], W[9];
+        get(&s, "a.W", start);
+        lequel_instance_step(s.instance, true);
+        lequel_instance_step(s.instance, true);
+        get(&s, "a.W", W);
+        for (int i = 0; i < 9; i++) {
+            bool diagonal = i % 4 == 0;
+            assert_true(diagonal ? start[i] == 0 : start[i] >= 1);
+            assert_close(W[i], diagonal ? 0 : start[i] + 1, 1e-15);
+        }
+        close_simulation(&s);
+    }
+}
+
+// ---- Units ----------------------------------------------------------------------------------------------------------
+
+// The text with its units, or without: they stand between marks.
+static void mark_units(const char *text, bool kept, char *out) {
+    bool unit = false;
+    for (const char *c = text; *c; c++)
+        if (*c == '$')
+            unit = !unit;
+        else if (kept || !unit)
+            *out++ = *c;
+    *out = 0;
+}
+
+// An output that reads an input, whose unit only the connections tell.
+static void units(void **state) {
+    (void)state;
+    static const char text[] =
+        "neuron P(gl = 0.03$ nS$, gb = 0.1$ nS$, C = 1$ pF$, E = 2$ mV$) {\n"
+        "  compartment basal { input I; let v = I / gb }\n"
+        "  state u = 0$ mV$\n"
+        "  let G = gl + gb\n"
+        "  d(u) = (gb*basal.v - G*u) / C, exponential\n"
+        "  output U = ahead(u, 0.5*C/G)\n"
+        "  output r = tanh(U / E)\n"
+        "  output expected = tanh(gb/G * basal.v / E)\n"
+        "}\n"
+        "synapse S(eta) {\n"
+        "  weight W[post, pre] ~ uniform(-1$ pA$, 1$ pA$)\n"
+        "  current W @ pre.r\n"
+        "  plasticity d(W) = eta * outer(post.r - post.expected, pre.r), clamp -4$ pA$ .. 4$ pA$\n"
+        "}\n"
+        "network N {\n"
+        "  dt = 0.1$ ms$\n"
+        "  input x[3]\n"
+        "  population h = P[4]()\n"
+        "  population o = P[2]()\n"
+        "  connect a: x -> h.basal by S(eta = 0.1$ pA/ms$)\n"
+        "  connect b: h -> o.basal by S(eta = 0.1$ pA/ms$)\n"
+        "}\n";
+    char first[sizeof text], second[sizeof text];
+    mark_units(text, true, first);
+    mark_units(text, false, second);
+    Simulation s = open_simulation(first, "loops", "o.U", 1), t = open_simulation(second, "loops", "o.U", 1);
+    double a[8], b[8];
+    get(&s, "b.W", b);
+    for (int n = 0; n < 200; n++) {
+        double x[3] = {sin(0.1 * n), cos(0.07 * n), 0.4};
+        put(&s, "x", x);
+        put(&t, "x", x);
+        lequel_instance_step(s.instance, true);
+        lequel_instance_step(t.instance, true);
+    }
+    double start = b[0];
+    get(&s, "b.W", a);
+    get(&t, "b.W", b);
+    assert_true(a[0] != start);
+    for (int i = 0; i < 8; i++) assert_close(a[i], b[i], 0);
+    assert_string_equal(lequel_program_array(s.program, array(&s, "o.U")).unit, "mV");
+    close_simulation(&s);
+    close_simulation(&t);
+}
+
+// ---- Gradients ------------------------------------------------------------------------------------------------------
+
+// The reversed step passes through compartments, couplings, events, noise and every integrator.
+static void gradients(void **state) {
+    (void)state;
+    static const char *const integrators[] = {"euler", "exponential", "rk4"};
+    for (int k = 0; k < 3; k++) {
+        char text[2048];
+        snprintf(text, sizeof text,
+                 "neuron Cell(tau = 2, g = 0.5) {\n"
+                 "  compartment dend { state v = 0; input I; d(v) = (I - v) / 3 }\n"
+                 "  compartment tuft { input I; let v = tanh(I) }\n"
+                 "  state u = 0, w = 0.1\n"
+                 "  input I\n"
+                 "  d(u) = (I + g*(dend.v - u) + 0.3*tuft.v - w - u - 0.1*u^2) / tau\n"
+                 "  d(w) = (0.4*u - w) / 5 + noise(0.2)\n"
+                 "  on u > 0.6 { u <- 0.3*u; w <- w + 0.1*u }\n"
+                 "  couple tuft -> dend : 0.2\n"
+                 "  output r = tanh(ahead(u, 1))\n"
+                 "  output s = previous(u)*u\n"
+                 "}\n"
+                 "synapse S() { weight W[post, pre] ~ normal(0, 1); current W @ pre.r + 0.1*(W @ pre.s) }\n"
+                 "network N {\n"
+                 "  dt = 0.1\n"
+                 "  integrator = %s\n"
+                 "  input x[3]\n"
+                 "  target y[2]\n"
+                 "  population h = Cell[4](tau ~ uniform(1, 3))\n"
+                 "  population o = Cell[2]()\n"
+                 "  connect a: x -> h.dend by Dense()\n"
+                 "  connect a2: x -> h.tuft by Dense()\n"
+                 "  connect b: h -> o.I by S()\n"
+                 "  connect rec: h -> h.I by S()\n"
+                 "  cost mse(o.r, y) + 0.1*sum(o.u^2)\n"
+                 "  dynamics bptt\n"
+                 "  learn a.W, a2.W, b.W, rec.W, h.tau, h.g by sgd(0.001)\n"
+                 "}\n",
+                 integrators[k]);
+        Simulation s = open_simulation(text, "loops", "o.r", 2);
+        bool agrees = false;
+        char *error = NULL;
+        LequelGradcheckOptions options = {.steps = 60, .batch = 2, .elements = 3, .principles = NULL};
+        char *report = lequel_model_gradcheck(s.model, &options, &agrees, &error);
+        bool exact = report && agrees && strstr(report, "beside complex steps: agrees");
+        if (!exact) print_error("%s", report ? report : error);
+        assert_true(exact);
+        lequel_text_free(report);
+        close_simulation(&s);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(circuits),    cmocka_unit_test(orders),
                                        cmocka_unit_test(exponential), cmocka_unit_test(spikes),
-                                       cmocka_unit_test(teachers),    cmocka_unit_test(copies)};
+                                       cmocka_unit_test(teachers),    cmocka_unit_test(noises),
+                                       cmocka_unit_test(copies),      cmocka_unit_test(diagonals),
+                                       cmocka_unit_test(units),       cmocka_unit_test(gradients)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
