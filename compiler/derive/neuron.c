@@ -376,7 +376,11 @@ static bool all_states_move(Derive *d, const NeuronEquations *n, const Populatio
         if (i == n->state_number || p->states.items[i].moved) continue;
         diag_report(d->model->diags, DIAG_E0301, p->states.items[i].span, "nothing moves the state `%s` of `%s`",
                     p->states.items[i].member, p->neuron->name);
-        diag_expected(d->model->diags, "one state per neuron: the one whose lookahead stands together with the input");
+        diag_expected(
+            d->model->diags,
+            "the state whose lookahead stands together with the input, or an equation `d(%s) = …` for this one",
+            strrchr(p->states.items[i].member, '.') ? strrchr(p->states.items[i].member, '.') + 1
+                                                    : p->states.items[i].member);
         diag_note(d->model->diags, p->energy_span, "this energy moves `%s`", p->states.items[n->state_number].member);
         return false;
     }

@@ -367,7 +367,7 @@ static void noises(void **state) {
         double variance = noise_variance(backends[k], "0.1", 80, &other);
         if (!isnan(variance)) assert_close(variance, 0.25, 0.01); // its own deviation is 0.0035
     }
-    assert_close(noise_variance("loops", "0.02", 400, &other), 0.25, 0.01);
+    assert_close(noise_variance("loops", "0.05", 160, &other), 0.25, 0.01);
 }
 
 // Weights that start as those of another connection do.
