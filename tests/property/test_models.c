@@ -496,7 +496,7 @@ static void randomise(const Machine *m, const Spec *spec) {
 
 static void feed(const Machine *m, const Spec *spec, int64_t n) {
     double values[LARGEST_BATCH * WIDEST];
-    char name[8];
+    char name[16];
     int batch = (int)instance_batch(m->instance);
     for (int i = 0; i < spec->inputs; i++) {
         for (int j = 0; j < batch * spec->input_size[i]; j++) values[j] = signal_at(spec->seed, n, i, j);
