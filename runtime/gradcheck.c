@@ -266,22 +266,15 @@ void gradcheck_print(const GradcheckReport *report, Text *out) {
     }
 }
 
-static void json_number(double x, Text *out) {
-    if (isfinite(x))
-        text_addf(out, "%.17g", x);
-    else
-        text_add(out, "null");
-}
-
 static void json_agreement(const Agreement *a, Text *out) {
     text_add(out, "{\"parameter\": ");
     text_add_json(out, a->parameter);
     text_addf(out, ", \"elements\": %lld, \"cosine\": ", (long long)a->elements);
-    json_number(a->cosine, out);
+    text_add_json_number(out, a->cosine);
     text_add(out, ", \"norm_ratio\": ");
-    json_number(a->ratio, out);
+    text_add_json_number(out, a->ratio);
     text_add(out, ", \"deviation\": ");
-    json_number(a->deviation, out);
+    text_add_json_number(out, a->deviation);
     text_add(out, "}");
 }
 
@@ -298,7 +291,7 @@ void gradcheck_json(const GradcheckReport *report, Text *out) {
     const WindowPlan *w = &report->window;
     text_addf(out, "{\"steps\": %lld, \"settle\": %lld, \"batch\": %lld, \"seed\": %llu, \"dt\": ", (long long)w->steps,
               (long long)w->settle, (long long)w->batch, (unsigned long long)w->seed);
-    json_number(report->dt, out);
+    text_add_json_number(out, report->dt);
     text_addf(out, ",\n \"numeric\": {\"method\": \"%s\", \"agrees\": %s, \"tolerance\": %g, \"parameters\": ",
               report->complex_steps ? "complex" : "differences", report->agrees ? "true" : "false", report->tolerance);
     json_list(report->numeric, report->parameter_count, out);

@@ -174,24 +174,17 @@ const char *json_string(const Json *object, const char *key) {
     return member && member->kind == JSON_STRING ? member->text : NULL;
 }
 
-// How many bytes of a character in UTF-8 begin here; 0 when none does.
-static size_t character_length(const unsigned char *c) {
-    size_t length = c[0] < 0x80 ? 1 : c[0] < 0xC2 ? 0 : c[0] < 0xE0 ? 2 : c[0] < 0xF0 ? 3 : c[0] < 0xF5 ? 4 : 0;
-    for (size_t i = 1; i < length; i++)
-        if ((c[i] & 0xC0) != 0x80) return 0;
-    return length;
-}
-
 void json_add_string(Text *out, const char *string) {
     text_add(out, "\"");
-    for (const unsigned char *c = (const unsigned char *)string; *c;) {
-        size_t length = character_length(c);
-        if (*c == '"' || *c == '\\')
-            text_addf(out, "\\%c", *c);
-        else if (*c < 0x20 || !length)
-            text_addf(out, "\\u%04x", length ? *c : 0xFFFDu);
+    for (const char *c = string, *end = string + strlen(string); c < end;) {
+        unsigned char first = (unsigned char)*c;
+        uint32_t length = text_character(c, (size_t)(end - c));
+        if (first == '"' || first == '\\')
+            text_addf(out, "\\%c", first);
+        else if (first < 0x20 || !length)
+            text_addf(out, "\\u%04x", length ? first : 0xFFFDu);
         else
-            text_add_bytes(out, (const char *)c, length);
+            text_add_bytes(out, c, length);
         c += length ? length : 1;
     }
     text_add(out, "\"");

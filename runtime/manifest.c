@@ -23,16 +23,9 @@ static void add_text_field(Text *out, const char *key, const char *value) {
         text_add(out, "null");
 }
 
-static void add_value(Text *out, double value) {
-    if (isfinite(value))
-        text_add_number(out, value);
-    else
-        text_add(out, "null"); // JSON has no NaN
-}
-
 static void add_number_field(Text *out, const char *key, double value) {
     add_key(out, key);
-    add_value(out, value);
+    text_add_json_number(out, value);
 }
 
 static void add_whole_field(Text *out, const char *key, long long value) {
@@ -95,7 +88,7 @@ static void add_scores(Text *out, const Manifest *manifest) {
         if (i) text_add(out, ", ");
         json_add_string(out, manifest->scores[i].name);
         text_add(out, ": ");
-        add_value(out, manifest->scores[i].value);
+        text_add_json_number(out, manifest->scores[i].value);
     }
     text_add(out, "}");
 }

@@ -2,36 +2,16 @@
 #include "parts.h"
 #include <math.h>
 
-static void add_number(Text *out, double value) {
-    if (isfinite(value))
-        text_add_number(out, value);
-    else
-        text_add(out, "null");
-}
-
-static void add_string(Text *out, const char *string) {
-    text_add(out, "\"");
-    for (const unsigned char *c = (const unsigned char *)string; *c; c++) {
-        if (*c < 0x20)
-            text_addf(out, "\\u%04x", *c);
-        else if (*c == '"' || *c == '\\')
-            text_addf(out, "\\%c", *c);
-        else
-            text_add_bytes(out, (const char *)c, 1);
-    }
-    text_add(out, "\"");
-}
-
 static void add_field(Text *out, const char *name, double value) {
     text_addf(out, "\"%s\": ", name);
-    add_number(out, value);
+    text_add_json_number(out, value);
 }
 
 static void add_list(Text *out, const char *name, const double *values, uint32_t count) {
     text_addf(out, "\"%s\": [", name);
     for (uint32_t i = 0; i < count; i++) {
         if (i) text_add(out, ", ");
-        add_number(out, values[i]);
+        text_add_json_number(out, values[i]);
     }
     text_add(out, "]");
 }
@@ -61,7 +41,7 @@ static void add_transfer(const Analysis *a, const AnalyzePopulation *p, const An
     const AnalyzeTransfer *t = &kind->transfers[path];
     double complex poles[LINEAR_MOST];
     text_add(out, "\n        {\"path\": ");
-    add_string(out, p->paths[path].name);
+    text_add_json(out, p->paths[path].name);
     text_addf(out, ", \"part\": \"%s\", ", p->paths[path].is_error ? "error" : "neuron");
     if (t->continuous.known) {
         add_list(out, "zeros_tau", t->continuous.zero, t->continuous.zero_count);
@@ -80,9 +60,9 @@ static void add_transfer(const Analysis *a, const AnalyzePopulation *p, const An
         text_add(out, "\"step_poles\": [");
         for (uint32_t i = 0; i < t->step.order; i++) {
             text_add(out, i ? ", [" : "[");
-            add_number(out, creal(poles[i]));
+            text_add_json_number(out, creal(poles[i]));
             text_add(out, ", ");
-            add_number(out, cimag(poles[i]));
+            text_add_json_number(out, cimag(poles[i]));
             text_add(out, "]");
         }
         text_add(out, "], ");
@@ -103,9 +83,9 @@ static void add_kind(const Analysis *a, const AnalyzePopulation *p, const Analyz
     text_add(out, "], \"times\": {");
     for (uint32_t i = 0; i < p->time_count; i++) {
         text_add(out, i ? ", " : "");
-        add_string(out, p->times[i].label);
+        text_add_json(out, p->times[i].label);
         text_add(out, ": ");
-        add_number(out, kind->taus[i]);
+        text_add_json_number(out, kind->taus[i]);
     }
     text_add(out, "}, ");
     if (p->has_error) {
@@ -124,7 +104,7 @@ static void add_kind(const Analysis *a, const AnalyzePopulation *p, const Analyz
 
 static void add_population(const Analysis *a, const AnalyzePopulation *p, Text *out) {
     text_add(out, "\n    {\"name\": ");
-    add_string(out, p->name);
+    text_add_json(out, p->name);
     text_addf(out, ", \"size\": %u, \"has_error\": %s, ", p->size, p->has_error ? "true" : "false");
     add_field(out, "gamma", p->gamma);
     if (p->has_error) {
@@ -148,7 +128,7 @@ static void add_names(const Analysis *a, const uint32_t *numbers, uint32_t count
     text_add(out, "[");
     for (uint32_t i = 0; i < count; i++) {
         text_add(out, i ? ", " : "");
-        add_string(out, a->populations.items[numbers[i]].name);
+        text_add_json(out, a->populations.items[numbers[i]].name);
     }
     text_add(out, "]");
 }
@@ -179,7 +159,7 @@ static void add_network(const Analysis *a, Text *out) {
 
 void analysis_json(const Analysis *a, Text *out) {
     text_add(out, "{\n  \"network\": ");
-    add_string(out, a->model->name);
+    text_add_json(out, a->model->name);
     text_addf(out, ", \"dynamics\": \"%s\", \"order\": \"%s\", ", analysis_dynamics(a), order_name(a->model->order));
     add_field(out, "dt", a->model->dt);
     text_add(out, ",\n  ");
@@ -197,9 +177,9 @@ void analysis_json(const Analysis *a, Text *out) {
     text_add(out, "  \"warnings\": [");
     for (uint32_t i = 0; i < a->warnings.count; i++) {
         text_add(out, i ? ",\n    {\"name\": " : "\n    {\"name\": ");
-        add_string(out, a->warnings.items[i].name);
+        text_add_json(out, a->warnings.items[i].name);
         text_add(out, ", \"text\": ");
-        add_string(out, a->warnings.items[i].text);
+        text_add_json(out, a->warnings.items[i].text);
         text_add(out, "}");
     }
     text_add(out, "]\n}\n");

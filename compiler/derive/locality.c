@@ -608,19 +608,6 @@ static void print_text(Report *report, Text *out) {
     count_verdicts(report, out);
 }
 
-static void add_quoted(Text *out, const char *text) {
-    text_add(out, "\"");
-    for (const char *c = text; *c; c++) {
-        if (*c == '"' || *c == '\\')
-            text_addf(out, "\\%c", *c);
-        else if ((unsigned char)*c < ' ')
-            text_addf(out, "\\u%04x", (unsigned)(unsigned char)*c);
-        else
-            text_add_bytes(out, c, 1);
-    }
-    text_add(out, "\"");
-}
-
 static void add_json_place(const D *d, Span span, Text *out) {
     const char *file;
     uint32_t line, column;
@@ -630,16 +617,16 @@ static void add_json_place(const D *d, Span span, Text *out) {
     }
     diag_position(d->model->diags, span, &file, &line, &column);
     text_add(out, "\"file\": ");
-    add_quoted(out, file);
+    text_add_json(out, file);
     text_addf(out, ", \"line\": %u", line);
 }
 
 static void print_json_account(const D *d, const Account *account, Text *out) {
     Where worst = worst_of(account);
     text_add(out, "  {\"name\": ");
-    add_quoted(out, d->names.documented[account->symbol]);
+    text_add_json(out, d->names.documented[account->symbol]);
     text_add(out, ", \"element\": ");
-    add_quoted(out, show_access(d, account, account->element));
+    text_add_json(out, show_access(d, account, account->element));
     text_addf(out, ", \"kind\": \"%s\", \"verdict\": \"%s\", ", account->subject == SUBJECT_UPDATE ? "update" : "error",
               worst == AT_ELSEWHERE   ? "not_local"
               : worst == AT_TRANSPORT ? "weight_transport"
@@ -649,7 +636,7 @@ static void print_json_account(const D *d, const Account *account, Text *out) {
     for (uint32_t i = 0; i < account->uses.count; i++) {
         const Use *use = &account->uses.items[i];
         text_addf(out, "%s\n    {\"signal\": ", i ? "," : "");
-        add_quoted(out, show_use(d, account, use));
+        text_add_json(out, show_use(d, account, use));
         text_addf(out, ", \"where\": \"%s\", \"local\": %s, ", wheres[use->where].word,
                   use->where == AT_ELSEWHERE ? "false" : "true");
         add_json_place(d, use->span, out);
@@ -661,7 +648,7 @@ static void print_json_account(const D *d, const Account *account, Text *out) {
 static void print_json(const Report *report, Text *out) {
     const D *d = report->d;
     text_add(out, "{\"network\": ");
-    add_quoted(out, d->model->name);
+    text_add_json(out, d->model->name);
     text_addf(out, ", \"dynamics\": \"%s\", \"entries\": [", d->principle->name);
     for (uint32_t i = 0; i < report->accounts.count; i++) {
         text_add(out, i ? ",\n" : "\n");

@@ -80,21 +80,13 @@ static void forget_reads(Plan *plan) {
 
 // ---- What is needed -------------------------------------------------------------------------------------------------
 
-static bool note_old(const ExprStore *store, Expr expr, void *context) {
-    bool *old = context;
-    ExprNode node = expr_node(store, expr);
-    if (node.kind == EXPR_ACCESS && node.version == VERSION_OLD) old[node.symbol] = true;
-    return true;
-}
-
 // Persistent symbols: somebody reads their old value in the next step, or the caller wants to see them.
 static bool *find_persistent(const Plan *plan, Step *const *steps, uint32_t count) {
     uint32_t symbols = symbol_count(plan->store) + 1;
     bool *persistent = memory_resize(NULL, symbols, sizeof *persistent);
     memset(persistent, 0, symbols * sizeof *persistent);
     for (uint32_t s = 0; s < count; s++) {
-        for (uint32_t i = 0; i < steps[s]->assigns.count; i++)
-            expr_visit(plan->store, steps[s]->assigns.items[i].value, note_old, persistent);
+        step_mark_old(steps[s], persistent);
         if (steps[s]->cost) persistent[steps[s]->cost] = true;
         if (steps[s]->objective) persistent[steps[s]->objective] = true;
     }

@@ -15,6 +15,15 @@ void step_assign(Discretise *d, Symbol symbol, Expr value, uint32_t guard, Span 
     vec_push(&d->step->assigns, (StepAssign){symbol, value, guard, span});
 }
 
+Symbol step_beside(Model *model, Symbol symbol, const char *suffix, SymbolRole role) {
+    SymbolInfo info = *symbol_info(model->store, symbol);
+    info.name = arena_atom_z(model->arena, arena_format(model->arena, "%s#%s", info.name, suffix));
+    info.role = role;
+    info.hidden = info.derived = true;
+    Symbol known = symbol_find(model->store, info.name);
+    return known ? known : symbol_new(model->store, info);
+}
+
 // ---- Placing: every access of an equation gets the version that the update order gives to its message --------------
 
 static Expr place_rule(ExprStore *store, Expr node, void *context) {
@@ -214,7 +223,6 @@ static void objective(Discretise *d) {
     d->step->objective = own_symbol(d, info, "the energy of all neurons");
     step_assign(d, d->step->objective, expr_add(s, model_element(s, d->step->cost, VERSION_NEW), total), 0, info.span);
 }
-static Expr place_for(void *context, Expr expr) { return step_place(context, expr); }
 
 // Everything that moves in a step but does not learn.
 static void dynamics(Discretise *d) {
@@ -228,7 +236,7 @@ static void dynamics(Discretise *d) {
         step_memories(d, &equations->neurons.items[i]);
         outputs(d, &equations->neurons.items[i]);
     }
-    step_explicit(&(StepParts){equations, d->model, d->step, place_for, d});
+    step_explicit(d);
     if (d->mode == STEP_TRAIN || step_is_backward(d)) step_downward_errors(d);
     if (d->step->cost) step_assign(d, d->step->cost, step_place(d, d->model->cost), 0, d->model->cost_span);
     bool offline = principle_find(d->model->dynamics.principle)->course != COURSE_ONLINE;

@@ -29,6 +29,8 @@ void step_set_version(Discretise *d, Symbol symbol, bool held);
 // step's.
 Expr step_place_with_held_errors(Discretise *d, Expr expr);
 bool step_is_backward(const Discretise *d); // on a course backward in time
+// A hidden array beside another one, the same one in every discretisation of a model.
+Symbol step_beside(Model *model, Symbol symbol, const char *suffix, SymbolRole role);
 void step_assign(Discretise *d, Symbol symbol, Expr value, uint32_t guard, Span span);
 
 // memory.c
@@ -45,17 +47,9 @@ void step_learn_from_sums(Discretise *d);
 // Backward steps add to what the steps after them have found.
 void step_add_up_gradients(Discretise *d);
 
-// What explicit.c needs of a discretisation.
-typedef struct StepParts {
-    const Equations *equations;
-    Model *model;
-    Step *step;
-    Expr (*place)(void *context, Expr expr); // gives accesses the versions of the update order
-    void *context;
-} StepParts;
-
+// explicit.c
 // States with equations of their own, and outputs of neurons without an energy.
-void step_explicit(const StepParts *parts);
+void step_explicit(Discretise *d);
 // A value of a square matrix at its own axes, 0 on the diagonal.
 Expr step_off_diagonal(ExprStore *store, Symbol symbol, Expr value);
 

@@ -2,39 +2,25 @@
 // energy are functions of these. Explicit Euler takes all states as they were before the step.
 #include "discretise.h"
 
-static Expr element(const StepParts *d, Symbol symbol, ExprVersion version) {
+static Expr element(Discretise *d, Symbol symbol, ExprVersion version) {
     return model_element(d->model->store, symbol, version);
 }
 
-static void assign(const StepParts *d, Symbol symbol, Expr value, Span span) {
-    vec_push(&d->step->assigns, (StepAssign){symbol, value, 0, span});
-}
-
-// A signal of the compiler's own beside an array: the same one in every discretisation of a model.
-static Symbol beside(const StepParts *d, Symbol symbol, const char *suffix) {
-    SymbolInfo info = *symbol_info(d->model->store, symbol);
-    info.name = arena_atom_z(d->model->arena, arena_format(d->model->arena, "%s#%s", info.name, suffix));
-    info.role = ROLE_SIGNAL;
-    info.hidden = info.derived = true;
-    Symbol known = symbol_find(d->model->store, info.name);
-    return known ? known : symbol_new(d->model->store, info);
-}
-
-static Expr after(const StepParts *d, Symbol state, Expr change) {
+static Expr after(Discretise *d, Symbol state, Expr change) {
     return expr_add(d->model->store, element(d, state, VERSION_OLD), change);
 }
 
 // ---- Integrators ----------------------------------------------------------------------------------------------------
 
-static Expr by_euler(const StepParts *d, const Motion *m) {
+static Expr by_euler(Discretise *d, const Motion *m) {
     ExprStore *s = d->model->store;
     return after(d, m->state, expr_mul(s, expr_const(s, d->model->dt), element(d, m->rate, VERSION_NEW)));
 }
 
 // d(x) = a*x + b, exactly over dt with a and b as they were before the step: x + dx/dt * dt*(e^(a dt) - 1)/(a dt).
-static Expr by_exponential(const StepParts *d, const Motion *m) {
+static Expr by_exponential(Discretise *d, const Motion *m) {
     ExprStore *s = d->model->store;
-    Expr slope = d->place(d->context, model_linear_part(s, m->value, m->state));
+    Expr slope = step_place(d, model_linear_part(s, m->value, m->state));
     if (expr_is_const(s, slope, 0)) return by_euler(d, m);
     Expr one = expr_const(s, 1), dt = expr_const(s, d->model->dt), none = expr_const(s, 0);
     Expr z = expr_mul(s, slope, dt), still = expr_make2(s, EXPR_EQUAL, z, none);
@@ -53,27 +39,30 @@ static const char *const stages[] = {"", "", "stage2", "stage3", "stage4"};
 static const char *const slopes[] = {"", "", "slope2", "slope3", "slope4"};
 
 // The equations at a later stage of Runge and Kutta's method: states and rates of the group are those of the stage.
-static Expr at_stage(const StepParts *d, const Group *g, Expr value, int stage) {
+static Expr at_stage(Discretise *d, const Group *g, Expr value, int stage) {
     for (uint32_t i = 0; i < g->count; i++) {
         const Motion *m = &g->items[i];
         if (m->integrator != INTEGRATOR_RK4 || !m->rate) continue;
         ExprStore *s = d->model->store;
-        value = expr_rename(s, value, m->state, VERSION_OLD, beside(d, m->state, stages[stage]), VERSION_NEW);
-        value = expr_rename(s, value, m->rate, VERSION_NEW, beside(d, m->rate, slopes[stage]), VERSION_NEW);
+        value = expr_rename(s, value, m->state, VERSION_OLD,
+                            step_beside(d->model, m->state, stages[stage], ROLE_SIGNAL), VERSION_NEW);
+        value = expr_rename(s, value, m->rate, VERSION_NEW, step_beside(d->model, m->rate, slopes[stage], ROLE_SIGNAL),
+                            VERSION_NEW);
     }
     return value;
 }
 
 // The classical method of order four; inputs are held over the step.
-static Expr by_rk4(const StepParts *d, const Group *g, const Motion *m) {
+static Expr by_rk4(Discretise *d, const Group *g, const Motion *m) {
     static const double part[] = {0, 0, 0.5, 0.5, 1};
     ExprStore *s = d->model->store;
     double dt = d->model->dt;
     Expr slope = element(d, m->rate, VERSION_NEW), total = slope;
     for (int stage = 2; stage <= 4; stage++) {
-        Symbol at = beside(d, m->state, stages[stage]), rate = beside(d, m->rate, slopes[stage]);
-        assign(d, at, after(d, m->state, expr_mul(s, expr_const(s, part[stage] * dt), slope)), m->span);
-        assign(d, rate, at_stage(d, g, d->place(d->context, m->value), stage), m->span);
+        Symbol at = step_beside(d->model, m->state, stages[stage], ROLE_SIGNAL),
+               rate = step_beside(d->model, m->rate, slopes[stage], ROLE_SIGNAL);
+        step_assign(d, at, after(d, m->state, expr_mul(s, expr_const(s, part[stage] * dt), slope)), 0, m->span);
+        step_assign(d, rate, at_stage(d, g, step_place(d, m->value), stage), 0, m->span);
         slope = element(d, rate, VERSION_NEW);
         total = expr_add(s, total, stage < 4 ? expr_mul(s, expr_const(s, 2), slope) : slope);
     }
@@ -89,17 +78,18 @@ static bool has_event(const Population *p, Symbol state) {
 }
 
 // What motions have left of a state, before events: a signal of its own where events may change it.
-static Symbol left_by_motion(const StepParts *d, const Population *p, Symbol state) {
-    return has_event(p, state) ? beside(d, state, "moved") : state;
+static Symbol left_by_motion(Discretise *d, const Population *p, Symbol state) {
+    return has_event(p, state) ? step_beside(d->model, state, "moved", ROLE_SIGNAL) : state;
 }
 
-static Expr on_what_is_left(const StepParts *d, const Population *p, Expr expr) {
+static Expr on_what_is_left(Discretise *d, const Population *p, Expr expr) {
     for (uint32_t i = 0; i < p->states.count; i++) {
         Symbol state = p->states.items[i].symbol;
         if (has_event(p, state))
-            expr = expr_rename(d->model->store, expr, state, VERSION_NEW, beside(d, state, "moved"), VERSION_NEW);
+            expr = expr_rename(d->model->store, expr, state, VERSION_NEW,
+                               step_beside(d->model, state, "moved", ROLE_SIGNAL), VERSION_NEW);
     }
-    return d->place(d->context, expr);
+    return step_place(d, expr);
 }
 
 static bool has_motion(const Population *p, Symbol state) {
@@ -108,13 +98,14 @@ static bool has_motion(const Population *p, Symbol state) {
     return false;
 }
 
-static void events(const StepParts *d, const Population *p) {
+static void events(Discretise *d, const Population *p) {
     for (uint32_t i = 0; i < p->states.count; i++) {
         Symbol state = p->states.items[i].symbol;
-        Expr value = element(d, beside(d, state, "moved"), VERSION_NEW);
+        Expr value = element(d, step_beside(d->model, state, "moved", ROLE_SIGNAL), VERSION_NEW);
         Span span = p->states.items[i].span;
         if (!has_event(p, state)) continue;
-        if (!has_motion(p, state)) assign(d, beside(d, state, "moved"), element(d, state, VERSION_OLD), span);
+        if (!has_motion(p, state))
+            step_assign(d, step_beside(d->model, state, "moved", ROLE_SIGNAL), element(d, state, VERSION_OLD), 0, span);
         for (uint32_t k = 0; k < p->events.count; k++) {
             const Event *e = &p->events.items[k];
             if (e->state != state) continue;
@@ -122,40 +113,40 @@ static void events(const StepParts *d, const Population *p) {
                                 value);
             span = e->span;
         }
-        assign(d, state, value, span);
+        step_assign(d, state, value, 0, span);
     }
 }
 
 // ---- Populations and connections ------------------------------------------------------------------------------------
 
-static void motions(const StepParts *d, const Population *p, const Group *g) {
+static void motions(Discretise *d, const Population *p, const Group *g) {
     for (uint32_t i = 0; i < g->count; i++) {
         const Motion *m = &g->items[i];
-        Expr value = d->place(d->context, m->value);
+        Expr value = step_place(d, m->value);
         if (m->rate) {
-            assign(d, m->rate, value, m->span);
+            step_assign(d, m->rate, value, 0, m->span);
             value = m->integrator == INTEGRATOR_EXPONENTIAL ? by_exponential(d, m)
                     : m->integrator == INTEGRATOR_RK4       ? by_rk4(d, g, m)
                                                             : by_euler(d, m);
         }
-        assign(d, left_by_motion(d, p, m->state), value, m->span);
+        step_assign(d, left_by_motion(d, p, m->state), value, 0, m->span);
     }
 }
 
-static bool has_energy(const StepParts *d, uint32_t population) {
+static bool has_energy(Discretise *d, uint32_t population) {
     for (uint32_t i = 0; i < d->equations->neurons.count; i++)
         if (d->equations->neurons.items[i].population == population) return true;
     return false;
 }
 
-void step_explicit(const StepParts *d) {
+void step_explicit(Discretise *d) {
     for (uint32_t i = 0; i < d->model->populations.count; i++) {
         const Population *p = &d->model->populations.items[i];
         motions(d, p, &(Group){p->motions.items, p->motions.count});
         events(d, p);
         for (uint32_t k = 0; k < p->outputs.count && !has_energy(d, i); k++)
-            assign(d, p->outputs.items[k].symbol, d->place(d->context, p->outputs.items[k].value),
-                   p->outputs.items[k].span);
+            step_assign(d, p->outputs.items[k].symbol, step_place(d, p->outputs.items[k].value), 0,
+                        p->outputs.items[k].span);
     }
     for (uint32_t i = 0; i < d->model->connections.count; i++) {
         const Connection *c = &d->model->connections.items[i];

@@ -17,6 +17,11 @@ static bool note_old(const ExprStore *store, Expr expr, void *context) {
     return true;
 }
 
+void step_mark_old(const Step *step, bool *old) {
+    for (uint32_t i = 0; i < step->assigns.count; i++)
+        expr_visit(step->model->store, step->assigns.items[i].value, note_old, old);
+}
+
 Symbol *step_carried(const Step *step, uint32_t *count) {
     const ExprStore *store = step->model->store;
     uint32_t symbols = symbol_count(store) + 1;
@@ -24,7 +29,7 @@ Symbol *step_carried(const Step *step, uint32_t *count) {
     Symbol *carried = memory_resize(NULL, step->assigns.count, sizeof *carried);
     memset(old, 0, symbols * sizeof *old);
     *count = 0;
-    for (uint32_t i = 0; i < step->assigns.count; i++) expr_visit(store, step->assigns.items[i].value, note_old, old);
+    step_mark_old(step, old);
     for (Symbol s = 1; s < symbols; s++)
         for (uint32_t i = 0; old[s] && i < step->assigns.count; i++)
             if (step->assigns.items[i].symbol == s) {
@@ -37,21 +42,11 @@ Symbol *step_carried(const Step *step, uint32_t *count) {
 
 // ---- Recomputing the forward step -----------------------------------------------------------------------------------
 
-// An array beside another one, for the compiler's own use.
-static Symbol beside(Model *model, Symbol symbol, const char *suffix, SymbolRole role) {
-    SymbolInfo info = *symbol_info(model->store, symbol);
-    info.name = arena_atom_z(model->arena, arena_format(model->arena, "%s#%s", info.name, suffix));
-    info.role = role;
-    info.hidden = info.derived = true;
-    Symbol known = symbol_find(model->store, info.name);
-    return known ? known : symbol_new(model->store, info);
-}
-
 // The values of this step of what the forward step carries become signals of their own.
 static void detach(Step *step, const Symbol *carried, uint32_t count) {
     ExprStore *store = step->model->store;
     for (uint32_t k = 0; k < count; k++) {
-        Symbol now = beside(step->model, carried[k], "now", ROLE_SIGNAL);
+        Symbol now = step_beside(step->model, carried[k], "now", ROLE_SIGNAL);
         for (uint32_t i = 0; i < step->assigns.count; i++) {
             StepAssign *a = &step->assigns.items[i];
             a->value = expr_rename(store, a->value, carried[k], VERSION_NEW, now, VERSION_NEW);
@@ -153,20 +148,20 @@ static Expr seed(const Reversal *r, Symbol symbol) {
 static void reverse_all(Reversal *r, const Step *forward, const Symbol *carried, const Symbol *now, uint32_t count) {
     ExprStore *s = r->store;
     for (uint32_t k = 0; k < count; k++) // what comes from the step after
-        contribute(r, now[k], step_element(s, beside(r->model, carried[k], "adjoint", ROLE_STATE), VERSION_OLD));
+        contribute(r, now[k], step_element(s, step_beside(r->model, carried[k], "adjoint", ROLE_STATE), VERSION_OLD));
     for (uint32_t i = forward->assigns.count; i-- > 0;) {
         const StepAssign *a = &forward->assigns.items[i];
         Expr start = seed(r, a->symbol);
         if (start) contribute(r, a->symbol, start);
         Expr adjoint = r->adjoint[a->symbol];
         if (!adjoint) continue;
-        Symbol symbol = beside(r->model, a->symbol, "adjoint", ROLE_SIGNAL);
+        Symbol symbol = step_beside(r->model, a->symbol, "adjoint", ROLE_SIGNAL);
         vec_push(&r->step->assigns, (StepAssign){symbol, adjoint, 0, a->span});
         reverse_assign(r, a, symbol);
     }
     for (uint32_t k = 0; k < count; k++) {
         Expr adjoint = r->adjoint[carried[k]] ? r->adjoint[carried[k]] : expr_const(s, 0);
-        Symbol symbol = beside(r->model, carried[k], "adjoint", ROLE_STATE);
+        Symbol symbol = step_beside(r->model, carried[k], "adjoint", ROLE_STATE);
         vec_push(&r->step->assigns, (StepAssign){symbol, adjoint, 0, symbol_info(s, carried[k])->span});
     }
     for (uint32_t i = 0; i < r->equations->gradients.count; i++) {
@@ -187,12 +182,12 @@ static bool reverse(const Equations *equations, Step *forward, Step *step, const
     Model *model = equations->model;
     Symbol *now = memory_resize(NULL, count + 1, sizeof *now);
     for (uint32_t k = 0; k < count; k++) {
-        now[k] = beside(model, carried[k], "now", ROLE_SIGNAL);
-        beside(model, carried[k], "adjoint", ROLE_STATE);
+        now[k] = step_beside(model, carried[k], "now", ROLE_SIGNAL);
+        step_beside(model, carried[k], "adjoint", ROLE_STATE);
     }
     detach(forward, carried, count);
     for (uint32_t i = 0; i < forward->assigns.count; i++) {
-        beside(model, forward->assigns.items[i].symbol, "adjoint", ROLE_SIGNAL);
+        step_beside(model, forward->assigns.items[i].symbol, "adjoint", ROLE_SIGNAL);
         vec_push(&step->assigns, forward->assigns.items[i]);
     }
     uint32_t symbols = symbol_count(model->store) + 1;

@@ -44,6 +44,8 @@ Step *step_backward(const Equations *equations);
 void step_free(Step *step);
 void step_print_assign(ExprStore *store, const StepAssign *assign, Text *out); // "h.u'[i, b] = …", as step_dump does
 void step_dump(const Step *step, Text *out);
+// Marks every symbol whose value before the step is read; `old` has room for all symbols.
+void step_mark_old(const Step *step, bool *old);
 // What the step carries to the next one: assigned, and read as it was before; in the order of symbols. The caller frees
 // the list.
 Symbol *step_carried(const Step *step, uint32_t *count);

@@ -121,3 +121,10 @@ void text_add_json(Text *out, const char *string) {
     }
     text_add(out, "\"");
 }
+
+void text_add_json_number(Text *out, double value) {
+    if (isfinite(value))
+        text_add_number(out, value);
+    else
+        text_add(out, "null");
+}

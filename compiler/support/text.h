@@ -12,7 +12,8 @@ typedef struct Text {
 } Text;
 
 void text_add(Text *text, const char *string);
-void text_add_json(Text *text, const char *string); // as a string of JSON, with its quotes
+void text_add_json(Text *text, const char *string);  // as a string of JSON, in quotes; what is no UTF-8 becomes U+FFFD
+void text_add_json_number(Text *text, double value); // null for what JSON has no number for
 void text_add_bytes(Text *text, const char *bytes, size_t length);
 void text_addf(Text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_add_number(Text *text, double value); // shortest round-trip form: 0.1, 1e-08, 53

@@ -20,7 +20,7 @@ typedef struct ModelArray { // as the emitted header declares it
 } ModelArray;
 
 typedef struct Emitted {
-    void *library, *state;
+    void *handle, *state;
     const ModelArray *arrays;
     int count;
     void (*init)(void *, uint64_t);
@@ -53,14 +53,14 @@ static _Noreturn __attribute__((format(printf, 1, 2))) void fail(const char *for
 }
 
 static void *find(const Emitted *emitted, const char *name, bool needed) {
-    void *symbol = dlsym(emitted->library, name);
+    void *symbol = dlsym(emitted->handle, name);
     if (!symbol && needed) fail("the library has no %s", name);
     return symbol;
 }
 
 static Emitted open_emitted(const char *path) {
-    Emitted e = {.library = dlopen(path, RTLD_NOW | RTLD_LOCAL)};
-    if (!e.library) fail("%s", dlerror());
+    Emitted e = {.handle = dlopen(path, RTLD_NOW | RTLD_LOCAL)};
+    if (!e.handle) fail("%s", dlerror());
     e.arrays = find(&e, "model_arrays", true);
     e.count = *(const int *)find(&e, "model_array_count", true);
     *(void **)&e.init = find(&e, "model_init", true);
@@ -240,5 +240,5 @@ int main(int argc, char **argv) {
     lequel_program_free(c.program);
     lequel_model_free(c.model);
     free(c.emitted.state);
-    return dlclose(c.emitted.library);
+    return dlclose(c.emitted.handle);
 }
