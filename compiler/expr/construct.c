@@ -280,6 +280,13 @@ static void multiply_out_product(ExprStore *store, ExprNode node, Index index, E
     vec_free(&inner_rest);
 }
 
+static void sort_term(ExprStore *store, Expr term, Index index, ExprList *terms, ExprList *rest) {
+    if (has_fixing_delta(store, term, index))
+        vec_push(terms, term);
+    else
+        vec_push(rest, term);
+}
+
 // select(c, a, b) = select(c, a, 0) + select(c, 0, b), and so on for the terms of a and b that have deltas.
 static void multiply_out_branch(ExprStore *store, ExprNode node, uint32_t branch, Index index, ExprList *terms,
                                 ExprList *rest) {
@@ -291,10 +298,7 @@ static void multiply_out_branch(ExprStore *store, ExprNode node, uint32_t branch
         Expr term = inner_terms.items[i];
         Expr chosen =
             branch == 1 ? expr_select(store, condition, term, zero) : expr_select(store, condition, zero, term);
-        if (has_fixing_delta(store, chosen, index))
-            vec_push(terms, chosen);
-        else
-            vec_push(rest, chosen);
+        sort_term(store, chosen, index, terms, rest);
     }
     vec_free(&inner_terms);
     vec_free(&inner_rest);
@@ -304,13 +308,8 @@ static void multiply_out_sum(ExprStore *store, ExprNode node, Index index, ExprL
     ExprList inner_terms = {0}, inner_rest = {0};
     multiply_out(store, node.argument[0], index, &inner_terms, &inner_rest);
     vec_push(&inner_terms, expr_add_n(store, inner_rest.items, inner_rest.count));
-    for (uint32_t i = 0; i < inner_terms.count; i++) {
-        Expr sum = expr_sum(store, node.index, inner_terms.items[i]);
-        if (has_fixing_delta(store, sum, index))
-            vec_push(terms, sum);
-        else
-            vec_push(rest, sum);
-    }
+    for (uint32_t i = 0; i < inner_terms.count; i++)
+        sort_term(store, expr_sum(store, node.index, inner_terms.items[i]), index, terms, rest);
     vec_free(&inner_terms);
     vec_free(&inner_rest);
 }

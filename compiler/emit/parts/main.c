@@ -426,89 +426,107 @@ static const char usage[] =
     "usage: @p@ [--input NAME=FILE]... [--record NAMES] [--steps N] [--seed N] [--every N] [--evaluate]\n"
     "           [--load STATE] [--save STATE] [--out FOLDER] [--report]\n";
 
-int main(int argc, char **argv)
+typedef struct {
+    long steps, every;
+    const char *out, *load, *save;
+    int evaluate, report;
+    uint64_t seed;
+} Options;
+
+static void wrong_usage(void)
 {
-    long steps = -1, every = 1;
-    const char *out = NULL, *load = NULL, *save = NULL;
-    int evaluate = 0, report = 0;
-    uint64_t seed = 0;
+    fputs(usage, stderr);
+    exit(2);
+}
+
+static void read_option(Options *o, const char *option, const char *value)
+{
+    if (strcmp(option, "--input") == 0)
+        add_input(value);
+    else if (strcmp(option, "--record") == 0)
+        add_records(value);
+    else if (strcmp(option, "--steps") == 0)
+        o->steps = atol(value);
+    else if (strcmp(option, "--every") == 0)
+        o->every = atol(value) > 0 ? atol(value) : 1;
+    else if (strcmp(option, "--seed") == 0)
+        o->seed = (uint64_t)strtoull(value, NULL, 10);
+    else if (strcmp(option, "--out") == 0)
+        o->out = value;
+    else if (strcmp(option, "--load") == 0)
+        o->load = value;
+    else if (strcmp(option, "--save") == 0)
+        o->save = value;
+    else
+        wrong_usage();
+}
+
+static Options read_options(int argc, char **argv)
+{
+    Options o = {-1, 1, NULL, NULL, NULL, 0, 0, 0};
     for (int i = 1; i < argc; i++) {
-        const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
-        if (strcmp(option, "--evaluate") == 0) {
-            evaluate = 1;
-            continue;
-        }
-        if (strcmp(option, "--report") == 0) {
-            report = 1;
-            continue;
-        }
-        if (strncmp(option, "--", 2) != 0 || !value) {
-            fputs(usage, stderr);
-            return 2;
-        }
-        i++;
-        if (strcmp(option, "--input") == 0)
-            add_input(value);
-        else if (strcmp(option, "--record") == 0)
-            add_records(value);
-        else if (strcmp(option, "--steps") == 0)
-            steps = atol(value);
-        else if (strcmp(option, "--every") == 0)
-            every = atol(value) > 0 ? atol(value) : 1;
-        else if (strcmp(option, "--seed") == 0)
-            seed = (uint64_t)strtoull(value, NULL, 10);
-        else if (strcmp(option, "--out") == 0)
-            out = value;
-        else if (strcmp(option, "--load") == 0)
-            load = value;
-        else if (strcmp(option, "--save") == 0)
-            save = value;
+        if (strcmp(argv[i], "--evaluate") == 0)
+            o.evaluate = 1;
+        else if (strcmp(argv[i], "--report") == 0)
+            o.report = 1;
+        else if (strncmp(argv[i], "--", 2) != 0 || i + 1 == argc)
+            wrong_usage();
         else {
-            fputs(usage, stderr);
-            return 2;
+            read_option(&o, argv[i], argv[i + 1]);
+            i++;
         }
     }
-    for (int i = 0; i < input_count && steps < 0; i++) steps = inputs[i].table.rows;
-    @p@_init(&model, seed);
+    for (int i = 0; i < input_count && o.steps < 0; i++) o.steps = inputs[i].table.rows;
+    return o;
+}
+
+static void one_step(const Options *o, long n)
+{
+    present(n);
+    if (o->evaluate)
+        @p@_evaluate(&model);
+    else
+        @p@_step(&model);
 #ifdef @P@_REFERENCE
-    @r@_init(&reference, seed);
+    if (!o->report) return;
+    present_reference();
+    if (o->evaluate)
+        @r@_evaluate(&reference);
+    else
+        @r@_step(&reference);
+    compare_reference();
+#endif
+}
+
+int main(int argc, char **argv)
+{
+    const Options o = read_options(argc, argv);
+    @p@_init(&model, o.seed);
+#ifdef @P@_REFERENCE
+    @r@_init(&reference, o.seed);
     ranges = (Range *)calloc((size_t)@p@_array_count, sizeof *ranges);
     if (!ranges) fail("out of memory", "the report");
 #else
-    if (report) fail("only fixed-point models are reported on", "--report");
+    if (o.report) fail("only fixed-point models are reported on", "--report");
 #endif
-    if (load) load_state(load);
-    double *numbers = (double *)allocate(NULL, (size_t)(steps > 0 ? steps / every + 1 : 1));
+    if (o.load) load_state(o.load);
+    double *numbers = (double *)allocate(NULL, (size_t)(o.steps > 0 ? o.steps / o.every + 1 : 1));
     long rows = 0;
-    for (long n = 0; n < steps; n++) {
-        present(n);
-        if (evaluate)
-            @p@_evaluate(&model);
-        else
-            @p@_step(&model);
-#ifdef @P@_REFERENCE
-        if (report) {
-            present_reference();
-            if (evaluate)
-                @r@_evaluate(&reference);
-            else
-                @r@_step(&reference);
-            compare_reference();
-        }
-#endif
-        if (n % every != 0) continue;
+    for (long n = 0; n < o.steps; n++) {
+        one_step(&o, n);
+        if (n % o.every != 0) continue;
         numbers[rows++] = (double)n;
         record();
     }
-    if (save) save_state(save);
+    if (o.save) save_state(o.save);
 #ifdef @P@_REFERENCE
-    if (report) print_report();
+    if (o.report) print_report();
     free(ranges);
 #endif
-    for (int i = 0; out && i < record_count; i++)
-        write_npy(out, records[i].array->name, records[i].values, records[i].rows, records[i].array);
-    if (out)
-        write_npy(out, "steps", numbers, rows, NULL);
+    for (int i = 0; o.out && i < record_count; i++)
+        write_npy(o.out, records[i].array->name, records[i].values, records[i].rows, records[i].array);
+    if (o.out)
+        write_npy(o.out, "steps", numbers, rows, NULL);
     else if (record_count)
         write_csv(numbers);
     return 0;
