@@ -104,34 +104,6 @@ static void plan_access(Nest *nest, uint32_t number) {
     }
 }
 
-static uint32_t operand_count(LoopOpKind kind) {
-    switch (kind) {
-    case LOOP_CONST:
-    case LOOP_ICONST:
-    case LOOP_LOAD: return 0;
-    case LOOP_FMA:
-    case LOOP_SELECT: return 3;
-    case LOOP_ADD:
-    case LOOP_SUB:
-    case LOOP_MUL:
-    case LOOP_DIV:
-    case LOOP_MIN:
-    case LOOP_MAX:
-    case LOOP_COPYSIGN:
-    case LOOP_LT:
-    case LOOP_LE:
-    case LOOP_EQ:
-    case LOOP_AND:
-    case LOOP_OR:
-    case LOOP_IADD:
-    case LOOP_ISUB:
-    case LOOP_IAND:
-    case LOOP_IOR:
-    case LOOP_IXOR: return 2;
-    default: return 1;
-    }
-}
-
 static void plan_value(Nest *nest, uint32_t number) {
     const LoopOp *op = &nest->kernel->ops.items[number];
     NestValue *plan = &nest->values[number];
@@ -140,12 +112,12 @@ static void plan_value(Nest *nest, uint32_t number) {
         plan->in_lanes = nest->accesses[op->a].vector != LOOP_SPLAT;
     }
     const uint32_t operands[] = {op->a, op->b, op->c};
-    for (uint32_t i = 0; i < operand_count(op->kind); i++) {
+    for (uint32_t i = 0; i < loop_operand_count(op->kind); i++) {
         const NestValue *operand = &nest->values[operands[i]];
         if (operand->level > plan->level) plan->level = operand->level;
         plan->in_lanes = plan->in_lanes || operand->in_lanes;
     }
-    for (uint32_t i = 0; plan->in_lanes && i < operand_count(op->kind); i++)
+    for (uint32_t i = 0; plan->in_lanes && i < loop_operand_count(op->kind); i++)
         nest->values[operands[i]].want_vector = true;
 }
 
@@ -226,7 +198,7 @@ static void emit_value(Nest *nest, uint32_t number) {
     }
     LLVMValueRef operands[3], result;
     const uint32_t numbers[] = {op->a, op->b, op->c};
-    for (uint32_t i = 0; i < operand_count(op->kind); i++) {
+    for (uint32_t i = 0; i < loop_operand_count(op->kind); i++) {
         const NestValue *operand = &nest->values[numbers[i]];
         operands[i] = value->in_lanes ? operand->vector : operand->scalar;
     }
