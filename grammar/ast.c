@@ -138,15 +138,15 @@ uint32_t ast_counted(const Ast *ast) {
 
 const char *ast_kind_name(AstKind kind) {
     static const char *const names[] = {
-        "number", "string",     "name",    "member",    "index",       "call",         "argument",   "reduction",
-        "unary",  "binary",     "range",   "list",      "over",        "file",         "import",     "function",
-        "neuron", "synapse",    "network", "optimiser", "experiment",  "parameters",   "parameter",  "state",
-        "input",  "output",     "let",     "energy",    "compartment", "equation",     "assignment", "couple",
-        "noise",  "weight",     "option",  "current",   "plasticity",  "count",        "setting",    "target",
-        "label",  "population", "connect", "for",       "cost",        "dynamics",     "learn",      "from",
-        "until",  "clamp",      "order",   "phase",     "on",          "data",         "present",    "batch",
-        "epochs", "duration",   "settle",  "score",     "evaluate",    "evaluate for", "anneal",     "record",
-        "setting", "stage", "disturb"};
+        "number",  "string",     "name",    "member",    "index",       "call",         "argument",   "reduction",
+        "unary",   "binary",     "range",   "list",      "over",        "file",         "import",     "function",
+        "neuron",  "synapse",    "network", "optimiser", "experiment",  "parameters",   "parameter",  "state",
+        "input",   "output",     "let",     "energy",    "compartment", "equation",     "assignment", "couple",
+        "noise",   "weight",     "option",  "current",   "plasticity",  "count",        "setting",    "target",
+        "label",   "population", "connect", "for",       "cost",        "dynamics",     "learn",      "from",
+        "until",   "clamp",      "order",   "phase",     "on",          "data",         "present",    "batch",
+        "epochs",  "duration",   "settle",  "score",     "evaluate",    "evaluate for", "anneal",     "record",
+        "setting", "stage",      "disturb"};
     _Static_assert(sizeof names / sizeof *names == AST_KIND_COUNT, "one name for each kind");
     return kind < AST_KIND_COUNT ? names[kind] : "?";
 }

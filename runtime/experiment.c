@@ -66,6 +66,11 @@ static void add_name(void *context, const char *name) {
     vec_push(visit->names, atom);
 }
 
+// x[0] is an element: no array has such a name.
+static void add_score_name(void *context, const char *name) {
+    if (name[strlen(name) - 1] != ']') add_name(context, name);
+}
+
 static bool is_array_name(const Model *model, const char *name) {
     if (strcmp(name, "cost") == 0 || strcmp(name, "loss") == 0) return false;
     for (uint32_t i = 0; model->experiment && i < model->experiment->scores.count; i++)
@@ -81,7 +86,7 @@ void experiment_recorded(const Model *model, const char *const *records, uint32_
             if (is_array_name(model, experiment->recordings.items[i].names.items[k]))
                 add_name(&visit, experiment->recordings.items[i].names.items[k]);
     for (uint32_t i = 0; experiment && i < experiment->scores.count; i++)
-        score_names(experiment->scores.items[i].value, add_name, &visit);
+        score_names(experiment->scores.items[i].value, add_score_name, &visit);
     for (uint32_t i = 0; experiment && i < experiment->settings.count; i++)
         add_name(&visit, symbol_info(model->store, experiment->settings.items[i].symbol)->name);
     for (uint32_t i = 0; i < record_count; i++)
@@ -207,7 +212,6 @@ static bool open_settings(const Run *run, Track *track, int64_t run_steps, bool 
     return settings != NULL;
 }
 
-
 // What an offline principle may keep of a window.
 static bool limit_window(Run *run, Text *error) {
     const double standard = 1 << 30;
@@ -277,13 +281,13 @@ static bool options_fit(const Run *run, Text *error) {
     const Experiment *experiment = run->experiment;
     bool continuous = experiment && experiment->present_steps == 0;
     bool staged = experiment && experiment->stages.count, given = run->options->epochs >= 0 || run->options->steps >= 0;
-    const char *wrong = !experiment ? "the model has no experiment to run"
-                        : staged && given ? "the experiment is as long as its stages: give these other lengths in the model"
-                        : continuous && run->options->epochs >= 0
-                            ? "the experiment is one continuous run and has no epochs"
-                        : !continuous && run->options->steps >= 0 ? "the experiment runs in epochs and has no duration"
-                        : run->options->record_count && !run->options->out ? "recordings need a folder to be written to"
-                                                                           : NULL;
+    const char *wrong =
+        !experiment       ? "the model has no experiment to run"
+        : staged && given ? "the experiment is as long as its stages: give these other lengths in the model"
+        : continuous && run->options->epochs >= 0          ? "the experiment is one continuous run and has no epochs"
+        : !continuous && run->options->steps >= 0          ? "the experiment runs in epochs and has no duration"
+        : run->options->record_count && !run->options->out ? "recordings need a folder to be written to"
+                                                           : NULL;
     if (wrong) text_add(error, wrong);
     return !wrong;
 }

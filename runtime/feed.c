@@ -162,7 +162,8 @@ static bool silence_others(Feeder *feeder, Text *error) {
     for (uint32_t e = 0; e < feeder->model->externals.count && fine; e++) {
         bool staged = false;
         for (uint32_t i = 0; i < feeder->channels.count; i++) staged |= feeder->channels.items[i].feed.external == e;
-        Feed nothing = {.external = e, .kind = FEED_CONSTANT, .hold = 1, .values = &zero, .value_count = 1, .stage = -1};
+        Feed nothing = {
+            .external = e, .kind = FEED_CONSTANT, .hold = 1, .values = &zero, .value_count = 1, .stage = -1};
         if (staged && !is_fed(feeder, e, -1)) fine = open_channel(feeder, &nothing, error);
     }
     return fine;
@@ -246,7 +247,8 @@ void feeder_keep(Feeder *feeder, const char *prefix, Checkpoint *checkpoint) {
     text_add(&name, " before");
     checkpoint_wholes(checkpoint, text_z(&name), feeder->before, feeder->plan.batch);
     text_free(&name);
-    if (!checkpoint_failed(checkpoint) && (!are_samples(feeder, feeder->chosen) || !are_samples(feeder, feeder->before)))
+    if (!checkpoint_failed(checkpoint) &&
+        (!are_samples(feeder, feeder->chosen) || !are_samples(feeder, feeder->before)))
         checkpoint_fail(checkpoint, "presents samples that there are not");
 }
 

@@ -172,9 +172,12 @@ static void add_columns(ScoreTable *table, const Experiment *experiment, const c
 }
 
 void score_table_open(ScoreTable *table, const Experiment *experiment, const Model *model, bool tests) {
-    *table = (ScoreTable){
-        .experiment = experiment, .arena = arena_new(), .scores = experiment->scores.count, .tests = tests, .rate = experiment->anneal != 0,
-        .stages = experiment->stages.count > 0};
+    *table = (ScoreTable){.experiment = experiment,
+                          .arena = arena_new(),
+                          .scores = experiment->scores.count,
+                          .tests = tests,
+                          .rate = experiment->anneal != 0,
+                          .stages = experiment->stages.count > 0};
     vec_push(&table->names, experiment->present_steps ? "epoch" : "step");
     if (table->stages) vec_push(&table->names, "stage");
     add_columns(table, experiment, "train");

@@ -18,7 +18,8 @@ typedef struct Target { // a setting, and what the array had in the step under w
 
 struct Settings {
     SettingsPlan plan;
-    Vec(Target) targets; // what is set for the whole run, then for stages, then disturbances: later ones see earlier ones
+    Vec(Target)
+        targets; // what is set for the whole run, then for stages, then disturbances: later ones see earlier ones
     int stage;
     int64_t begins, steps; // of the stage
 };

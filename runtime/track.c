@@ -28,8 +28,12 @@ static void suggest(void *context, const char *name, Text *out) {
 }
 
 static bool open_scorer(Track *track, const Score *score, Text *error) {
-    ScoreSource source = {
-        .context = track, .batch = track->batch, .find = find_array, .read = read_array, .suggest = suggest};
+    ScoreSource source = {.context = track,
+                          .batch = track->batch,
+                          .dt = program_model(track->program)->dt,
+                          .find = find_array,
+                          .read = read_array,
+                          .suggest = suggest};
     Span place = score->span;
     Text sentence = {0};
     Scorer *scorer = scorer_new(score->value, &source, &place, &sentence);

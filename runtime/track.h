@@ -24,12 +24,12 @@ typedef struct Track {
     double loss;                  // of the last presentation
     double *score_sums, loss_sum; // since track_begin
     int64_t presentations;
-    Settings *settings;   // NULL: nothing is ever set
-    int64_t trained;      // steps of training before it, for settings; -1: it is the training
-    int stage;            // of the experiment; -1: none
-    bool ends_epoch;      // the presentation is the last one of an epoch
-    int64_t t;       // the next step of the presentation under way; 0: none is
-    double cost_sum; // of its scored steps so far
+    Settings *settings; // NULL: nothing is ever set
+    int64_t trained;    // steps of training before it, for settings; -1: it is the training
+    int stage;          // of the experiment; -1: none
+    bool ends_epoch;    // the presentation is the last one of an epoch
+    int64_t t;          // the next step of the presentation under way; 0: none is
+    double cost_sum;    // of its scored steps so far
 } Track;
 
 typedef struct TrackPlan {

@@ -286,7 +286,8 @@ static void synapse_items(Resolver *r, Connection *c, Scope *scope, const Ast *s
                 break;
             }
             report(r, DIAG_E0212, item->span, "an event in a synapse");
-            diag_expected(r->diags, "`on end of presentation { W <- … }`, or an event in the neuron that it happens to");
+            diag_expected(r->diags,
+                          "`on end of presentation { W <- … }`, or an event in the neuron that it happens to");
             break;
         case AST_EQUATION:
         case AST_ASSIGN: break; // when all populations and connections are known

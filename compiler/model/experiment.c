@@ -54,6 +54,11 @@ static const Generator generators[] = {
      DATA_SAWTOOTH,
      true,
      {{"period", TAKES_TIME | REQUIRED}, {"low", TAKES_NUMBER}, {"high", TAKES_NUMBER}}},
+    {"pattern",
+     DATA_PATTERN,
+     true,
+     {{"values", TAKES_LIST | TAKES_NUMBER | TAKES_TEXT | REQUIRED}, {"hold", TAKES_TIME}, {"columns", TAKES_TEXT}}},
+    {"cycle", DATA_CYCLE, true, {{"source", TAKES_SIGNAL | REQUIRED}, {"period", TAKES_TIME | REQUIRED}}},
     {"mackey_glass", DATA_MACKEY_GLASS, true, {{"tau", TAKES_TIME}, {"discard", TAKES_TIME}}},
 };
 
@@ -509,10 +514,20 @@ static bool feeds_samples(const Experiment *e) {
 static void refuse_score_function(Resolver *r, const Ast *function) {
     Vec(Atom) names = {0};
     for (const char *const *b = builtin_names(); *b; b++) vec_push(&names, arena_atom_z(r->arena, *b));
+    static const char *const courses[] = {"correlation", "distance", "edits"};
+    for (int i = 0; i < 3; i++) vec_push(&names, arena_atom_z(r->arena, courses[i]));
     diag_report(r->diags, DIAG_E0202, function->span, "this function can't be used in a score");
     diag_expected(r->diags, "`argmax`, `sum`, `mean`, `max`, `abs`, …");
     if (function->kind == AST_NAME) suggest(r, function->name, names.items, names.count);
     vec_free(&names);
+}
+
+// correlation(h.r, y over presentation, lag = 10 ms): the options are numbers, which the runtime reads.
+static bool compares_courses(const Ast *call) {
+    static const char *const names[] = {"correlation", "distance", "edits"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (call->child[0]->kind == AST_NAME && strcmp(call->child[0]->name, names[i]) == 0) return true;
+    return false;
 }
 
 static void check_score(Resolver *r, const Scope *scope, const Ast *ast) {
@@ -531,9 +546,12 @@ static void check_score(Resolver *r, const Scope *scope, const Ast *ast) {
     case AST_MEMBER: elaborate(r, scope, ast); break;
     case AST_INDEX: check_score(r, scope, ast->child[0]); break; // the element is chosen by the runtime
     case AST_CALL:
-        if (ast->child[0]->kind != AST_NAME || !builtin_find(ast->child[0]->name))
+        if (!compares_courses(ast) && (ast->child[0]->kind != AST_NAME || !builtin_find(ast->child[0]->name)))
             refuse_score_function(r, ast->child[0]);
-        for (uint32_t i = 1; i < ast->count; i++) check_score(r, scope, ast->child[i]);
+        for (uint32_t i = 1; i < ast->count; i++) {
+            bool option = compares_courses(ast) && ast->child[i]->kind == AST_ARGUMENT;
+            if (!option) check_score(r, scope, ast->child[i]);
+        }
         break;
     case AST_OVER:
         if (strcmp(ast->name, "epoch") == 0) {
@@ -720,9 +738,7 @@ void experiment_item(Resolver *r, const Scope *scope, Experiment *e, const Ast *
         break;
     case AST_ANNEAL: add_anneal(r, scope, e, item); break;
     case AST_RECORD: add_record(r, scope, e, item, stage); break;
-    case AST_SET:
-        add_setting(r, scope, e, item, stage);
-        break;
+    case AST_SET: add_setting(r, scope, e, item, stage); break;
     case AST_STAGE: add_stage(r, scope, e, item); break;
     case AST_DISTURB: add_disturbance(r, scope, e, item, stage); break;
     case AST_LEARN:

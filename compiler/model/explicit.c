@@ -440,8 +440,8 @@ static void one_event(Resolver *r, NeuronBuild *b, const Happening *h) {
         return;
     }
     r->after = true;
-    Value condition = h->on->name ? value_expr(end_of(r, h->on), UNIT_NONE, h->on->span)
-                                  : elaborate(r, b->scope, h->on->child[0]);
+    Value condition =
+        h->on->name ? value_expr(end_of(r, h->on), UNIT_NONE, h->on->span) : elaborate(r, b->scope, h->on->child[0]);
     Value value = elaborate(r, b->scope, h->assignment->child[1]);
     r->after = false;
     if (!require_number(r, &condition, "a condition") || !require_number(r, &value, "what is assigned")) return;

@@ -203,7 +203,9 @@ typedef enum DataKind {
     DATA_OU,
     DATA_STEPS,
     DATA_SAWTOOTH,
-    DATA_MACKEY_GLASS, // signals over time
+    DATA_MACKEY_GLASS,
+    DATA_PATTERN,
+    DATA_CYCLE, // signals over time
 } DataKind;
 
 typedef struct Argument { // a named, constant argument of a generator: a number, a word, a list or another generator
@@ -242,10 +244,10 @@ typedef enum FeedKind {
 typedef struct Feed {
     uint32_t external; // which input, target or label is fed
     FeedKind kind;
-    uint32_t data; // FEED_SIGNAL: which data set
-    int64_t lead;  // FEED_SIGNAL: by how many steps it is ahead, as in series(t + 6)
-    int64_t delay; // of samples and classes: by how many steps it is behind, as in class(t - 3)
-    int64_t hold;  // FEED_SAMPLE_AT: for how many steps each element stands, as in sample[t / 10]; at least 1
+    uint32_t data;        // FEED_SIGNAL: which data set
+    int64_t lead;         // FEED_SIGNAL: by how many steps it is ahead, as in series(t + 6)
+    int64_t delay;        // of samples and classes: by how many steps it is behind, as in class(t - 3)
+    int64_t hold;         // FEED_SAMPLE_AT: for how many steps each element stands, as in sample[t / 10]; at least 1
     const double *values; // FEED_CONSTANT: one, or one per element
     uint32_t value_count;
     int stage; // that it belongs to, in which it stands for the experiment's own; -1: to all
@@ -284,8 +286,8 @@ typedef struct Setting {
     uint32_t first, count; // its elements along its only axis; count 0: all of an array
     double scale, sigma;   // sigma: deviation of normal numbers, new in each step
     Schedule value;
-    bool disturbs; // a disturbance: left out of evaluations
-    int stage;     // in which it acts; -1: in all
+    bool disturbs;             // a disturbance: left out of evaluations
+    int stage;                 // in which it acts; -1: in all
     Moment from, until, every; // from the beginning of the stage, or of the run; until.count -1: to the end of it;
                                // every.count 0: once
     Span span;
@@ -294,7 +296,7 @@ typedef struct Setting {
 typedef struct Stage {
     Atom name;
     Moment length;
-    Span span;
+    Span span, length_span;
 } Stage;
 
 typedef struct Score {

@@ -58,7 +58,7 @@ bool explicit_moves(const NeuronBuild *b, Atom member);          // an equation,
 void explicit_open(Resolver *r, NeuronBuild *b);                 // declares what is in compartments
 void explicit_let(Resolver *r, NeuronBuild *b, uint32_t number); // works it out, unless that is done
 void explicit_finish(Resolver *r, NeuronBuild *b);               // equations and couplings, units known
-bool explicit_is_written(const Ast *neuron); // has equations, assignments, events or compartments
+bool explicit_is_written(const Ast *neuron);                     // has equations, assignments, events or compartments
 void explicit_free(NeuronBuild *b);
 bool is_explicit(const NeuronBuild *b);
 // population.c

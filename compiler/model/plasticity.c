@@ -307,10 +307,11 @@ static void one_plasticity(Resolver *r, const SynapseSource *source, const Ast *
         bool state = is_among(c->states.items, c->states.count, symbol);
         report(r, DIAG_E0202, written->child[0]->span, "this names no weight of the synapse");
         diag_expected(r->diags, "a `weight` declared in it%s",
-                      state                   ? ""
+                      state                  ? ""
                       : item->kind == AST_ON ? ", as in `W <- …`"
                                              : ", as in `plasticity d(W) = …`");
-        if (state && item->kind != AST_ON) diag_help(r->diags, "a state changes by an equation: leave out `plasticity`");
+        if (state && item->kind != AST_ON)
+            diag_help(r->diags, "a state changes by an equation: leave out `plasticity`");
         return;
     }
     for (uint32_t i = 0; i < r->model->learn.count; i++)
@@ -325,8 +326,7 @@ static void one_plasticity(Resolver *r, const SynapseSource *source, const Ast *
                         .end = item->kind == AST_ON ? (int)end_kind(item) : -1,
                         .span = item->span};
     if (!right_side(r, source, written, symbol, &value)) return;
-    if (item->kind == AST_PLASTICITY &&
-        !plasticity_options(r, source, item, symbol, &wanted.from, &wanted.until))
+    if (item->kind == AST_PLASTICITY && !plasticity_options(r, source, item, symbol, &wanted.from, &wanted.until))
         return;
     LearnRule *rule = rule_of(r, wanted);
     if (rule) change_by(r, c, rule, symbol, written, value.expr);
@@ -358,7 +358,7 @@ static void one_synapse(Resolver *r, const SynapseSource *source) {
         if (item->kind == AST_EQUATION || item->kind == AST_ASSIGN) one_motion(r, source, item);
         r->after = true;
         if (item->kind == AST_PLASTICITY) one_plasticity(r, source, item, item->child[0]);
-        for (uint32_t k = 0; item->kind == AST_ON && k < item->count; k++)
+        for (uint32_t k = 0; item->kind == AST_ON && item->name && k < item->count; k++)
             if (item->child[k]) one_plasticity(r, source, item, item->child[k]);
         r->after = false;
     }

@@ -4,9 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-static bool is_named(const Ast *ast, const char *name) {
-    return ast->kind == AST_NAME && strcmp(ast->name, name) == 0;
-}
+static bool is_named(const Ast *ast, const char *name) { return ast->kind == AST_NAME && strcmp(ast->name, name) == 0; }
 
 // ---- What learns in which stage -------------------------------------------------------------------------------------
 
@@ -65,8 +63,8 @@ static void check_learn(Resolver *r, const Ast *learn) {
         Text list = {0};
         for (uint32_t k = 0; k < names.count && k < 8; k++) text_addf(&list, "%s`%s`", k ? ", " : "", names.items[k]);
         diag_report(r->diags, DIAG_E0201, targets->child[i]->span, "`%s` is nothing that learns", path);
-        diag_expected(r->diags, "`nothing`%s%s%s", names.count ? ", or what the network learns: " : "",
-                      text_z(&list), names.count > 8 ? ", …" : "");
+        diag_expected(r->diags, "`nothing`%s%s%s", names.count ? ", or what the network learns: " : "", text_z(&list),
+                      names.count > 8 ? ", …" : "");
         suggest(r, path, names.items, names.count);
         text_free(&list);
     }
@@ -240,8 +238,7 @@ static bool read_steps(Setter *s, const ScheduleForm *form, const Ast *call, con
         good = good && out->after[i] >= (i ? out->after[i - 1] : 0) && out->after[i] <= 1;
     if (good) return true;
     diag_report(s->r->diags, DIAG_E0216, call->span,
-                out->count == parts + 1 ? "parts of the time out of order or range"
-                                        : "%u values for %u changes",
+                out->count == parts + 1 ? "parts of the time out of order or range" : "%u values for %u changes",
                 out->count, parts);
     diag_expected(s->r->diags, "%s", form->expected);
     return false;
@@ -376,8 +373,7 @@ void find_set_parameters(Resolver *r) {
             const Ast *item = block->child[i];
             if (!item) continue;
             if (item->kind == AST_STAGE || item->kind == AST_DISTURB) vec_push(&blocks, item);
-            if (item->kind == AST_SET && item->child[0]->kind == AST_NAME)
-                vec_push(&r->annealed, item->child[0]->name);
+            if (item->kind == AST_SET && item->child[0]->kind == AST_NAME) vec_push(&r->annealed, item->child[0]->name);
         }
     }
     vec_free(&blocks);
@@ -434,10 +430,10 @@ static bool elements(Resolver *r, const Scope *scope, const Ast *index, Symbol s
                 first <= last && last < info->extent[0];
     if (!good) {
         diag_report(r->diags, DIAG_E0209, index->span, "`%s` has no such elements", info->name);
-        diag_expected(r->diags, info->rank == 1 ? "one from 0 to %u, or a range of them, as in `%s[0..%u]`"
-                                                : "the whole array, without elements",
-                      info->rank == 1 ? info->extent[0] - 1 : 0, info->name,
-                      info->rank == 1 ? info->extent[0] - 1 : 0);
+        diag_expected(r->diags,
+                      info->rank == 1 ? "one from 0 to %u, or a range of them, as in `%s[0..%u]`"
+                                      : "the whole array, without elements",
+                      info->rank == 1 ? info->extent[0] - 1 : 0, info->name, info->rank == 1 ? info->extent[0] - 1 : 0);
         return false;
     }
     setting->first = (uint32_t)first;
@@ -577,7 +573,7 @@ void add_stage(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) 
         return;
     }
     const Ast *length = item->child[0];
-    Stage stage = {.name = item->name, .span = item->name_span};
+    Stage stage = {.name = item->name, .span = item->name_span, .length_span = length->span};
     name_is_free(r, scope, e, item);
     if (moment(r, scope, length->child[0], length->flags, "the length of a stage", &stage.length))
         lasts(r, length, "a stage", &stage.length);
@@ -604,7 +600,7 @@ void add_stage(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) 
 // A run along signals has no presentations.
 static void refuse_counts(Resolver *r, const Moment *m, Span span) {
     if (m->kind == COUNT_STEPS || diag_error_count(r->diags)) return;
-    diag_report(r->diags, DIAG_E0202, span, "%s, but this run goes along signals",
+    diag_report(r->diags, DIAG_E0202, span, "an amount of %s, but this run goes along signals",
                 m->kind == COUNT_EPOCHS ? "epochs" : "presentations");
     diag_expected(r->diags, "a time, or a number of steps");
 }
@@ -618,7 +614,8 @@ static void check_setting_times(Resolver *r, const Setting *s, bool samples) {
 static void check_stage_length(Resolver *r, const Experiment *e, Stage *stage) {
     if (stage->length.kind != COUNT_STEPS || !e->present_steps) return;
     if (stage->length.count % e->present_steps) {
-        diag_report(r->diags, DIAG_E0216, stage->span, "stage `%s` ends in the middle of a presentation", stage->name);
+        diag_report(r->diags, DIAG_E0216, stage->length_span, "stage `%s` ends in the middle of a presentation",
+                    stage->name);
         diag_expected(r->diags, "a multiple of the %lld steps of a presentation, `… presentations` or `… epochs`",
                       (long long)e->present_steps);
         return;
@@ -649,7 +646,7 @@ void check_stages(Resolver *r, Experiment *e, bool samples) {
         if (samples)
             check_stage_length(r, e, stage);
         else
-            refuse_counts(r, &stage->length, stage->span);
+            refuse_counts(r, &stage->length, stage->length_span);
         if (!samples && !diag_error_count(r->diags) && e->settle_steps >= stage->length.count)
             diag_report(r->diags, DIAG_E0216, stage->span, "stage `%s` is over before it has settled", stage->name);
     }
