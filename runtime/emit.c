@@ -187,13 +187,6 @@ bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, 
                   "`%s` cannot begin names in C: expected a letter, then at most 31 letters, digits and underscores, "
                   "and no word of the language",
                   options.prefix);
-    if (good && p->model->noises.count) {
-        text_addf(error,
-                  "the noise of `%s`, drawn anew in each step, cannot be written in C yet; expected a model without "
-                  "`noise(…)`",
-                  symbol_info(p->model->store, p->model->noises.items[0])->name);
-        good = false;
-    }
     if (good && program_is_offline(p) && !request->inference) {
         text_addf(error,
                   "`%s` learns by going back through stored steps, which emitted code does not do; expected "

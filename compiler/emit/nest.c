@@ -382,12 +382,12 @@ static const char *samples(const CNest *n) {
     return one_sample(n->w) ? "" : over(n, "b", arena_format(n->w->arena, "%s_BATCH", n->w->upper));
 }
 
-// Each result sums in the order of k. Which loop is innermost changes no bit, only whether memory is read in order.
+// Each result sums in the order of j. Which loop is innermost changes no bit, only whether memory is read in order.
 static void write_product(CNest *n) {
     Arena *arena = n->w->arena;
     const LoopArray *matrix = &n->w->program->arrays.items[n->call->array[1]];
     const char *name = n->w->arrays.items[n->call->array[1]].name;
-    const char *i = n->index[0], *k = strcmp(n->index[1], "0") == 0 ? "0" : "k";
+    const char *i = n->index[0], *k = n->index[1];
     bool straight = n->call->stride[0].fixed == loop_array_stride(matrix, 0).fixed;
     const char *factor = arena_format(arena, "m->%s[%s][%s]", name, straight ? i : k, straight ? k : i);
     const char *out = vector_element(n, 0, i), *x = vector_element(n, 2, k);

@@ -13,7 +13,7 @@ typedef struct Source {
     Writer w;
     NameSet names; // at file scope
     Vec(Function) functions;
-    Text functions_text, steps_text;
+    Text functions_text, draws, steps_text;
 } Source;
 
 static const char *type_name(Arena *arena, const char *prefix) {
@@ -90,6 +90,35 @@ static const char *function_of(Source *s, uint32_t entry, uint32_t call, bool tr
     return name;
 }
 
+// ---- Noise ----------------------------------------------------------------------------------------------------------
+
+static const char *draw_of(Source *s, const CArray *noise) {
+    Writer *w = &s->w;
+    const SymbolInfo *info = symbol_info(w->store, noise->symbol);
+    const char *name = name_make(&s->names, arena_format(w->arena, "draw_%s", info->name)),
+               *place = emit_place(w, info->span);
+    text_addf(&s->functions_text, "/* From %s:\n *   ", *place ? place : "the compiler");
+    emit_comment(&s->functions_text, noise->shown);
+    text_addf(&s->functions_text,
+              "[i, b] = a standard normal number of its own for each neuron and sample, which follows from the seed\n"
+              " *   and the number of the step\n */\nstatic void %s(%s *m)\n",
+              name, w->type);
+    noise_write(w, noise, &s->functions_text);
+    text_add(&s->functions_text, "\n");
+    return name;
+}
+
+// Calls of what draws all noise of a step.
+static void draws_write(Source *s) {
+    Writer *w = &s->w;
+    for (uint32_t i = 0; i < w->arrays.count; i++) {
+        const CArray *noise = &w->arrays.items[i];
+        if (noise->used && is_noise(w, noise->symbol)) text_addf(&s->draws, "    %s(m);\n", draw_of(s, noise));
+    }
+}
+
+// ---- Steps ----------------------------------------------------------------------------------------------------------
+
 static void write_rule(const Writer *w, uint32_t number, Text *out) {
     const LearnRule *rule = &w->source->model->learn.items[number];
     text_addf(out, "    const int learns_%" PRIu32 " = ", number + 1);
@@ -123,6 +152,7 @@ static void write_entry(Source *s, uint32_t number, const char *function) {
               flushes ? "    LEQUEL_FLUSH_BEGIN\n" : "");
     for (uint32_t g = 0; g < 64; g++)
         if (guards >> g & 1) write_rule(&s->w, g, &s->steps_text);
+    text_add(&s->steps_text, text_z(&s->draws));
     for (uint32_t c = 0; c < entry->calls.count; c++) {
         const LoopCall *call = &entry->calls.items[c];
         if (call_is_empty(&s->w, call)) continue;
@@ -203,9 +233,9 @@ static void declare_functions(const Writer *w, Text *out) {
     const char *p = w->prefix, *t = w->type;
     text_addf(
         out,
-        "/* A network in its initial state, drawn from `seed`: the same numbers as `lequel run --seed` draws. */\n"
+        "/* A network in its initial state, drawn from `seed`: the same numbers as `lequel run --seed` draws%s. */\n"
         "void %s_init(%s *m, uint64_t seed);\n\n",
-        p, t);
+        w->noisy ? ",\n * and later the same noise" : "", p, t);
     if (!w->options->inference)
         text_addf(out, "/* One time step with errors and learning. */\nvoid %s_step(%s *m);\n\n", p, t);
     text_addf(out, "/* One time step of states, rates and the cost only. */\nvoid %s_evaluate(%s *m);\n\n", p, t);
@@ -231,7 +261,7 @@ static void declare_functions(const Writer *w, Text *out) {
               "int fraction; /* of a fixed-point number, bits behind the point; else 0 */\n    "
               "int batched;  /* the samples are the last "
               "axis */\n"
-              "    int rank;     /* without the batch */\n        int extent[%d], stride[%d]; /* in elements; samples "
+              "    int rank;     /* without the batch */\n    int extent[%d], stride[%d]; /* in elements; samples "
               "are next to each other */\n} %sArray;\nextern const %sArray "
               "%s_arrays[];\n"
               "extern const int %s_array_count;\nextern const size_t %s_size; /* of the struct */\n#endif\n\n",
@@ -317,13 +347,15 @@ static void normal_write(const Writer *w, Text *out) {
     text_addf(out, "lequel_sqrt_exact(%s", at + strlen(root));
 }
 
-// What the first values need, and no more: compilers complain of functions that nobody calls.
+// What first values and noise need, and no more: compilers complain of functions that nobody calls.
 static void random_write(const Writer *w, const char *init, Text *out) {
-    if (w->uniform || w->normal || w->below) text_addf(out, "%s\n", part_random_text);
+    if (w->uniform || w->normal || w->below || w->noisy) text_addf(out, "%s\n", part_random_text);
     if (w->uniform || w->normal) text_add(out, rounded_text);
-    if (w->uniform) text_add(out, part_uniform_text);
-    if (w->below) text_add(out, part_below_text);
-    if (w->normal) normal_write(w, out);
+    if (w->uniform) text_addf(out, "%s\n", part_uniform_text);
+    if (w->below) text_addf(out, "%s\n", part_below_text);
+    if (w->normal) normal_write(w, out), text_add(out, "\n");
+    if (w->noisy) text_addf(out, "%s\n", part_child_text);
+    if (w->noisy && w->options->fraction) text_addf(out, "%s\n", part_noise_text);
     if (strstr(init, "lequel_clamped(")) text_add(out, clamped_text);
 }
 
@@ -341,7 +373,7 @@ static void source_write(Source *s, Text *out) {
     if (helpers.length)
         text_add(out, "/* ---- Functions of one number "
                       "-------------------------------------------------------------------------------- */\n\n");
-    if (root || (fixed && w->normal)) text_add(out, part_sqrt_text);
+    if (root || (fixed && w->normal)) text_addf(out, "%s\n", part_sqrt_text);
     text_add(out, text_z(&helpers));
     random_write(w, text_z(&init), out);
     text_add(out, text_z(&init));
@@ -425,7 +457,9 @@ bool emit_c(const EmitSource *source, const EmitOptions *options, Emitted *emitt
                       .prefix = options->prefix}};
     s.names.arena = emitted->arena;
     take_names(&s);
-    bool good = arrays_plan(&s.w) && entries_write(&s);
+    bool good = arrays_plan(&s.w);
+    if (good) draws_write(&s);
+    good = good && entries_write(&s);
     if (good) {
         Text header = {0}, code = {0};
         source_write(&s, &code);
@@ -441,6 +475,7 @@ bool emit_c(const EmitSource *source, const EmitOptions *options, Emitted *emitt
     name_set_free(&s.names);
     vec_free(&s.functions);
     text_free(&s.functions_text);
+    text_free(&s.draws);
     text_free(&s.steps_text);
     vec_free(&s.w.arrays);
     return good;
