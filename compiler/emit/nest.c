@@ -274,6 +274,18 @@ static const char *only_term(const CNest *n, const char *a, const char *b) {
     return arena_format(arena, "%s + %s * %s", real_literal(n->w, n->kernel->real, 0), a, b);
 }
 
+// The same, of a sum that is no product.
+static const char *from_zero(const CNest *n, const char *value) {
+    if (n->kernel->maximum || n->w->options->fraction || !n->w->program->deterministic) return value;
+    return arena_format(n->w->arena, "%s + (%s)", real_literal(n->w, n->kernel->real, 0), value);
+}
+
+static bool is_one_term(const CNest *n) {
+    for (uint32_t axis = n->kernel->outer; axis < n->kernel->axes; axis++)
+        if (has_loop(n, axis)) return false;
+    return true;
+}
+
 static void begin_sum(const CNest *n, bool lanes) {
     LoopReal real = n->kernel->real;
     const char *zero = real_literal(n->w, real, n->kernel->maximum ? -(double)__builtin_inf() : 0),
@@ -348,9 +360,15 @@ static void write_reduce(CNest *n, uint32_t entry, uint32_t call) {
     if (n->lanes && lanes) n->lanes = false;
     for (uint32_t axis = 0; axis < kernel->outer; axis++) open_loop(n, axis);
     uint32_t depth = n->depth;
+    const char *value;
+    if (is_one_term(n)) {
+        write_body(n, entry, call, &value);
+        assign(n, kernel->stores.items[0].access, from_zero(n, value));
+        close_loops(n, 1);
+        return;
+    }
     begin_sum(n, lanes);
     for (uint32_t axis = kernel->outer; axis < kernel->axes; axis++) open_loop(n, axis);
-    const char *value;
     write_body(n, entry, call, &value);
     add_term(n, lanes, value);
     close_loops(n, depth);
@@ -402,11 +420,11 @@ static void write_product(CNest *n) {
                   real_suffix(n->kernel->real), n->w->arrays.items[n->call->array[0]].name, name, straight ? row : 1,
                   straight ? 1 : row, n->w->arrays.items[n->call->array[2]].name,
                   loop_pad(n->w->options->batch, LOOP_PAD), extent_text(n, 0), extent_text(n, 1), n->w->upper);
-    } else if (in_rows(n->w) && straight && n->call->axis[1].extent >= LOOP_PAD) {
-        text_addf(n->out, "    lequel_matrix%s(&m->%s[0], &m->%s[0][0], %" PRId64 ", &m->%s[0], %s, %s);\n",
-                  real_suffix(n->kernel->real), n->w->arrays.items[n->call->array[0]].name, name,
-                  n->w->arrays.items[n->call->array[1]].declared[1], n->w->arrays.items[n->call->array[2]].name,
-                  extent_text(n, 0), extent_text(n, 1));
+    } else if (in_rows(n->w) && n->call->axis[straight].extent >= LOOP_PAD) {
+        text_addf(n->out, "    lequel_%s%s(&m->%s[0], &m->%s[0][0], %" PRId64 ", &m->%s[0], %s, %s);\n",
+                  straight ? "matrix" : "transposed", real_suffix(n->kernel->real),
+                  n->w->arrays.items[n->call->array[0]].name, name, n->w->arrays.items[n->call->array[1]].declared[1],
+                  n->w->arrays.items[n->call->array[2]].name, extent_text(n, 0), extent_text(n, 1));
     } else if (scalar && !*over_k) {
         text_addf(n->out, "    %s%s = %s;\n", over_i, out, only_term(n, factor, x));
     } else if (scalar && straight) {
@@ -438,6 +456,13 @@ static void write_outer(CNest *n) {
                   loop_pad(n->w->options->batch, LOOP_PAD), extent_text(n, 0), extent_text(n, 1), n->w->upper);
         return;
     }
+    if (in_rows(n->w) && n->call->axis[1].extent >= LOOP_PAD) {
+        text_addf(n->out, "    lequel_outer%s(&m->%s[0][0], %" PRId64 ", &m->%s[0], &m->%s[0], %s, %s);\n",
+                  real_suffix(n->kernel->real), n->w->arrays.items[n->call->array[0]].name,
+                  n->w->arrays.items[n->call->array[0]].declared[1], n->w->arrays.items[n->call->array[1]].name,
+                  n->w->arrays.items[n->call->array[2]].name, extent_text(n, 0), extent_text(n, 1));
+        return;
+    }
     text_addf(n->out, "    %s\n        %s", over_i, over_j);
     if (one_sample(n->w)) {
         text_addf(n->out, "%s = %s;\n", out, only_term(n, left, right));
@@ -456,6 +481,17 @@ bool call_is_empty(const Writer *w, const LoopCall *call) {
     return false;
 }
 
+// Of lines.
+static void drop_last_blanks(Text *out) {
+    size_t kept = 0;
+    for (size_t i = 0; i < out->length; i++) {
+        while (out->bytes[i] == '\n' && kept && out->bytes[kept - 1] == ' ') kept--;
+        out->bytes[kept++] = out->bytes[i];
+    }
+    out->length = kept;
+    if (out->bytes) out->bytes[kept] = 0;
+}
+
 bool call_write(Writer *w, uint32_t entry, uint32_t number, Text *out) {
     const LoopCall *call = &w->program->entries.items[entry].calls.items[number];
     CNest n = {.w = w, .call = call, .kernel = &w->program->kernels.items[call->kernel], .out = out, .depth = 1};
@@ -468,5 +504,6 @@ bool call_write(Writer *w, uint32_t entry, uint32_t number, Text *out) {
     case LOOP_OUTER: write_outer(&n); break;
     }
     text_add(out, "}\n");
+    drop_last_blanks(out);
     return !w->error->length;
 }

@@ -43,28 +43,75 @@ void emit_part(const Writer *w, const char *part, Text *out) {
 // ---- Functions ------------------------------------------------------------------------------------------------------
 
 // What a function is called after: the error or state among the things it computes, else the first that has a name.
+enum { RANK_HIDDEN = 1, RANK_SIGNAL, RANK_STATE, RANK_LEARNED, RANK_ERROR };
+
 static int rank_of(const Writer *w, Symbol symbol) {
     const SymbolInfo *info = symbol_info(w->store, symbol);
     for (uint32_t i = 0; i < w->source->equations->neurons.count; i++)
         if (w->source->equations->neurons.items[i].error == symbol ||
             w->source->equations->neurons.items[i].state == symbol)
-            return 5;
-    if (info->role == ROLE_WEIGHT || info->role == ROLE_PARAMETER) return 4;
-    return info->hidden ? 1 : info->role == ROLE_STATE || info->role == ROLE_REGISTER ? 3 : 2;
+            return RANK_ERROR;
+    if (info->role == ROLE_WEIGHT || info->role == ROLE_PARAMETER) return RANK_LEARNED;
+    if (info->hidden) return RANK_HIDDEN;
+    return info->role == ROLE_STATE || info->role == ROLE_REGISTER ? RANK_STATE : RANK_SIGNAL;
 }
 
-static const char *subject_of(const Writer *w, uint32_t entry, uint32_t call) {
+// Whether a call stores what a note is about.
+static bool is_stored(const Writer *w, const FusedNote *note, uint32_t entry, uint32_t call) {
     const Fused *fused = w->source->fused;
-    const char *best = "part";
+    return note->entry == entry && note->call == call && note->symbol < fused->array_of.count &&
+           fused->array_of.items[note->symbol];
+}
+
+// The first that was declared, of those that stand highest; 0 for none.
+static Symbol subject_of(const Writer *w, uint32_t entry, uint32_t call) {
+    const Fused *fused = w->source->fused;
+    Symbol best = 0;
     int best_rank = 0;
     for (uint32_t i = 0; i < fused->notes.count; i++) {
         const FusedNote *note = &fused->notes.items[i];
-        bool stored = note->symbol < fused->array_of.count && fused->array_of.items[note->symbol];
-        if (note->entry != entry || note->call != call || !stored || rank_of(w, note->symbol) <= best_rank) continue;
-        best_rank = rank_of(w, note->symbol);
-        best = symbol_info(w->store, note->symbol)->name;
+        if (!is_stored(w, note, entry, call)) continue;
+        int rank = rank_of(w, note->symbol);
+        bool earlier = rank == best_rank && rank == RANK_STATE && note->symbol < best;
+        if (rank > best_rank || earlier) best_rank = rank, best = note->symbol;
     }
     return best;
+}
+
+// update_h_u; what only serves another function is called after what it does: sum_w1_W_h_r is w1.W times h.r,
+// sum_back_w1_W_out_error the transposed w1.W times out.error.
+static const char *function_name(const Writer *w, uint32_t entry, uint32_t number, bool training) {
+    const LoopCall *call = &w->program->entries.items[entry].calls.items[number];
+    LoopKernelKind kind = w->program->kernels.items[call->kernel].kind;
+    Symbol subject = subject_of(w, entry, number);
+    bool serves = !subject || rank_of(w, subject) == RANK_HIDDEN;
+    if (serves && (kind == LOOP_PRODUCT || kind == LOOP_OUTER)) {
+        const CArray *a = &w->arrays.items[call->array[1]], *b = &w->arrays.items[call->array[2]];
+        const LoopArray *matrix = &w->program->arrays.items[call->array[1]];
+        bool back = kind == LOOP_PRODUCT && call->stride[0].fixed != loop_array_stride(matrix, 0).fixed;
+        return arena_format(w->arena, "%s_%s_%s",
+                            kind == LOOP_OUTER ? "multiply"
+                            : back             ? "sum_back"
+                                               : "sum",
+                            a->name, b->name);
+    }
+    return arena_format(w->arena, "%s_%s", training ? "update" : "evaluate",
+                        subject ? symbol_info(w->store, subject)->name : "part");
+}
+
+// What a call leaves for all to read, for the comment beside it, if that is more than its name says.
+static void results_write(const Writer *w, uint32_t entry, uint32_t call, Text *out) {
+    const Fused *fused = w->source->fused;
+    Text names = {0};
+    int count = 0;
+    for (uint32_t i = 0; i < fused->notes.count; i++) {
+        const FusedNote *note = &fused->notes.items[i];
+        if (!is_stored(w, note, entry, call) || symbol_info(w->store, note->symbol)->hidden) continue;
+        text_add(&names, count++ ? ", " : "");
+        emit_comment(&names, symbol_info(w->store, note->symbol)->name);
+    }
+    if (count > 1) text_addf(out, " /* %s */", text_z(&names));
+    text_free(&names);
 }
 
 // A function that does exactly this already, or a new one.
@@ -79,8 +126,7 @@ static const char *function_of(Source *s, uint32_t entry, uint32_t call, bool tr
             strcmp(s->functions.items[i].comment, text_z(&comment)) == 0)
             name = s->functions.items[i].name;
     if (!name) {
-        const char *verb = training ? "update" : "evaluate";
-        name = name_make(&s->names, arena_format(w->arena, "%s_%s", verb, subject_of(w, entry, call)));
+        name = name_make(&s->names, function_name(w, entry, call, training));
         vec_push(&s->functions,
                  ((Function){name, arena_atom_z(w->arena, text_z(&comment)), arena_atom_z(w->arena, text_z(&body))}));
         text_addf(&s->functions_text, "%sstatic void %s(%s *m)\n%s\n", text_z(&comment), name, w->type, text_z(&body));
@@ -158,7 +204,9 @@ static void write_entry(Source *s, uint32_t number, const char *function) {
         if (call_is_empty(&s->w, call)) continue;
         text_add(&s->steps_text, "    ");
         if (call->guard) text_addf(&s->steps_text, "if (learns_%" PRIu32 ") ", call->guard);
-        text_addf(&s->steps_text, "%s(m);\n", function_of(s, number, c, training));
+        text_addf(&s->steps_text, "%s(m);", function_of(s, number, c, training));
+        results_write(&s->w, number, c, &s->steps_text);
+        text_add(&s->steps_text, "\n");
     }
     text_addf(&s->steps_text, "    m->steps++;\n%s}\n\n", flushes ? "    LEQUEL_FLUSH_END\n" : "");
 }
@@ -316,7 +364,12 @@ static void source_comment(const Source *s, Text *out) {
                   " * from, and which derived equation stands behind them. There x is the value before this step, x' "
                   "that of this\n"
                   " * step, b the sample; ahead(x, tau) is x + tau*dx/dt, lowpass(x, tau) its inverse, d(x) the rate "
-                  "of x.\n *\n");
+                  "of x.\n *\n"
+                  " * Functions are called after what they compute: update_h_error computes the error of population h, "
+                  "update_w1_W\n"
+                  " * the new weights of connection w1; sum_... and multiply_... are products of a matrix and a vector "
+                  "and of two\n"
+                  " * vectors that such a function needs. The steps further down call them in their order.\n *\n");
     text_add(
         out,
         w->program->deterministic

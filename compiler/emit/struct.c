@@ -80,7 +80,6 @@ static bool share_place(Writer *w, uint32_t number, uint32_t entry) {
         if (!have_one_shape(&arrays[i], &arrays[number])) continue;
         there->guest = entry;
         w->arrays.items[number].place = i;
-        symbol_edit(w->store, w->arrays.items[number].symbol)->name = symbol_info(w->store, there->symbol)->name;
         return true;
     }
     return false;
@@ -128,6 +127,14 @@ static bool plan_array(Writer *w, uint32_t number, NameSet *names) {
     return true;
 }
 
+// What no array keeps stands in comments all the same.
+static void name_scratch(const Writer *w) {
+    const Fused *fused = w->source->fused;
+    for (Symbol s = 1; s <= symbol_count(w->store); s++)
+        if (s >= fused->array_of.count || !fused->array_of.items[s])
+            symbol_edit(w->store, s)->name = shown_name(w, symbol_info(w->store, s)->name);
+}
+
 bool arrays_plan(Writer *w) {
     const Fused *fused = w->source->fused;
     NameSet names = {.arena = w->arena};
@@ -139,12 +146,16 @@ bool arrays_plan(Writer *w) {
     for (uint32_t i = 0; i < w->arrays.count && good; i++) {
         uint32_t place = w->arrays.items[i].place;
         Symbol symbol = w->arrays.items[i].symbol;
-        if (place == i)
+        if (place == i) {
             good = plan_array(w, i, &names);
-        else
-            w->arrays.items[i] = w->arrays.items[place], w->arrays.items[i].symbol = symbol;
+            continue;
+        }
+        w->arrays.items[i] = w->arrays.items[place];
+        w->arrays.items[i].symbol = symbol;
+        symbol_edit(w->store, symbol)->name = w->arrays.items[place].shown; // comments call both what the struct does
     }
     name_set_free(&names);
+    name_scratch(w);
     mark_calls(w);
     mark_interface(w);
     for (uint32_t i = 0; i < w->arrays.count; i++)
