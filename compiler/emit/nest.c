@@ -175,7 +175,30 @@ static const char **wanted_names(const CNest *n, uint32_t entry, uint32_t call) 
     return wanted;
 }
 
-static void write_body(const CNest *n, uint32_t entry, uint32_t call, const char **values) {
+// Opens a loop of the call, not counting axes that have none.
+static const char *enter_loop(void *nest, uint32_t loop) {
+    CNest *n = nest;
+    uint32_t axis = 0;
+    for (uint32_t left = loop + 1; left; axis++) left -= has_loop(n, axis);
+    open_loop(n, axis - 1);
+    return indent(n->depth);
+}
+
+// How many loops an access must be inside of. What is overwritten is read where it is.
+static const uint32_t *levels_of(const CNest *n) {
+    uint32_t accesses = n->kernel->accesses.count, *level = arena_new_array(n->w->arena, uint32_t, accesses + 1);
+    for (uint32_t a = 0; a < accesses; a++)
+        for (uint32_t axis = 0, open = 0; axis < n->kernel->axes; axis++) {
+            LoopSize stride = n->call->stride[a * LOOP_MAX_AXES + axis];
+            if (!has_loop(n, axis)) continue;
+            open++;
+            if (stride.fixed || stride.padded || is_stored(n, a)) level[a] = open;
+        }
+    return level;
+}
+
+// `opens` loops before what stands inside of them; for a NULL they are open.
+static void write_body(const CNest *n, CNest *opens, uint32_t entry, uint32_t call, const char **values) {
     uint32_t accesses = n->kernel->accesses.count, stores = n->kernel->stores.count;
     Arena *arena = n->w->arena;
     CAccess *access = arena_new_array(arena, CAccess, accesses + 1);
@@ -200,6 +223,8 @@ static void write_body(const CNest *n, uint32_t entry, uint32_t call, const char
                  .result_count = stores,
                  .indent = indent(n->depth),
                  .names = &names};
+    for (uint32_t axis = 0; opens && axis < n->kernel->axes; axis++) body.loops += has_loop(n, axis);
+    if (body.loops) body.level = levels_of(n), body.enter = enter_loop, body.nest = opens;
     body_write(&body, n->out, values);
     name_set_free(&names);
 }
@@ -241,9 +266,8 @@ static bool fills_rows(const CNest *n) {
 static void write_map(CNest *n, uint32_t entry, uint32_t call) {
     n->lanes = goes_by_lanes(n, n->kernel->axes);
     n->rows = !n->lanes && fills_rows(n);
-    for (uint32_t axis = 0; axis < n->kernel->axes; axis++) open_loop(n, axis);
     const char **values = arena_new_array(n->w->arena, const char *, n->kernel->stores.count);
-    write_body(n, entry, call, values);
+    write_body(n, n, entry, call, values);
     for (uint32_t s = 0; s < n->kernel->stores.count; s++) assign(n, n->kernel->stores.items[s].access, values[s]);
     close_loops(n, 1);
 }
@@ -336,13 +360,13 @@ static void write_sum_over_samples(CNest *n, uint32_t entry, uint32_t call) {
     line(n, arena_format(arena, "for (int b = 0; b < %s; b += lequel_lanes%s) {", whole, f));
     n->depth++;
     n->lanes = true;
-    write_body(n, entry, call, &value);
+    write_body(n, NULL, entry, call, &value);
     line(n, arena_format(arena, "sums += %s;", value));
     n->lanes = false;
     close_loops(n, inner);
     line(n, arena_format(arena, "for (int b = %s; b < %s; b++) {", whole, batch));
     n->depth++;
-    write_body(n, entry, call, &value);
+    write_body(n, NULL, entry, call, &value);
     line(n, arena_format(arena, "sum += %s;", value));
     close_loops(n, depth);
     line(n, arena_format(arena, "%s = sum + lequel_total%s(sums);", access_text(n, kernel->stores.items[0].access), f));
@@ -362,14 +386,14 @@ static void write_reduce(CNest *n, uint32_t entry, uint32_t call) {
     uint32_t depth = n->depth;
     const char *value;
     if (is_one_term(n)) {
-        write_body(n, entry, call, &value);
+        write_body(n, NULL, entry, call, &value);
         assign(n, kernel->stores.items[0].access, from_zero(n, value));
         close_loops(n, 1);
         return;
     }
     begin_sum(n, lanes);
     for (uint32_t axis = kernel->outer; axis < kernel->axes; axis++) open_loop(n, axis);
-    write_body(n, entry, call, &value);
+    write_body(n, NULL, entry, call, &value);
     add_term(n, lanes, value);
     close_loops(n, depth);
     const char *sum = "sum";

@@ -88,6 +88,12 @@ typedef struct Body {
     uint32_t result_count;
     const char *indent;
     NameSet *names; // locals of the function
+    // What does not move in inner loops is computed outside of them. `enter` opens a loop and returns the indent
+    // inside.
+    uint32_t loops;        // to open; 0: all are open already
+    const uint32_t *level; // per access: the loops that it must be inside of
+    const char *(*enter)(void *nest, uint32_t loop);
+    void *nest;
 } Body;
 
 // Writes the locals; `values` receives an expression per result.
