@@ -215,11 +215,8 @@ static void allocate_mirror(Instance *in, const Instance *weights) {
 
 Instance *instance_new(const Program *program, int64_t batch, uint64_t seed, Instance *weights, Text *error) {
     Instance *in = memory_resize(NULL, 1, sizeof *in);
-    *in = (Instance){.program = program,
-                     .batch = batch,
-                     .seed = seed,
-                     .padded = loop_pad(batch, LOOP_PAD),
-                     .borrows = weights};
+    *in = (Instance){
+        .program = program, .batch = batch, .seed = seed, .padded = loop_pad(batch, LOOP_PAD), .borrows = weights};
     bool good = allocate(in, weights, error);
     if (good && program->kind == PROGRAM_REFERENCE) allocate_mirror(in, weights);
     if (good) good = initialise_all(in, seed, weights, error);
@@ -360,11 +357,13 @@ static void draw_noise(Instance *in) {
         uint32_t number = loop_array_of(in->program, symbol);
         int64_t elements = logical_count(&in->program->fused->program.arrays.items[number], 1);
         RandomStream stream = instance_noise(model, symbol, in->seed, in->steps);
-        for (int64_t e = 0; e < elements; e++) {
-            Row row = row_of(in, number, e);
-            for (int64_t b = 0; b < in->batch; b++)
-                row_set(row, b, random_normal(&stream, (uint64_t)(b * elements + e)));
-        }
+        double pair[2] = {0};
+        uint64_t n = 0;
+        for (int64_t b = 0; b < in->batch; b++)
+            for (int64_t e = 0; e < elements; e++, n++) {
+                if (n % 2 == 0) random_normal_pair(&stream, n / 2, pair);
+                row_set(row_of(in, number, e), b, pair[n % 2]);
+            }
     }
 }
 

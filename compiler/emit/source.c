@@ -389,6 +389,9 @@ static void includes(const Source *s, bool root, Text *out) {
                   "#if LEQUEL_LIBM\n#include <math.h>\n#endif\n\n");
 }
 
+// For first values or, unless these are integers, for noise.
+static bool draws_normals(const Writer *w) { return w->normal || (w->noisy && !w->options->fraction); }
+
 // The square root of a normal number is that of doubles, whatever the model's numbers.
 static void normal_write(const Writer *w, Text *out) {
     const char *root = "lequel_sqrt(", *at = strstr(part_normal_text, root);
@@ -403,10 +406,11 @@ static void normal_write(const Writer *w, Text *out) {
 // What first values and noise need, and no more: compilers complain of functions that nobody calls.
 static void random_write(const Writer *w, const char *init, Text *out) {
     if (w->uniform || w->normal || w->below || w->noisy) text_addf(out, "%s\n", part_random_text);
-    if (w->uniform || w->normal) text_add(out, rounded_text);
+    if (w->uniform || draws_normals(w)) text_add(out, rounded_text);
     if (w->uniform) text_addf(out, "%s\n", part_uniform_text);
     if (w->below) text_addf(out, "%s\n", part_below_text);
-    if (w->normal) normal_write(w, out), text_add(out, "\n");
+    if (draws_normals(w)) normal_write(w, out), text_add(out, "\n");
+    if (w->normal) text_addf(out, "%s\n", part_normal_one_text);
     if (w->noisy) text_addf(out, "%s\n", part_child_text);
     if (w->noisy && w->options->fraction) text_addf(out, "%s\n", part_noise_text);
     if (strstr(init, "lequel_clamped(")) text_add(out, clamped_text);
@@ -417,7 +421,7 @@ static void source_write(Source *s, Text *out) {
     Text init = {0}, save = {0}, helpers = {0};
     init_write(w, &init);
     bool fixed = w->options->fraction > 0;
-    if (w->normal && !fixed) need(w, LOOP_F64, HELPER_SQRT);
+    if (draws_normals(w) && !fixed) need(w, LOOP_F64, HELPER_SQRT);
     save_write(w, &save);
     helpers_write(w, &helpers);
     bool root = w->helpers[LOOP_F32][HELPER_SQRT] || w->helpers[LOOP_F64][HELPER_SQRT];

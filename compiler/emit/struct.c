@@ -354,17 +354,20 @@ static void draw(Writer *w, const CArray *c, const Array *array, Text *out) {
               *cast(w, c) ? ")" : "");
 }
 
-// Drawn as the runtime draws it, for each element of each sample.
+// Drawn as the runtime draws it: neuron i of n in sample b has number b*n + i, and numbers come in pairs.
 void noise_write(Writer *w, const CArray *noise, Text *out) {
-    Element e = element_of(w, noise);
-    bool fixed = w->options->fraction > 0, single = noise->real == LOOP_F32;
-    if (!fixed) w->normal = true;
+    bool fixed = w->options->fraction > 0, batch = w->options->batch > 1;
+    const char *at = element_of(w, noise).at, *blanks = batch ? "        " : "    ";
     text_addf(out,
-              "{\n    const uint64_t stream = lequel_child(m->seed, UINT64_C(0x%" PRIx64 "), (uint64_t)m->steps);\n",
-              stream_of(symbol_info(w->store, noise->symbol)->name));
-    const char *cast_to = single && !fixed ? "(float)" : "", *draw_by = fixed ? "lequel_noise" : "lequel_normal";
-    if (strchr(e.open, 'f')) text_addf(out, "%.*s\n    ", (int)strlen(e.open) - 1, e.open); // without the last blank
-    text_addf(out, "    %s = %s%s(m->seed, stream, (uint64_t)(%s));\n}\n", e.at, cast_to, draw_by, e.number);
+              "{\n    const uint64_t stream = lequel_child(m->seed, UINT64_C(0x%" PRIx64 "), (uint64_t)m->steps);\n"
+              "    %s pair[2] = {0};\n    uint64_t n = 0;\n",
+              stream_of(symbol_info(w->store, noise->symbol)->name), fixed ? "int32_t" : "double");
+    if (batch) text_addf(out, "    for (int b = 0; b < %s_BATCH; b++)\n", w->upper);
+    text_addf(out, "%sfor (int i = 0; i < %" PRId64 "; i++, n++) {\n", blanks, noise->extent[0]);
+    text_addf(out, "%s    if (n %% 2 == 0) lequel_%s(m->seed, stream, n / 2, pair);\n", blanks,
+              fixed ? "noises" : "normals");
+    text_addf(out, "%s    %s = %spair[n %% 2];\n%s}\n}\n", blanks, at,
+              noise->real == LOOP_F32 && !fixed ? "(float)" : "", blanks);
 }
 
 // One sample's values serve all. Both arrays have the same shape.

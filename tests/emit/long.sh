@@ -1,7 +1,7 @@
 #!/bin/bash
 # Emitted C on other processors: LagLine on a Cortex-M3 without an operating system, on aarch64 and riscv64, with the very
-# trace of the host; noise, too; how fast vectors are; then
-# 300 random models instead of 40. `./bootstrap test --long` installs the compilers and emulators.
+# trace of the host, and noise on the latter; how fast vectors are; then 300 random models instead of 40.
+# `./bootstrap test --long` installs the compilers and emulators.
 set -u
 [ -x "${LEQUEL:-}" ] || exit 77
 here=$LEQUEL_SOURCE_DIR/tests/emit
