@@ -520,17 +520,6 @@ static void move_on(LoopCall *call, uint32_t accesses, const uint32_t *panel_of,
     }
 }
 
-static LoopCall copy_call(const LoopCall *call, uint32_t accesses) {
-    LoopCall copy = *call;
-    copy.array = memory_resize(NULL, call->array_count, sizeof *copy.array);
-    copy.stride = memory_resize(NULL, (size_t)accesses * LOOP_MAX_AXES, sizeof *copy.stride);
-    copy.offset = memory_resize(NULL, accesses, sizeof *copy.offset);
-    memcpy(copy.array, call->array, call->array_count * sizeof *copy.array);
-    memcpy(copy.stride, call->stride, (size_t)accesses * LOOP_MAX_AXES * sizeof *copy.stride);
-    memcpy(copy.offset, call->offset, accesses * sizeof *copy.offset);
-    return copy;
-}
-
 // The entry's last call, cut into panels of rows.
 static void cut_into_panels(const Plan *plan, LoopEntry *entry, uint32_t panel) {
     LoopCall first = entry->calls.items[entry->calls.count - 1];
@@ -542,7 +531,7 @@ static void cut_into_panels(const Plan *plan, LoopEntry *entry, uint32_t panel) 
         panel_of[kernel->sums.items[i].access] = kernel->sums.items[i].down;
     entry->calls.items[entry->calls.count - 1].axis[0].extent = panel;
     for (int64_t row = panel; row < rows; row += panel) {
-        LoopCall call = copy_call(&entry->calls.items[entry->calls.count - 1], accesses);
+        LoopCall call = loop_call_copy(&plan->fused->program, &entry->calls.items[entry->calls.count - 1]);
         int64_t row_of_sums = loop_pad(first.axis[1].extent, LOOP_PAD);
         move_on(&call, accesses, panel_of, panel, row_of_sums);
         call.axis[0].extent = rows - row < panel ? rows - row : panel;
