@@ -1,21 +1,7 @@
 // Programs: a model derived, discretised, fused and compiled; and the table of its arrays.
-#include "module.h"
 #include "program_internal.h"
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static double lap(double *since) {
-    double then = *since;
-    *since = now();
-    return *since - then;
-}
 
 static bool wants_dump(const ProgramOptions *options, const char *name) {
     return options->dump && strcmp(options->dump, name) == 0;
@@ -71,26 +57,12 @@ static bool check(const char *pass, char *problem, Text *error) {
 }
 
 static bool generate(Program *p, const ProgramOptions *options, Text *dump_out, Text *error) {
-    double since = now();
-    p->backend = module_open(error);
-    p->times.open = lap(&since);
-    if (!p->backend) return false;
-    BackendOptions backend_options = {.level = options->level,
-                                      .source_name = p->model->name,
-                                      .want_ir = wants_dump(options, "llvm"),
-                                      .want_assembly = wants_dump(options, "asm")};
-    p->code = p->backend->compile(&p->fused->program, &backend_options, error);
-    if (!p->code) return false;
-    BackendTimes t = p->backend->times(p->code);
-    p->times.open += t.setup;
-    p->times.build = t.build;
-    p->times.passes = t.passes;
-    p->times.codegen = t.codegen;
-    p->times.link = t.link;
-    if (backend_options.want_ir) text_add(dump_out, p->backend->text(p->code, false));
-    if (backend_options.want_assembly) text_add(dump_out, p->backend->text(p->code, true));
-    for (uint32_t e = 0; e < p->entries; e++) p->function[e] = p->backend->entry(p->code, e);
-    return true;
+    CodeOptions code_options = {.level = options->level,
+                                .source_name = p->model->name,
+                                .want_ir = wants_dump(options, "llvm"),
+                                .want_assembly = wants_dump(options, "asm"),
+                                .cache = options->cache};
+    return code_make(&p->code, &p->fused->program, &code_options, dump_out, error);
 }
 
 // Under an offline principle, training goes forward as evaluation does.
@@ -112,12 +84,13 @@ static void dump_steps(const Program *p, Text *out) {
 // The passes in order. Each reads the representation before it and makes the next; see docs/passes.md.
 static bool compile(Program *p, const ProgramOptions *options, Text *dump_out, Text *error) {
     static const char *const names[ENTRY_COUNT] = {"train", "evaluate", "backward", "learn"};
-    double since = now();
+    double since = 0;
+    code_lap(&since);
     p->equations = equations_derive(p->model);
     if (!p->equations) return false;
     if (wants_dump(options, "energy")) energy_dump(p->equations, dump_out);
     if (wants_dump(options, "equations")) equations_dump(p->equations, dump_out);
-    p->times.derive = lap(&since);
+    p->times.derive = code_lap(&since);
     bool offline = principle_find(p->model->dynamics.principle)->course != COURSE_ONLINE;
     p->entries = offline ? ENTRY_COUNT : ENTRY_BACKWARD;
     for (uint32_t e = 0; e < p->entries; e++) {
@@ -125,7 +98,7 @@ static bool compile(Program *p, const ProgramOptions *options, Text *dump_out, T
         if (!p->step[e] || !check("discretise", step_verify(p->step[e]), error)) return false;
     }
     if (wants_dump(options, "step")) dump_steps(p, dump_out);
-    p->times.discretise = lap(&since);
+    p->times.discretise = code_lap(&since);
     Symbol *kept = memory_resize(NULL, options->recorded_count, sizeof *kept);
     FuseOptions fuse_options = {.real = p->real, .kept = kept, .kept_count = options->recorded_count};
     fuse_options.deterministic = options->deterministic;
@@ -135,7 +108,7 @@ static bool compile(Program *p, const ProgramOptions *options, Text *dump_out, T
     free(kept);
     if (!good || !check("fuse", loop_program_verify(&p->fused->program), error)) return false;
     if (wants_dump(options, "loops")) loop_program_dump(&p->fused->program, dump_out);
-    p->times.fuse = lap(&since);
+    p->times.fuse = code_lap(&since);
     list_arrays(p);
     return options->backend != PROGRAM_JIT || generate(p, options, dump_out, error);
 }
@@ -155,7 +128,7 @@ Program *program_new(Model *model, const ProgramOptions *options, Text *dump_out
 
 void program_free(Program *p) {
     if (!p) return;
-    if (p->code) p->backend->dispose(p->code);
+    code_free(&p->code);
     fused_free(p->fused);
     for (uint32_t e = 0; e < ENTRY_COUNT; e++) step_free(p->step[e]);
     equations_free(p->equations);
@@ -170,8 +143,14 @@ bool program_is_deterministic(const Program *p) { return p->fused->program.deter
 bool program_is_offline(const Program *p) { return p->entries > ENTRY_BACKWARD; }
 uint32_t program_array_count(const Program *p) { return p->arrays.count; }
 const ProgramArray *program_array(const Program *p, uint32_t array) { return &p->arrays.items[array]; }
-ProgramTimes program_times(const Program *p) { return p->times; }
-const char *program_generator(const Program *p) { return p->code ? p->backend->name : NULL; }
+bool program_was_cached(const Program *p) { return p->code.cached; }
+const char *program_generator(const Program *p) { return *p->code.generator ? p->code.generator : NULL; }
+
+ProgramTimes program_times(const Program *p) {
+    ProgramTimes times = p->times;
+    times.code = p->code.times;
+    return times;
+}
 
 int64_t program_find(const Program *p, const char *name) {
     for (uint32_t i = 0; i < p->arrays.count; i++)

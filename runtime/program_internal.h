@@ -3,6 +3,7 @@
 #define LEQUEL_PROGRAM_INTERNAL_H
 
 #include "../compiler/fuse/fuse.h"
+#include "code.h"
 #include "data/random.h"
 #include "program.h"
 #include "tape.h"
@@ -15,9 +16,7 @@ struct Program {
     uint32_t entries; // in use: those of offline principles come last
     Step *step[ENTRY_COUNT];
     Fused *fused;
-    const Backend *backend;
-    BackendCode *code;
-    LoopFunction *function[ENTRY_COUNT];
+    Code code;
     Vec(ProgramArray) arrays;
     ProgramTimes times;
 };
