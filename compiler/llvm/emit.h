@@ -19,6 +19,7 @@ typedef struct KernelCode {
     LLVMValueRef function;
     Vec(const LoopCall *) calls; // all calls of the kernel, in program order
     Vec(int64_t) columns;        // column after column, each one number per call
+    bool cold;                   // so little of a step that it is not worth the optimiser's time
 } KernelCode;
 
 enum { PANEL_MAX = 3, TILE_MAX = 16 };
