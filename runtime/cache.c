@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -181,7 +182,7 @@ static bool make_private_folder(const char *folder, Text *why) {
 
 bool cache_open(Cache *cache, const char *folder, Text *why) {
     struct stat about;
-    *cache = (Cache){.folder = -1};
+    *cache = (Cache){.folder = -1, .claim = -1};
     if (!*folder) return text_add(why, "there is no folder for compiled code"), false;
     if (!make_private_folder(folder, why)) return false;
     int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -195,19 +196,42 @@ bool cache_open(Cache *cache, const char *folder, Text *why) {
         close(file);
         return false;
     }
-    *cache = (Cache){.folder = file, .path = strdup(folder)};
+    cache->folder = file;
     return true;
 }
 
 void cache_close(Cache *cache) {
+    if (cache->claim >= 0) {
+        unlinkat(cache->folder, cache->name, 0); // before the lock ends with the descriptor
+        close(cache->claim);
+    }
     if (cache->folder >= 0) close(cache->folder);
-    free(cache->path);
-    *cache = (Cache){.folder = -1};
+    *cache = (Cache){.folder = -1, .claim = -1};
 }
 
 static void file_name(const char *key, char name[CACHE_KEY + ENDING + 1]) {
     memcpy(name, key, CACHE_KEY);
     memcpy(name + CACHE_KEY, ending, sizeof ending);
+}
+
+// Waits by looking again and again, so that one that hangs holds up nobody for long. Someone who opened the file just
+// before it was removed may get a lock that protects nothing: then two compile the same, which does no harm.
+bool cache_claim(Cache *cache, const char *key) {
+    enum { TRIES = 1000, PAUSE = 5000000 }; // of 5 ms
+    snprintf(cache->name, sizeof cache->name, ".%.*s.claim.part", CACHE_KEY, key);
+    int file = openat(cache->folder, cache->name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+    bool waited = false, mine = false;
+    for (int i = 0; file >= 0 && i < TRIES && !mine; i++) {
+        mine = flock(file, LOCK_EX | LOCK_NB) == 0;
+        if (mine || errno != EWOULDBLOCK) break;
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE}, NULL);
+        waited = true;
+    }
+    if (mine)
+        cache->claim = file;
+    else if (file >= 0)
+        close(file);
+    return waited;
 }
 
 // ---- Loading --------------------------------------------------------------------------------------------------------

@@ -39,8 +39,9 @@ void cache_print(const CacheEntry *entry, const char *key, Text *out);
 bool cache_parse(const char *bytes, size_t length, const char *key, CacheEntry *entry);
 
 typedef struct Cache {
-    int folder; // descriptor; -1: not open
-    char *path; // owned
+    int folder;     // descriptor; -1: not open
+    int claim;      // descriptor of a file that others wait for; -1: none
+    char name[128]; // of that file
 } Cache;
 
 // The folder LEQUEL_CACHE, else lequel in XDG_CACHE_HOME or ~/.cache; "" when LEQUEL_CACHE is "never" or there is no
@@ -50,6 +51,9 @@ char *cache_default_folder(void);
 bool cache_open(Cache *cache, const char *folder, Text *why);
 void cache_close(Cache *cache);
 bool cache_load(const Cache *cache, const char *key, CacheEntry *entry);
+// Says that this process will now compile for the key, until the cache is closed. When another one is at it already, its
+// end is waited for, some seconds at most; true then: it is worth looking again.
+bool cache_claim(Cache *cache, const char *key);
 // Replaces what is stored under the key, and removes what was used least recently when there is too much. In vain is
 // fine: false then.
 bool cache_store(const Cache *cache, const char *key, const CacheEntry *entry);

@@ -38,7 +38,7 @@ static void open_cache(Lookup *lookup, const LoopProgram *program, const CodeOpt
     char generator[PATH_MAX];
     Text ignored = {0};
     bool wanted = options->cache && *options->cache && !options->want_ir && !options->want_assembly;
-    *lookup = (Lookup){.cache.folder = -1};
+    *lookup = (Lookup){.cache = {.folder = -1, .claim = -1}};
     lookup->open = wanted && module_find(generator, sizeof generator) &&
                    cache_key(program, options->level, generator, lookup->key) &&
                    cache_open(&lookup->cache, options->cache, &ignored);
@@ -124,6 +124,8 @@ bool code_make(Code *code, const LoopProgram *program, const CodeOptions *option
     code_lap(&since);
     open_cache(&lookup, program, options);
     bool good = load_cached(code, &lookup, program);
+    // Of several processes that begin at once, as in a sweep, one compiles.
+    if (!good && lookup.open && cache_claim(&lookup.cache, lookup.key)) good = load_cached(code, &lookup, program);
     code->times.cache = code_lap(&since);
     if (!good) good = compile(code, program, options, &lookup, text, error);
     if (lookup.open) cache_close(&lookup.cache);

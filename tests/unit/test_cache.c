@@ -418,6 +418,32 @@ static void many_processes_share_a_folder(void **state) {
     assert_int_equal(system(command), 0);
 }
 
+static void who_comes_second_waits_for_the_first(void **state) {
+    const Place *place = *state;
+    Cache first = open_cache(place->cache), second = open_cache(place->cache);
+    assert_false(cache_claim(&first, some_key));
+    assert_true(first.claim >= 0);
+    pid_t child = fork();
+    if (!child) {
+        bool waited = cache_claim(&second, some_key);
+        int status = !waited ? 1 : !loads(&second, some_key) ? 2 : 0;
+        cache_close(&second);
+        _exit(status);
+    }
+    char path[256];
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    put_entry(place, &first, path);
+    cache_close(&first);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_false(cache_claim(&second, some_key)); // it is free again
+    cache_close(&second);
+    char command[256];
+    snprintf(command, sizeof command, "test $(ls -A '%s' | wc -l) -eq 1", place->cache);
+    assert_int_equal(system(command), 0);
+}
+
 static void the_least_recently_used_goes_first(void **state) {
     const Place *place = *state;
     Cache cache = open_cache(place->cache);
@@ -702,6 +728,7 @@ int main(void) {
         IN_PLACE(folders_that_others_can_change_are_not_used),
         IN_PLACE(a_cache_that_cannot_be_written_fails_nothing),
         IN_PLACE(many_processes_share_a_folder),
+        IN_PLACE(who_comes_second_waits_for_the_first),
         IN_PLACE(the_least_recently_used_goes_first),
         IN_PLACE(what_killed_processes_left_is_removed),
         IN_PLACE(keys_know_all_that_the_code_depends_on),
