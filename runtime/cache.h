@@ -51,8 +51,8 @@ char *cache_default_folder(void);
 bool cache_open(Cache *cache, const char *folder, Text *why);
 void cache_close(Cache *cache);
 bool cache_load(const Cache *cache, const char *key, CacheEntry *entry);
-// Says that this process will now compile for the key, until the cache is closed. When another one is at it already, its
-// end is waited for, some seconds at most; true then: it is worth looking again.
+// Says that this process will now compile for the key, until the cache is closed. When another one is at it already,
+// its end is waited for, some seconds at most; true then: it is worth looking again.
 bool cache_claim(Cache *cache, const char *key);
 // Replaces what is stored under the key, and removes what was used least recently when there is too much. In vain is
 // fine: false then.

@@ -22,7 +22,7 @@ typedef struct ProgramOptions {
     bool calls;           // for lequel emit: the loops form keeps mathematical functions as calls; no step can be taken
     const Atom *recorded; // arrays that must be readable after a step although nothing else keeps them
     uint32_t recorded_count;
-    const char *dump; // NULL or a representation to print: energy, equations, step, loops, llvm, asm
+    const char *dump;  // NULL or a representation to print: energy, equations, step, loops, llvm, asm
     const char *cache; // folder of compiled code; NULL or "": code is made anew and not kept
 } ProgramOptions;
 
@@ -63,7 +63,7 @@ uint32_t program_array_count(const Program *program);
 const ProgramArray *program_array(const Program *program, uint32_t array);
 int64_t program_find(const Program *program, const char *name); // array number or -1
 ProgramTimes program_times(const Program *program);
-bool program_was_cached(const Program *program);               // its code was compiled by an earlier program
+bool program_was_cached(const Program *program);              // its code was compiled by an earlier program
 const char *program_generator(const Program *program);        // "LLVM 19.1.7"; NULL without a code generator
 int64_t program_bytes(const Program *program, int64_t batch); // of an instance's block
 

@@ -19,7 +19,6 @@ typedef struct KernelCode {
     LLVMValueRef function;
     Vec(const LoopCall *) calls; // all calls of the kernel, in program order
     Vec(int64_t) columns;        // column after column, each one number per call
-    bool cold;                   // so little of a step that it is not worth the optimiser's time
 } KernelCode;
 
 enum { PANEL_MAX = 3, TILE_MAX = 16 };
@@ -30,6 +29,7 @@ typedef struct Emitter {
     LLVMBuilderRef builder;
     const LoopProgram *program;
     const Target *target;
+    bool quick; // compiling fast matters more than the last bit of speed
     LLVMTypeRef int32, int64, pointer, no_value;
     LLVMTypeRef kernel_type; // void (ptr arrays, ptr arguments, ptr table)
     KernelCode *kernels;

@@ -84,6 +84,7 @@ static bool build(Compilation *c) {
     LLVMDisposeTargetData(layout);
     if (c->program->deterministic) c->target.fma = false; // a multiplication and an addition, everywhere
     Emitter emitter = {.context = c->context, .module = c->module, .program = c->program, .target = &c->target};
+    emitter.quick = c->options->level <= 1;
     emitter.builder = LLVMCreateBuilderInContext(c->context);
     emit_program(&emitter);
     LLVMDisposeBuilder(emitter.builder);

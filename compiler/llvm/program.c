@@ -12,41 +12,6 @@ static void collect_calls(Emitter *e) {
     }
 }
 
-// Operations of a kernel in a step with a few samples, roughly.
-static double work_of(const KernelCode *code, const LoopKernel *kernel) {
-    bool nest = kernel->kind == LOOP_MAP || kernel->kind == LOOP_REDUCE;
-    double work = 0;
-    for (uint32_t c = 0; c < code->calls.count; c++) {
-        double share = nest ? kernel->ops.count : LOOP_PAD; // a product goes over the batch, too
-        for (uint32_t k = 0; k < (nest ? kernel->axes : 2); k++) {
-            LoopAxis axis = code->calls.items[c]->axis[k];
-            share *= (double)(axis.batch ? LOOP_PAD : axis.extent);
-        }
-        work += share;
-    }
-    return work;
-}
-
-// Unoptimised code is some ten times slower and made in a third of the time. Kernels are taken, the smallest first,
-// while all of them together do one part in 500 of the work.
-static void choose_cold(Emitter *e) {
-    uint32_t count = e->program->kernels.count;
-    double left = 0, *work = memory_resize(NULL, count + 1, sizeof *work);
-    for (uint32_t k = 0; k < count; k++) {
-        work[k] = work_of(&e->kernels[k], &e->program->kernels.items[k]);
-        left += work[k] / 500;
-    }
-    for (uint32_t smallest; left > 0; left -= work[smallest]) {
-        smallest = count;
-        work[count] = left;
-        for (uint32_t k = 0; k < count; k++)
-            if (!e->kernels[k].cold && work[k] < work[smallest]) smallest = k;
-        if (smallest == count) break;
-        e->kernels[smallest].cold = true;
-    }
-    free(work);
-}
-
 static LLVMValueRef load_member(const Emitter *e, LLVMValueRef arguments, size_t offset) {
     LLVMTypeRef byte = LLVMInt8TypeInContext(e->context);
     return emit_load(e, e->int64, emit_address(e, byte, arguments, emit_int(e, (int64_t)offset)), 8);
@@ -60,9 +25,8 @@ static void emit_kernel(Emitter *e, uint32_t number) {
     e->code = &e->kernels[number];
     e->real = kernel->real;
     e->code->function = emit_function(e, name, e->kernel_type, true);
-    // A single number (an optimiser's bias correction) is computed once a step.
-    if (e->code->cold || (kernel->kind == LOOP_MAP && kernel->axes == 0))
-        emit_without_optimisation(e, e->code->function);
+    // A single number (an optimiser's bias correction) is computed once a step: not worth the optimiser's time.
+    if (kernel->kind == LOOP_MAP && kernel->axes == 0) emit_without_optimisation(e, e->code->function);
     e->arrays = emit_argument(e, 0);
     e->table = emit_argument(e, 2);
     e->batch = load_member(e, emit_argument(e, 1), offsetof(LoopArguments, batch));
@@ -130,7 +94,8 @@ static void emit_entry(Emitter *e, uint32_t number) {
     char name[32];
     snprintf(name, sizeof name, "lequel_entry_%" PRIu32, number); // module.c looks it up
     LLVMTypeRef type = LLVMFunctionType(e->no_value, (LLVMTypeRef[]){e->pointer, e->pointer}, 2, 0);
-    emit_without_optimisation(e, emit_function(e, name, type, false)); // there is nothing to gain in a list of calls
+    LLVMValueRef function = emit_function(e, name, type, false);
+    if (e->quick) emit_without_optimisation(e, function); // little is to be gained in a list of calls
     LLVMValueRef saved = e->target->x86 && !e->program->deterministic ? flush_denormals(e) : NULL;
     LLVMValueRef active = load_member(e, emit_argument(e, 1), offsetof(LoopArguments, active));
     for (uint32_t c = 0; c < entry->calls.count; c++) emit_call(e, &entry->calls.items[c], active);
@@ -148,7 +113,6 @@ void emit_program(Emitter *e) {
     e->no_value = LLVMVoidTypeInContext(e->context);
     e->kernel_type = LLVMFunctionType(e->no_value, (LLVMTypeRef[]){e->pointer, e->pointer, e->pointer}, 3, 0);
     collect_calls(e);
-    choose_cold(e);
     for (uint32_t k = 0; k < count; k++)
         if (e->kernels[k].calls.count) emit_kernel(e, k);
     for (uint32_t i = 0; i < e->program->entries.count; i++) emit_entry(e, i);
