@@ -414,7 +414,8 @@ static Program *compile(LequelProgram *program, const LequelProgramOptions *opti
                             .deterministic = options->deterministic,
                             .recorded = names.items,
                             .recorded_count = names.count,
-                            .dump = options->dump};
+                            .dump = options->dump,
+                            .threads = options->threads};
     char *folder = options->cache || backend != PROGRAM_JIT ? NULL : cache_default_folder();
     inner.cache = options->cache ? options->cache : folder;
     Program *result = program_new(model, &inner, &program->dump, error);

@@ -370,10 +370,38 @@ static void step_mirror(Instance *in, const Step *step, uint64_t active) {
     free(scratch);
 }
 
+// ---- One thread or several ------------------------------------------------------------------------------------------
+
+enum { TRIED = 16, TRIAL_EVERY = 4096 }; // steps
+
+static double seconds_now(void) {
+    double since = 0;
+    code_lap(&since);
+    return since;
+}
+
+// The results are the same to the bit; what is faster depends on what else the machine has to do. Of every so many
+// steps the first are timed, by one thread and by all in turn.
+static void run_together(Instance *in, ProgramEntry entry, const LoopArguments *arguments) {
+    const Program *p = in->program;
+    Tempo *tempo = &in->tempo[entry];
+    bool tries = tempo->steps < 2 * TRIED, together = tries ? tempo->steps % 2 : tempo->together;
+    double start = tries ? seconds_now() : 0;
+    if (together)
+        team_run(p->team, in->form->code.entry[p->entries + entry], in->arrays, arguments);
+    else
+        in->form->code.entry[entry](in->arrays, arguments);
+    if (tries) tempo->seconds[together] += seconds_now() - start;
+    if (++tempo->steps == 2 * TRIED) tempo->together = tempo->seconds[1] < tempo->seconds[0];
+    if (tempo->steps == TRIAL_EVERY) *tempo = (Tempo){.together = tempo->together};
+}
+
 void instance_run_entry(Instance *in, ProgramEntry entry, uint64_t active) {
     const Program *p = in->program;
     LoopArguments arguments = {.batch = in->batch, .batch_padded = in->padded, .active = active};
-    if (p->kind == PROGRAM_JIT)
+    if (in->form->divided)
+        run_together(in, entry, &arguments);
+    else if (p->kind == PROGRAM_JIT)
         in->form->code.entry[entry](in->arrays, &arguments);
     else if (p->kind == PROGRAM_LOOPS)
         loop_program_interpret(&in->form->fused->program, entry, in->arrays, &arguments);

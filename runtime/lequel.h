@@ -136,6 +136,8 @@ typedef struct LequelProgramOptions {
     const char *dump; // NULL, or energy, equations, step, loops, llvm, asm: see lequel_program_dump
     // Folder in which compiled code is kept and looked for; NULL: the user's, as lequel_cache_folder says; "": none.
     const char *cache;
+    // That steps may use together, where they are long enough to gain from it; 0: one. The results are the same.
+    uint32_t threads;
 } LequelProgramOptions;
 
 // Derives and compiles. NULL when that fails: either the model has diagnostics now, or the error says why.

@@ -92,6 +92,16 @@ static uint32_t form_for(const Program *p, int64_t batch) {
     return batch == 1 && !p->fuse.deterministic && !p->fuse.calls ? FORM_SAMPLE : FORM_BATCH;
 }
 
+// Steps shorter than this many elementary operations, some tens of microseconds, gain nothing from a second thread.
+static const double worth_dividing = 1e6;
+
+// `batch`: for which calls are cut. The results are the same for any other.
+static void divide(const Program *p, Form *form, int64_t batch) {
+    if (!p->team || p->kind != PROGRAM_JIT) return;
+    form->divided = loop_program_operations(&form->fused->program, batch) >= worth_dividing;
+    if (form->divided) loop_program_divide(&form->fused->program, team_size(p->team), batch);
+}
+
 static bool make_code(const Program *p, Form *form, const ProgramOptions *dumps, Text *text, Text *error) {
     CodeOptions options = p->code;
     options.want_ir = dumps && wants_dump(dumps, "llvm");
@@ -104,6 +114,7 @@ const Form *program_form(const Program *p, int64_t batch, Text *error) {
     uint32_t which = form_for(p, batch);
     Form *form = &p->form[which];
     if (!form->fused && !fuse(p, which, error)) return NULL;
+    if (!form->coded) divide(p, form, batch);
     return form->coded || p->kind != PROGRAM_JIT || make_code(p, form, NULL, NULL, error) ? form : NULL;
 }
 
@@ -153,6 +164,8 @@ static bool compile(Program *p, const ProgramOptions *options, Text *dump_out, T
     list_arrays(p);
     if (p->first != FORM_BATCH && !fuse(p, p->first, error)) return false;
     Form *first = &p->form[p->first];
+    if (options->threads > 1) p->team = team_new(options->threads);
+    divide(p, first, experiment ? experiment->batch : 1);
     if (wants_dump(options, "loops")) loop_program_dump(&first->fused->program, dump_out);
     p->times.fuse = code_lap(&since);
     return p->kind != PROGRAM_JIT || make_code(p, first, options, dump_out, error);
@@ -181,6 +194,7 @@ void program_free(Program *p) {
     }
     free(p->form);
     free(p->kept);
+    team_free(p->team);
     for (uint32_t e = 0; e < ENTRY_COUNT; e++) step_free(p->step[e]);
     equations_free(p->equations);
     vec_free(&p->arrays);

@@ -7,13 +7,23 @@
 #include "data/random.h"
 #include "program.h"
 #include "tape.h"
+#include "team.h"
 
 // The loops form and its code for batches of any size, or for a single sample, whose arrays have no axis for the batch.
 typedef struct Form {
     Fused *fused;
     Code code;
     bool coded; // `code` is there
+    bool
+        divided; // its steps are long enough for the program's team: behind the entries stand those for several threads
 } Form;
+
+// Which of the two ways through a form's steps is the faster one now: both are timed from time to time.
+typedef struct Tempo {
+    int64_t steps;     // since the last decision
+    double seconds[2]; // of the steps tried, by one thread and by the team
+    bool together;
+} Tempo;
 enum { FORM_BATCH, FORM_SAMPLE, FORM_COUNT };
 
 struct Program {
@@ -28,6 +38,7 @@ struct Program {
     FuseOptions fuse;
     Symbol *kept; // of `fuse`
     CodeOptions code;
+    Team *team; // NULL: one thread
     Vec(ProgramArray) arrays;
     ProgramTimes times;
 };
@@ -43,7 +54,8 @@ struct Instance {
     void **arrays;                    // one address per array of the loops form
     bool borrows;                     // the arrays that all samples share are another instance's
     double *mirror, **old, **current; // reference back end: dense copies of all stored symbols, before and now
-    Tape *tape;                       // of an offline principle; made with the first step of training
+    Tempo tempo[ENTRY_COUNT];
+    Tape *tape; // of an offline principle; made with the first step of training
 };
 
 // The form for a batch; without code where the program has no code generator. NULL and `error` on failure.

@@ -167,16 +167,20 @@ static LoopEntry divide(Division *d, const LoopEntry *entry) {
     return divided;
 }
 
-double loop_program_divide(LoopProgram *program, uint32_t parts, int64_t batch) {
+void loop_program_divide(LoopProgram *program, uint32_t parts, int64_t batch) {
     Division d = {.program = program, .parts = parts, .batch = batch};
-    double operations = 0;
-    for (uint32_t c = 0; program->entries.count && c < program->entries.items[0].calls.count; c++)
-        operations += cost_of(&d, &program->entries.items[0].calls.items[c]);
     for (uint32_t e = 0, entries = program->entries.count; e < entries; e++) {
         LoopEntry divided = divide(&d, &program->entries.items[e]);
         vec_push(&program->entries, divided);
     }
     vec_free(&d.calls);
     vec_free(&d.ranges);
+}
+
+double loop_program_operations(const LoopProgram *program, int64_t batch) {
+    Division d = {.program = program, .batch = batch};
+    double operations = 0;
+    for (uint32_t c = 0; program->entries.count && c < program->entries.items[0].calls.count; c++)
+        operations += cost_of(&d, &program->entries.items[0].calls.items[c]);
     return operations;
 }

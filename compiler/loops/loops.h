@@ -150,8 +150,8 @@ typedef struct LoopCall {
 } LoopCall;
 
 // The calls of an entry are made in order. One for several threads (`parts` of them) is called by all of them, each
-// with its own LoopArguments.part: each makes the calls of its part, and before a higher level begins, all wait for each
-// other. Calls of one level do not touch what another of that level writes.
+// with its own LoopArguments.part: each makes the calls of its part, and before a higher level begins, all wait for
+// each other. Calls of one level do not touch what another of that level writes.
 typedef struct LoopEntry {
     const char *name; // "step", "evaluate", …
     uint32_t parts;   // 0: for one thread
@@ -192,8 +192,9 @@ uint32_t loop_vector_axis(const LoopProgram *program, uint32_t kernel);
 
 // divide.c: adds entries that do the same as those that there are, to the bit, by `parts` threads together: calls that
 // take long at such a batch are cut into panels of rows, and what does not depend on each other runs side by side.
-// Tells how long the first entry takes, as a number of elementary operations.
-double loop_program_divide(LoopProgram *program, uint32_t parts, int64_t batch);
+void loop_program_divide(LoopProgram *program, uint32_t parts, int64_t batch);
+// How long the first entry takes, roughly: a number of elementary operations.
+double loop_program_operations(const LoopProgram *program, int64_t batch);
 
 void loop_call_free(LoopCall *call);
 LoopCall loop_call_copy(const LoopProgram *program, const LoopCall *call);

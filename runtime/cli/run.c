@@ -9,9 +9,11 @@ static const char *const precisions[] = {"float", "double", NULL};
 static const char *const backends[] = {"jit", "reference", "loops", NULL};
 static const char *const dumps[] = {"ast", "model", "energy", "equations", "step", "loops", "llvm", "asm", NULL};
 
+enum { MOST_THREADS = 256 };
+
 typedef struct RunLine { // what the command line says
     const char *precision, *backend, *dump, *duration, *out, *cache;
-    int64_t seed, epochs, every;
+    int64_t seed, epochs, every, threads;
     const char *records[CLI_MOST], *inits[CLI_MOST];
     int record_count, init_count;
     double checkpoint_seconds, memory_limit;
@@ -82,6 +84,8 @@ static bool read_line(const CliArguments *arguments, RunLine *line) {
     if (!cli_whole(arguments, "seed", 0, 0, &line->seed)) return false;
     if (!cli_whole(arguments, "epochs", 0, -1, &line->epochs)) return false;
     if (!cli_whole(arguments, "every", 1, 0, &line->every)) return false;
+    if (!cli_whole(arguments, "threads", 1, 1, &line->threads)) return false;
+    if (line->threads > MOST_THREADS) return cli_usage(arguments, "`--threads` takes at most 256"), false;
     line->record_count = cli_values(arguments, "record", line->records);
     line->init_count = cli_values(arguments, "init", line->inits);
     line->duration = cli_value(arguments, "duration");
@@ -131,7 +135,8 @@ static LequelProgram *compile(LequelModel *model, const RunLine *line, char **er
                                     .records = line->records,
                                     .record_count = (uint32_t)line->record_count,
                                     .dump = line->dump,
-                                    .cache = line->cache};
+                                    .cache = line->cache,
+                                    .threads = (uint32_t)line->threads};
     return lequel_program_new(model, &options, error);
 }
 
@@ -272,6 +277,7 @@ static const CliOption options[] = {
     {"experiment", 0, "NAME", "this experiment; otherwise the last one"},
     {"dynamics", 0, "PRINCIPLE", "another principle than the file's, as in \"vle(gain = power, average = 9)\""},
     {"dump", 0, "WHAT", "print ast, model, energy, equations, step, loops, llvm or asm, and stop"},
+    {"threads", 0, "N", "that long steps may use together: the same results sooner (1)"},
     {"cache", 0, "FOLDER", "of compiled code (LEQUEL_CACHE, or lequel in the user's cache)"},
     {"no-cache", 0, NULL, "compile anew and keep no code"},
     {"time-passes", 0, NULL, "say on standard error how long each part took up to the first step"},

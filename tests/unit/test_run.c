@@ -398,6 +398,54 @@ static void steps_by_hand(void **state) {
     lequel_model_free(model);
 }
 
+// The weights after some steps, computed by so many threads.
+static double *learn_by(uint32_t threads, int64_t batch, int64_t *count) {
+    static const char text[] = "network N(n = 160) {\n  dt = 0.1\n  input x[n]\n  input y[n]\n"
+                               "  population h[2] = Leaky[n](tau_m = 1, tau_r = 0.5, phi = tanh)\n"
+                               "  connect w0: x -> h[0] by Dense()\n  connect w1: h[0] -> h[1] by Dense()\n"
+                               "  cost 1/2 * sum((y - h[1].r)^2)\n  dynamics gle(gamma = 0)\n"
+                               "  learn all by adam(0.001)\n}\n";
+    LequelModel *model = lequel_model_open("threads.leq", &(LequelModelOptions){.text = text});
+    LequelProgramOptions options = {.single = true, .threads = threads, .cache = ""};
+    char *error;
+    LequelProgram *program = lequel_program_new(model, &options, &error);
+    LequelInstance *instance = program ? lequel_instance_new(program, batch, 0, NULL, &error) : NULL;
+    if (!instance) fail_msg("%s", error);
+    for (uint32_t a = 0; a < lequel_program_array_count(program); a++) {
+        if (strcmp(lequel_program_array(program, a).role, "input") != 0) continue;
+        *count = lequel_instance_length(instance, a);
+        double *values = malloc((size_t)*count * sizeof *values);
+        for (int64_t i = 0; i < *count; i++) values[i] = (double)(i * (37 + a) % 101) / 50 - 1;
+        lequel_instance_set(instance, a, values);
+        free(values);
+    }
+    for (int step = 0; step < 60; step++) lequel_instance_step(instance, true);
+    uint32_t w = (uint32_t)lequel_program_find(program, "w1.W");
+    *count = lequel_instance_length(instance, w);
+    double *weights = malloc((size_t)*count * sizeof *weights);
+    lequel_instance_get(instance, w, weights);
+    lequel_instance_free(instance);
+    lequel_program_free(program);
+    lequel_model_free(model);
+    return weights;
+}
+
+static void threads_change_nothing(void **state) {
+    (void)state;
+    static const int64_t batches[] = {1, 30};
+    for (int b = 0; b < 2; b++) {
+        int64_t count, other_count;
+        double *alone = learn_by(1, batches[b], &count);
+        for (uint32_t threads = 2; threads <= 5; threads += 3) {
+            double *together = learn_by(threads, batches[b], &other_count);
+            assert_int_equal(count, other_count);
+            assert_memory_equal(alone, together, (size_t)count * sizeof *alone);
+            free(together);
+        }
+        free(alone);
+    }
+}
+
 static void repeats_lists(void **state) {
     const Place *place = *state;
     static const char text[] = "network Lists {\n"
@@ -463,6 +511,7 @@ int main(void) {
         cmocka_unit_test(starts_from_files),
         cmocka_unit_test(steps_by_hand),
         cmocka_unit_test(repeats_lists),
+        cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(refuses_what_does_not_fit),
         cmocka_unit_test(says_what_is_wrong),
     };
