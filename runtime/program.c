@@ -1,4 +1,5 @@
 // Programs: a model derived, discretised, fused and compiled; and the table of its arrays.
+#include "../compiler/analyze/stability.h"
 #include "module.h"
 #include "program_internal.h"
 #include <stdlib.h>
@@ -70,6 +71,16 @@ static bool check(const char *pass, char *problem, Text *error) {
     return false;
 }
 
+// What has no place of its own belongs to the model's file.
+static bool locate(void *context, Span span, const char **file, uint32_t *line, uint32_t *column) {
+    const Model *model = context;
+    bool whole = !span.source;
+    if (whole && model->populations.count) span = model->populations.items[0].span;
+    diag_position(model->diags, span, file, line, column);
+    if (whole) *line = *column = 1;
+    return *file != NULL;
+}
+
 static bool generate(Program *p, const ProgramOptions *options, Text *dump_out, Text *error) {
     double since = now();
     p->backend = module_open(error);
@@ -78,7 +89,9 @@ static bool generate(Program *p, const ProgramOptions *options, Text *dump_out, 
     BackendOptions backend_options = {.level = options->level,
                                       .source_name = p->model->name,
                                       .want_ir = wants_dump(options, "llvm"),
-                                      .want_assembly = wants_dump(options, "asm")};
+                                      .want_assembly = wants_dump(options, "asm"),
+                                      .locate = options->debug ? locate : NULL,
+                                      .locate_context = p->model};
     p->code = p->backend->compile(&p->fused->program, &backend_options, error);
     if (!p->code) return false;
     BackendTimes t = p->backend->times(p->code);
@@ -161,6 +174,10 @@ void program_free(Program *p) {
     equations_free(p->equations);
     vec_free(&p->arrays);
     free(p);
+}
+
+void program_check_stability(const Program *p, double relative) {
+    stability_check(p->equations, p->step[ENTRY_TRAIN], relative);
 }
 
 // ---- Questions ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 // The door of the LLVM back end and its pipeline: build, verify, passes, object file in memory, link, look up.
+#include "debug.h"
 #include "target.h"
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Error.h>
@@ -71,7 +72,8 @@ static bool set_up(Compilation *c) {
     if (failed(c->error, "cannot start the linker", LLVMOrcCreateLLJIT(&c->code->jit, NULL))) return false;
     LLVMOrcExecutionSessionRef session = LLVMOrcLLJITGetExecutionSession(c->code->jit);
     LLVMOrcExecutionSessionSetErrorReporter(session, collect_report, &c->code->reports);
-    return true;
+    if (!c->options->locate) return true;
+    return !failed(c->error, "cannot prepare for a debugger", debug_announce(c->code->jit));
 }
 
 static bool build(Compilation *c) {
@@ -86,6 +88,7 @@ static bool build(Compilation *c) {
     emitter.builder = LLVMCreateBuilderInContext(c->context);
     emit_program(&emitter);
     LLVMDisposeBuilder(emitter.builder);
+    if (c->options->locate) debug_describe(c->module, c->program, c->options);
     char *message = NULL;
     bool wrong = LLVMVerifyModule(c->module, LLVMReturnStatusAction, &message);
     if (wrong) text_addf(c->error, "the generated code is malformed: %s", message);

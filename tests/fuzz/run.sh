@@ -32,10 +32,10 @@ for target in ${FUZZ_TARGETS:-parse check pipeline data checkpoint manifest resu
     mkdir -p "$corpus" "$work/crashes"
     seeds "$target" "$corpus"
     for crash in "$source"/corpus/crashes/"$target"-*; do
-        [ ! -e "$crash" ] || "$targets/fuzz_$target" -timeout=10 -rss_limit_mb=2048 "$crash" >"$work/log" 2>&1 ||
+        [ ! -e "$crash" ] || "$targets/fuzz_$target" -timeout="${FUZZ_TIMEOUT:-10}" -rss_limit_mb=2048 "$crash" >"$work/log" 2>&1 ||
             { echo "back again: $crash"; tail -n 30 "$work/log"; failures=$((failures + 1)); }
     done
-    "$targets/fuzz_$target" -dict="$source/$dictionary" -max_len=$most -max_total_time="$seconds" -timeout=10 \
+    "$targets/fuzz_$target" -dict="$source/$dictionary" -max_len=$most -max_total_time="$seconds" -timeout="${FUZZ_TIMEOUT:-10}" \
         -rss_limit_mb=2048 -malloc_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$work/crashes/$target-" \
         "$corpus" >"$work/$target.log" 2>&1
     status=$?
