@@ -10,18 +10,7 @@ work=${FUZZ_KEEP:-$(mktemp -d)}
 [ -n "${FUZZ_KEEP:-}" ] || trap 'rm -rf "$work"' EXIT
 seconds=${FUZZ_SECONDS:-8} failures=0
 
-seeds() { # TARGET FOLDER
-    case $1 in
-    parse | check | pipeline)
-        for file in "$LEQUEL_SOURCE_DIR"/models/*.leq "$LEQUEL_SOURCE_DIR"/models/golden/*.leq \
-            "$LEQUEL_SOURCE_DIR"/tests/*/*.leq; do
-            [ "$(stat -c %s "$file")" -gt 5000 ] || cp "$file" "$2/$(basename "$(dirname "$file")")_$(basename "$file")"
-        done
-        ;;
-    resume) ;; # it changes a checkpoint that it makes itself
-    *) cp "$source/corpus/$1"/* "$2" ;;
-    esac
-}
+. "$source/seeds.sh"
 
 for target in ${FUZZ_TARGETS:-parse check pipeline data checkpoint manifest resume}; do
     case $target in
