@@ -67,5 +67,5 @@ try analyze analyze "$model" --output out
 try emit emit c "$model" --main --output out
 try plot plot out
 try fmt fmt out/model.leq
-try sweep sweep "$model" -D rate=0.001,0.002 --backend loops --duration 20 --jobs 1 --out out/sweep
+try sweep sweep "$model" -D rate=0.001,0.002 --backend loops --duration "20 steps" --jobs 1 --out out/sweep
 [ $failures -eq 0 ]
