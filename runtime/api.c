@@ -1,4 +1,5 @@
 // The public interface over the compiler and the runtime: handles, texts, errors. Nothing is computed here.
+#include "../compiler/analyze/stability.h"
 #include "../compiler/derive/derivation.h"
 #include "../compiler/derive/equations.h"
 #include "../compiler/step/step.h"
@@ -145,6 +146,8 @@ char *lequel_model_diagnostics(const LequelModel *model, LequelStyle style) {
     return hand_over(&out);
 }
 
+static const double SINGLE_ROUNDING = 1.0 / (1 << 24), DOUBLE_ROUNDING = 1.0 / ((int64_t)1 << 53);
+
 // Whether the equations become steps of both kinds, which gives all arrays their names. Reports what stands in the way.
 static bool discretises(const Equations *equations) {
     static const StepMode modes[] = {STEP_TRAIN, STEP_EVALUATE};
@@ -156,6 +159,7 @@ static bool discretises(const Equations *equations) {
             diag_report(equations->model->diags, DIAG_E0212, equations->model->dynamics.span,
                         "compiler bug after discretise: %s", problem);
         good = step && !problem;
+        if (good && modes[i] == STEP_TRAIN) stability_check(equations, step, SINGLE_ROUNDING);
         free(problem);
         step_free(step);
     }
@@ -412,6 +416,7 @@ static Program *compile(LequelProgram *program, const LequelProgramOptions *opti
                             .backend = backend,
                             .level = options->level ? options->level : 1,
                             .deterministic = options->deterministic,
+                            .debug = options->debug,
                             .recorded = names.items,
                             .recorded_count = names.count,
                             .dump = options->dump,
@@ -419,6 +424,7 @@ static Program *compile(LequelProgram *program, const LequelProgramOptions *opti
     char *folder = options->cache || backend != PROGRAM_JIT ? NULL : cache_default_folder();
     inner.cache = options->cache ? options->cache : folder;
     Program *result = program_new(model, &inner, &program->dump, error);
+    if (result) program_check_stability(result, options->single ? SINGLE_ROUNDING : DOUBLE_ROUNDING);
     if (!result && !diag_error_count(model->diags)) experiment_check(model, true); // says where a wrong name stands
     vec_free(&names);
     free(folder);

@@ -37,7 +37,7 @@ static bool load_image(Code *code, const Image *image, Text *error) {
 static void open_cache(Lookup *lookup, const LoopProgram *program, const CodeOptions *options) {
     char generator[PATH_MAX];
     Text ignored = {0};
-    bool wanted = options->cache && *options->cache && !options->want_ir && !options->want_assembly;
+    bool wanted = options->cache && *options->cache && !options->want_ir && !options->want_assembly && !options->locate;
     *lookup = (Lookup){.cache = {.folder = -1, .claim = -1}};
     lookup->open = wanted && module_find(generator, sizeof generator) &&
                    cache_key(program, options->level, generator, lookup->key) &&
@@ -66,13 +66,15 @@ static void store(const Code *code, const Lookup *lookup, Image *image) {
     cache_file_free(&entry.library);
 }
 
-// Objects that are more than code and constants go to the code generator's own linker, and not into the cache.
-static bool link_code(Code *code, const Lookup *lookup, BackendCode *compiled, uint32_t entries, Text *error) {
+// What a debugger is to know, and objects that are more than code and constants, go to the code generator's own linker,
+// and not into the cache.
+static bool link_code(Code *code, const Lookup *lookup, const CodeOptions *options, BackendCode *compiled,
+                      uint32_t entries, Text *error) {
     Image image;
     Text why = {0};
     size_t length;
     const char *object = code->backend->object(compiled, &length);
-    bool flat = image_link(object, length, entries, &image, &why), good;
+    bool flat = !options->locate && image_link(object, length, entries, &image, &why), good;
     text_free(&why);
     if (flat) {
         good = load_image(code, &image, error);
@@ -101,6 +103,8 @@ static bool compile(Code *code, const LoopProgram *program, const CodeOptions *o
                               .source_name = options->source_name,
                               .want_ir = options->want_ir,
                               .want_assembly = options->want_assembly,
+                              .locate = options->locate,
+                              .locate_context = options->locate_context,
                               .want_object = true};
     BackendCode *compiled = code->backend->compile(program, &backend, error);
     if (!compiled) return false;
@@ -112,7 +116,7 @@ static bool compile(Code *code, const LoopProgram *program, const CodeOptions *o
     code->times.passes = times.passes;
     code->times.codegen = times.codegen;
     code_lap(&since);
-    bool good = link_code(code, lookup, compiled, program->entries.count, error);
+    bool good = link_code(code, lookup, options, compiled, program->entries.count, error);
     code->times.link = code_lap(&since);
     return good;
 }

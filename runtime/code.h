@@ -10,6 +10,8 @@ typedef struct CodeOptions {
     const char *source_name;
     bool want_ir, want_assembly; // such a text is added to `text`; then the cache is not asked
     const char *cache;           // its folder; NULL or "": none
+    BackendLocate *locate;       // not NULL: with debug information, and not from the cache
+    void *locate_context;
 } CodeOptions;
 
 typedef struct CodeTimes { // seconds

@@ -3,6 +3,7 @@
 #define _XOPEN_SOURCE 700
 #define _DEFAULT_SOURCE
 #include "files.h"
+#include "../compiler/diagnostics.h"
 #include "../compiler/support/arena.h"
 #include <ctype.h>
 #include <dirent.h>
@@ -19,6 +20,13 @@ enum { HELD = 1 << 16 };
 
 static bool file_fails(const char *path, const char *what, int reason, Text *error) {
     text_addf(error, "%s: %s: %s", path, what, strerror(reason));
+    return false;
+}
+
+// With the permanent code of what cannot be written.
+static bool write_fails(const char *path, const char *what, int reason, Text *error) {
+    file_fails(path, what, reason, error);
+    text_addf(error, " [%s]", diag_entry(DIAG_E0003)->code);
     return false;
 }
 
@@ -43,7 +51,7 @@ bool file_read(const char *path, Text *text, Text *error) {
 bool file_exists(const char *path) { return access(path, F_OK) == 0; }
 
 bool file_remove(const char *path, Text *error) {
-    return unlink(path) == 0 || errno == ENOENT || file_fails(path, "cannot be removed", errno, error);
+    return unlink(path) == 0 || errno == ENOENT || write_fails(path, "cannot be removed", errno, error);
 }
 
 // ---- Files that appear at once --------------------------------------------------------------------------------------
@@ -74,7 +82,7 @@ static bool may_be_replaced(const char *path, Text *error) {
 
 static bool staged_begin(StagedFile *out, int file, const char *path, Text *temporary, Text *error) {
     if (file < 0) {
-        file_fails(path, "cannot be written", errno, error);
+        write_fails(path, "cannot be written", errno, error);
         text_free(temporary);
         return false;
     }
@@ -128,7 +136,7 @@ bool staged_continue(StagedFile *out, const char *path, int64_t size, Text *erro
 
 static bool staged_fails(StagedFile *out, const char *what, int reason, Text *error) {
     out->failed = true;
-    return file_fails(out->path, what, reason, error);
+    return write_fails(out->path, what, reason, error);
 }
 
 bool staged_cut(StagedFile *out, Text *error) {
@@ -217,7 +225,7 @@ bool staged_close(StagedFile *out, Text *error) {
 static bool replace_plain(const char *path, mode_t mode, const char *bytes, size_t length, Text *error) {
     StagedFile out;
     if (!staged_open(&out, path, error)) return false;
-    bool fine = !mode || fchmod(out.file, mode & 07777) == 0 || file_fails(path, "cannot be written", errno, error);
+    bool fine = !mode || fchmod(out.file, mode & 07777) == 0 || write_fails(path, "cannot be written", errno, error);
     if (fine && staged_write(&out, bytes, length, error)) return staged_close(&out, error);
     staged_abandon(&out);
     return false;
@@ -226,9 +234,9 @@ static bool replace_plain(const char *path, mode_t mode, const char *bytes, size
 bool file_replace(const char *path, const char *bytes, size_t length, Text *error) {
     struct stat status;
     if (stat(path, &status) != 0) return replace_plain(path, 0, bytes, length, error);
-    if (!S_ISREG(status.st_mode)) return file_fails(path, "cannot be replaced", EINVAL, error);
+    if (!S_ISREG(status.st_mode)) return write_fails(path, "cannot be replaced", EINVAL, error);
     char *real = realpath(path, NULL);
-    if (!real) return file_fails(path, "cannot be written", errno, error);
+    if (!real) return write_fails(path, "cannot be written", errno, error);
     bool fine = replace_plain(real, status.st_mode, bytes, length, error);
     free(real);
     return fine;
@@ -250,18 +258,18 @@ bool folder_make(const char *path, Text *error) {
     int reason = errno;
     if (fine && (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))) fine = false, reason = ENOTDIR;
     free(part);
-    return fine || file_fails(path, "the folder cannot be made", reason, error);
+    return fine || write_fails(path, "the folder cannot be made", reason, error);
 }
 
 // A folder that may be written but not read cannot be opened, and some file systems cannot sync one: nothing to be
 // done.
 bool folder_sync(const char *path, Text *error) {
     int file = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (file < 0) return errno == EACCES || file_fails(path, "the folder cannot be synced", errno, error);
+    if (file < 0) return errno == EACCES || write_fails(path, "the folder cannot be synced", errno, error);
     bool fine = fsync(file) == 0 || errno == EINVAL || errno == EBADF || errno == EROFS;
     int reason = errno;
     close(file);
-    return fine || file_fails(path, "the folder cannot be synced", reason, error);
+    return fine || write_fails(path, "the folder cannot be synced", reason, error);
 }
 
 // X.PID-N.part of a file that was being replaced, X.npy.part of a recording.
@@ -289,7 +297,7 @@ void folder_sweep(const char *path, bool recordings) {
 int folder_lock(const char *path, Text *error) {
     int file = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (file < 0) {
-        file_fails(path, "the folder cannot be opened", errno, error);
+        write_fails(path, "the folder cannot be opened", errno, error);
         return -1;
     }
     if (flock(file, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return file; // some file systems have no locks

@@ -464,10 +464,10 @@ bool instance_limit_memory(Instance *in, int64_t bytes, int64_t window, Text *er
     Tape *tape = tape_of(in);
     if (window > 0 && tape_input_bytes(tape) > (bytes - 3 * tape_snapshot_bytes(tape)) / window) {
         text_addf(error,
-                  "a window of %lld steps keeps %lld bytes of inputs and at least %lld of states, more than the memory "
+                  "a window of %lld steps keeps %.0f bytes of inputs and at least %lld of states, more than the memory "
                   "limit of %lld; raise `--memory-limit`, or give the principle a shorter window",
-                  (long long)window, (long long)(tape_input_bytes(tape) * window),
-                  (long long)(3 * tape_snapshot_bytes(tape)), (long long)bytes);
+                  (long long)window, (double)tape_input_bytes(tape) * (double)window,
+                  3 * (long long)tape_snapshot_bytes(tape), (long long)bytes);
         return false;
     }
     tape_limit(tape, bytes - (window > 0 ? window : 0) * tape_input_bytes(tape));

@@ -128,6 +128,7 @@ typedef struct LequelProgramOptions {
     bool single;         // float instead of double
     const char *backend; // NULL or "jit"; "reference", a slow oracle; "loops", an interpreter
     int level;           // of optimisation, 1 to 3; 0: the default
+    bool debug;          // gdb knows lines of the model and names of arrays (docs/trust.md)
     bool deterministic;  // the same bits on every machine and as emitted C; up to several times slower
     // Names of signals to keep readable, besides states, weights and what the experiment records; several names may
     // stand in one string, with commas between.

@@ -1,4 +1,5 @@
 // Programs: a model derived, discretised, fused and compiled; and the table of its arrays.
+#include "../compiler/analyze/stability.h"
 #include "program_internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,16 @@ static void divide(const Program *p, Form *form, int64_t batch) {
     if (form->divided) loop_program_divide(&form->fused->program, team_size(p->team), batch);
 }
 
+// What has no place of its own belongs to the model's file.
+static bool locate(void *context, Span span, const char **file, uint32_t *line, uint32_t *column) {
+    const Model *model = context;
+    bool whole = !span.source;
+    if (whole && model->populations.count) span = model->populations.items[0].span;
+    diag_position(model->diags, span, file, line, column);
+    if (whole) *line = *column = 1;
+    return *file != NULL;
+}
+
 static bool make_code(const Program *p, Form *form, const ProgramOptions *dumps, Text *text, Text *error) {
     CodeOptions options = p->code;
     options.want_ir = dumps && wants_dump(dumps, "llvm");
@@ -157,7 +168,11 @@ static bool compile(Program *p, const ProgramOptions *options, Text *dump_out, T
                             .calls = options->calls,
                             .kept = p->kept,
                             .kept_count = options->recorded_count};
-    p->code = (CodeOptions){.level = options->level, .source_name = p->model->name, .cache = options->cache};
+    p->code = (CodeOptions){.level = options->level,
+                            .source_name = p->model->name,
+                            .cache = options->cache,
+                            .locate = options->debug ? locate : NULL,
+                            .locate_context = p->model};
     const Experiment *experiment = p->model->experiment;
     p->first = form_for(p, experiment ? experiment->batch : 0);
     if (!find_recorded(p, options, p->kept, error) || !fuse(p, FORM_BATCH, error)) return false;
@@ -199,6 +214,10 @@ void program_free(Program *p) {
     equations_free(p->equations);
     vec_free(&p->arrays);
     free(p);
+}
+
+void program_check_stability(const Program *p, double relative) {
+    stability_check(p->equations, p->step[ENTRY_TRAIN], relative);
 }
 
 // ---- Questions ------------------------------------------------------------------------------------------------------

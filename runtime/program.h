@@ -19,6 +19,7 @@ typedef struct ProgramOptions {
     ProgramBackend backend;
     int level;            // of optimisation, 0..3; the default is 1
     bool deterministic;   // the same bits on every machine and from emitted C
+    bool debug;           // with debug information, for gdb
     bool calls;           // for lequel emit: the loops form keeps mathematical functions as calls; no step can be taken
     const Atom *recorded; // arrays that must be readable after a step although nothing else keeps them
     uint32_t recorded_count;
@@ -57,6 +58,8 @@ typedef struct Instance Instance;
 // Derives, discretises, fuses, compiles. NULL on failure: either the model's diags hold errors or `error` says why.
 Program *program_new(Model *model, const ProgramOptions *options, Text *dump_out, Text *error);
 void program_free(Program *program);
+// Warns where a step is too long for what it integrates, or amplifies rounding of this relative size (stability.h).
+void program_check_stability(const Program *program, double relative);
 Model *program_model(const Program *program);
 bool program_is_deterministic(const Program *program);
 bool program_is_offline(const Program *program); // errors travel backward in time, window by window

@@ -331,9 +331,28 @@ void populations_analyze(Work *w) {
     }
 }
 
+// Number by number: what lies between the members of a structure may differ.
+static bool same_numbers(const double *a, const double *b, uint32_t count) {
+    return memcmp(a, b, count * sizeof *a) == 0;
+}
+
+static bool same_filter(const Filter *a, const Filter *b) {
+    return a->known == b->known && a->zero_count == b->zero_count && a->pole_count == b->pole_count &&
+           a->memory_count == b->memory_count && same_numbers(&a->gain, &b->gain, 1) &&
+           same_numbers(&a->delay, &b->delay, 1) && same_numbers(a->zero, b->zero, a->zero_count) &&
+           same_numbers(a->pole, b->pole, a->pole_count) && same_numbers(a->memory, b->memory, a->memory_count);
+}
+
+static bool same_step(const Linear *a, const Linear *b) {
+    bool same = a->order == b->order && same_numbers(&a->d, &b->d, 1) && same_numbers(a->b, b->b, a->order) &&
+                same_numbers(a->c, b->c, a->order);
+    for (uint32_t i = 0; same && i < a->order; i++) same = same_numbers(a->a[i], b->a[i], a->order);
+    return same;
+}
+
 static bool same_transfer(const AnalyzeTransfer *a, const AnalyzeTransfer *b) {
-    return memcmp(&a->continuous, &b->continuous, sizeof a->continuous) == 0 && a->has_step == b->has_step &&
-           memcmp(&a->step, &b->step, sizeof a->step) == 0;
+    return same_filter(&a->continuous, &b->continuous) && a->has_step == b->has_step &&
+           (!a->has_step || same_step(&a->step, &b->step));
 }
 
 static bool same_kind(const AnalyzePopulation *p, const AnalyzeKind *a, const AnalyzeKind *b) {

@@ -140,7 +140,7 @@ static NUMBER NAME(value)(NAME(Walk) * walk, const Frame *frame, Expr expr) {
     return walk->remembered[place].value;
 }
 
-NUMBER EVALUATE(const ExprStore *store, Expr expr, ELEMENT *element, void *context, int64_t *index_values,
+NUMBER EVALUATE(const ExprStore *store, Expr expr, ELEMENT *element, void *context, const int64_t *index_values,
                 int64_t batch) {
     NAME(Walk)
     walk = {.store = store, .element = element, .context = context, .index_values = index_values, .batch = batch};

@@ -69,7 +69,8 @@ typedef enum SymbolRole {
     ROLE_SCALAR,    // a number of the model that may change between steps: a learning rate, a counter
 } SymbolRole;
 
-// How an error returns from a delay when it cannot wait for it: looked ahead by the delay, late as it comes, not at all.
+// How an error returns from a delay when it cannot wait for it: looked ahead by the delay, late as it comes, not at
+// all.
 typedef enum DelayCredit { CREDIT_NONE_DECLARED, CREDIT_AHEAD, CREDIT_LATE, CREDIT_STOPPED } DelayCredit;
 
 enum { EXPR_MAX_RANK = 4 };
@@ -203,9 +204,9 @@ double expr_function_value(ExprFunction function, double x);
 typedef double ExprElement(void *context, Symbol symbol, ExprVersion version, const int64_t *index, uint32_t count);
 typedef double complex ExprComplexElement(void *context, Symbol symbol, ExprVersion version, const int64_t *index,
                                           uint32_t count);
-double expr_evaluate(const ExprStore *store, Expr expr, ExprElement *element, void *context, int64_t *index_values,
-                     int64_t batch);
+double expr_evaluate(const ExprStore *store, Expr expr, ExprElement *element, void *context,
+                     const int64_t *index_values, int64_t batch);
 double complex expr_evaluate_complex(const ExprStore *store, Expr expr, ExprComplexElement *element, void *context,
-                                     int64_t *index_values, int64_t batch);
+                                     const int64_t *index_values, int64_t batch);
 
 #endif

@@ -90,6 +90,10 @@ static bool *find_persistent(const Plan *plan, Step *const *steps, uint32_t coun
         step_mark_old(steps[s], persistent);
         if (steps[s]->cost) persistent[steps[s]->cost] = true;
         if (steps[s]->objective) persistent[steps[s]->objective] = true;
+        for (uint32_t i = 0; i < steps[s]->assigns.count; i++) { // the user's states are always readable
+            const SymbolInfo *info = symbol_info(plan->store, steps[s]->assigns.items[i].symbol);
+            if (info->role == ROLE_STATE && !info->hidden) persistent[steps[s]->assigns.items[i].symbol] = true;
+        }
     }
     for (uint32_t i = 0; i < plan->options->kept_count; i++) persistent[plan->options->kept[i]] = true;
     return persistent;

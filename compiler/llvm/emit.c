@@ -178,7 +178,7 @@ LLVMValueRef emit_parameter(Emitter *e, const int64_t *values) {
     while (c < calls && values[c] == values[0]) c++;
     if (c == calls) return emit_int(e, values[0]);
     uint32_t column = 0; // calls often disagree in several numbers in the same way, such as all extents
-    while (column < columns && memcmp(&e->code->columns.items[column * calls], values, calls * sizeof *values))
+    while (column < columns && memcmp(&e->code->columns.items[column * calls], values, calls * sizeof *values) != 0)
         column++;
     if (column == columns)
         for (c = 0; c < calls; c++) vec_push(&e->code->columns, values[c]);

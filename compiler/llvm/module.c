@@ -1,5 +1,6 @@
 // The door of the LLVM back end and its pipeline: build, verify, passes, object file in memory, link, look up.
 #define _GNU_SOURCE
+#include "debug.h"
 #include "target.h"
 #include <dlfcn.h>
 #include <llvm-c/Analysis.h>
@@ -17,6 +18,7 @@ __attribute__((visibility("default"))) const Backend *lequel_backend(void);
 struct BackendCode {
     LLVMOrcLLJITRef jit;
     uint32_t entry_count;
+    bool debugged; // a debugger is told where the code is
     Vec(LoopFunction *) entries;
     BackendTimes times;
     Text ir, assembly, object;
@@ -88,6 +90,7 @@ static bool build(Compilation *c) {
     emitter.builder = LLVMCreateBuilderInContext(c->context);
     emit_program(&emitter);
     LLVMDisposeBuilder(emitter.builder);
+    if (c->options->locate) debug_describe(c->module, c->program, c->options);
     char *message = NULL;
     bool wrong = LLVMVerifyModule(c->module, LLVMReturnStatusAction, &message);
     if (wrong) text_addf(c->error, "the generated code is malformed: %s", message);
@@ -137,7 +140,7 @@ static bool start_linker(BackendCode *code, Text *error) {
     if (failed(error, "cannot start the linker", LLVMOrcCreateLLJIT(&code->jit, NULL))) return false;
     LLVMOrcExecutionSessionRef session = LLVMOrcLLJITGetExecutionSession(code->jit);
     LLVMOrcExecutionSessionSetErrorReporter(session, collect_report, &code->reports);
-    return true;
+    return !code->debugged || !failed(error, "cannot prepare for a debugger", debug_announce(code->jit));
 }
 
 static bool link_object(BackendCode *code, LLVMMemoryBufferRef object, Text *error) {
@@ -206,7 +209,7 @@ static void backend_dispose(BackendCode *code) {
 static BackendCode *backend_compile(const LoopProgram *program, const BackendOptions *options, Text *error) {
     Compilation c = {.program = program, .options = options, .error = error};
     c.code = memory_resize(NULL, 1, sizeof *c.code);
-    *c.code = (BackendCode){.entry_count = program->entries.count};
+    *c.code = (BackendCode){.entry_count = program->entries.count, .debugged = options->locate};
     bool right = run_pipeline(&c);
     if (c.object) LLVMDisposeMemoryBuffer(c.object);
     if (c.module) LLVMDisposeModule(c.module);

@@ -5,12 +5,18 @@
 
 #include "loops.h"
 
+// Where a span is: the file's path, line and column from 1; of one without a place, the beginning of the model's file.
+// False when there is no file.
+typedef bool BackendLocate(void *context, Span span, const char **file, uint32_t *line, uint32_t *column);
+
 typedef struct BackendOptions {
     int level;                   // 0: none, 1: early-cse and licm (default), 2, 3: the full pipelines
     const char *cpu;             // NULL: the host
     const char *source_name;     // model file, for symbol names and debug information
     bool want_ir, want_assembly; // keep the text for --dump
-    bool want_object;            // keep the object file; nothing is linked, and the code has no entries to call yet
+    BackendLocate *locate;       // not NULL: with debug information, for gdb
+    void *locate_context;
+    bool want_object; // keep the object file; nothing is linked, and the code has no entries to call yet
 } BackendOptions;
 
 typedef struct BackendTimes { // seconds

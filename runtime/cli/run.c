@@ -19,7 +19,7 @@ typedef struct RunLine { // what the command line says
     double checkpoint_seconds, memory_limit;
     int64_t checkpoint_steps, trap;
     char folder[512];
-    bool deterministic;
+    bool deterministic, debug;
 } RunLine;
 
 // lequel-out/NAME for models/NAME.leq.
@@ -90,6 +90,7 @@ static bool read_line(const CliArguments *arguments, RunLine *line) {
     line->init_count = cli_values(arguments, "init", line->inits);
     line->duration = cli_value(arguments, "duration");
     line->deterministic = cli_has(arguments, "deterministic");
+    line->debug = cli_has(arguments, "debug-info");
     line->cache = cli_cache(arguments);
     if (cli_has(arguments, "json") && !cli_has(arguments, "time-passes"))
         return cli_usage(arguments, "`--json` goes with `--time-passes`"), false;
@@ -132,6 +133,7 @@ static LequelProgram *compile(LequelModel *model, const RunLine *line, char **er
     LequelProgramOptions options = {.single = line->precision ? strcmp(line->precision, "float") == 0 : !reference,
                                     .backend = generates ? line->backend : "loops",
                                     .deterministic = line->deterministic,
+                                    .debug = line->debug,
                                     .records = line->records,
                                     .record_count = (uint32_t)line->record_count,
                                     .dump = line->dump,
@@ -273,6 +275,7 @@ static const CliOption options[] = {
     {"precision", 0, "float|double", "of the numbers (float; the reference back end: double)"},
     {"backend", 0, "NAME", "jit, or reference or loops, which are slow"},
     {"deterministic", 0, NULL, "the same bits on every machine, and from emitted C"},
+    {"debug-info", 0, NULL, "let gdb see lines of the model and arrays by name"},
     {"network", 0, "NAME", "this network; otherwise the last one of the file"},
     {"experiment", 0, "NAME", "this experiment; otherwise the last one"},
     {"dynamics", 0, "PRINCIPLE", "another principle than the file's, as in \"vle(gain = power, average = 9)\""},

@@ -319,7 +319,7 @@ static bool run_all(Sweep *sweep) {
 
 static bool make_folder(const char *folder) {
     if (mkdir(folder, 0777) == 0 || errno == EEXIST) return true;
-    cli_error("%s: cannot be made: %s", folder, strerror(errno));
+    cli_error("%s: cannot be made: %s [E0003]", folder, strerror(errno));
     return false;
 }
 

@@ -55,6 +55,23 @@ expect 1 'has no epochs' "${quick[@]}" --out a --epochs 3
 expect 1 'no whole number of steps' run "$models/lagline.leq" --backend=loops --duration 0.005
 expect 1 'no duration' run "$models/lagline.leq" --backend=loops --duration long
 
+# Every representation has a text, the same one each time.
+whats=(ast model energy equations step loops)
+[ ! -e "${LEQUEL_LLVM_MODULE:-}" ] || whats+=(llvm asm)
+for what in "${whats[@]}"; do
+    for model in lagline microcircuit_mimic oja adex; do
+        expect 0 "" run "$models/$model.leq" --dump "$what"
+        cp stdout first
+        expect 0 "" run "$models/$model.leq" --dump "$what"
+        case $model-$what in
+        lagline-* | *-step | *-loops | *-ast | *-model) holds "$what of $model has lines" test "$(grep -c . first)" -gt 3 ;;
+        esac # others have no energy
+        holds "$what of $model is the same again" cmp first stdout
+    done
+done
+expect 0 "" run "$models/lagline.leq" --dump step --dynamics bptt --backend loops
+holds "offline principles dump the steps backward" grep -q '^# backward in time' stdout
+
 expect 0 "" "${quick[@]}" --out results/deep --seed 3 --record s0.u,s1.error --every 5
 for file in steps s0.tau_m w1.W cost s0.u s1.error final/s0.tau_m final/w1.W; do
     holds "a run leaves $file.npy" test -s "results/deep/$file.npy"

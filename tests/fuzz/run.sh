@@ -10,18 +10,7 @@ work=${FUZZ_KEEP:-$(mktemp -d)}
 [ -n "${FUZZ_KEEP:-}" ] || trap 'rm -rf "$work"' EXIT
 seconds=${FUZZ_SECONDS:-8} failures=0
 
-seeds() { # TARGET FOLDER
-    case $1 in
-    parse | check | pipeline)
-        for file in "$LEQUEL_SOURCE_DIR"/models/*.leq "$LEQUEL_SOURCE_DIR"/models/golden/*.leq \
-            "$LEQUEL_SOURCE_DIR"/tests/*/*.leq; do
-            [ "$(stat -c %s "$file")" -gt 5000 ] || cp "$file" "$2/$(basename "$(dirname "$file")")_$(basename "$file")"
-        done
-        ;;
-    resume) ;; # it changes a checkpoint that it makes itself
-    *) cp "$source/corpus/$1"/* "$2" ;;
-    esac
-}
+. "$source/seeds.sh"
 
 for target in ${FUZZ_TARGETS:-parse check pipeline data checkpoint manifest resume cache}; do
     case $target in
@@ -33,10 +22,10 @@ for target in ${FUZZ_TARGETS:-parse check pipeline data checkpoint manifest resu
     mkdir -p "$corpus" "$work/crashes"
     seeds "$target" "$corpus"
     for crash in "$source"/corpus/crashes/"$target"-*; do
-        [ ! -e "$crash" ] || "$targets/fuzz_$target" -timeout=10 -rss_limit_mb=2048 "$crash" >"$work/log" 2>&1 ||
+        [ ! -e "$crash" ] || "$targets/fuzz_$target" -timeout="${FUZZ_TIMEOUT:-10}" -rss_limit_mb=2048 "$crash" >"$work/log" 2>&1 ||
             { echo "back again: $crash"; tail -n 30 "$work/log"; failures=$((failures + 1)); }
     done
-    "$targets/fuzz_$target" -dict="$source/$dictionary" -max_len=$most -max_total_time="$seconds" -timeout=10 \
+    "$targets/fuzz_$target" -dict="$source/$dictionary" -max_len=$most -max_total_time="$seconds" -timeout="${FUZZ_TIMEOUT:-10}" \
         -rss_limit_mb=2048 -malloc_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$work/crashes/$target-" \
         "$corpus" >"$work/$target.log" 2>&1
     status=$?

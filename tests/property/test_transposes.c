@@ -255,7 +255,7 @@ static void operators(void **state) {
         for (int o = 0; o < 3; o++) {
             Text text = {0};
             Compiled c = open_row(&rows[r], orders[o], &text);
-            random_state = mix((uint64_t)(3 * r + o));
+            random_state = mix(3 * (uint64_t)r + (uint64_t)o);
             for (int again = 0; again < 3; again++) {
                 Walk w = walk_new(&c);
                 Products p = products(&w);

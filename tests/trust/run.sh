@@ -17,6 +17,7 @@ part() { # NAME COMMAND…: in a folder of its own
 tests=$LEQUEL_SOURCE_DIR/tests/trust
 part kills bash "$tests/kills.sh" "${KILLS:-10}"
 part failures bash "$tests/failures.sh" "${EACH:-17}"
+part commands bash "$tests/commands.sh" "${EACH:-17}"
 part resume bash "$tests/resume.sh"
 part rerun bash "$tests/rerun.sh"
 part trap bash "$tests/trap.sh"

@@ -748,7 +748,7 @@ static void places_that_cannot_be_written_are_named(void **state) {
     Text error = {0};
     double value = 1;
     assert_false(table_save_npy("none/x.npy", NUMBER_DOUBLE, &value, 0, NULL, &error));
-    assert_string_equal(text_z(&error), "none/x.npy: cannot be written: No such file or directory");
+    assert_string_equal(text_z(&error), "none/x.npy: cannot be written: No such file or directory [E0003]");
     error.length = 0;
     assert_false(table_save_csv(".", &value, 1, 1, NULL, &error));
     assert_string_equal(text_z(&error), ".: exists and is no regular file, so it cannot be replaced");
