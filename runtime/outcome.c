@@ -228,6 +228,7 @@ static void print_scores(const ScoreTable *table, int width, const char *before,
     uint32_t first = 1 + table->stages;
     if (table->stages) text_addf(line, "%sstage %s", before, stage_name(table));
     for (uint32_t i = first; i + 1 < table->names.count; i++) {
+        if (table->stages && isnan(row[i])) continue; // of another stage
         text_add(line, i > 1 ? after : before);
         if (isnan(row[i]))
             text_addf(line, "%s %-*s", table->names.items[i], width, "-");
