@@ -256,11 +256,20 @@ void score_table_note(const ScoreTable *table, char *note, size_t size) {
             used += (size_t)snprintf(note + used, size - used, "  %s %.4g", table->names.items[i], row[i]);
 }
 
+// Of a column; one of an earlier stage has none in the last row.
+static double last_number(const ScoreTable *table, uint32_t column) {
+    for (uint32_t row = table->rows; row-- > 0;) {
+        double value = table->values.items[(size_t)row * table->names.count + column];
+        if (!isnan(value) || !table->stages) return value;
+    }
+    return NAN;
+}
+
 uint32_t score_table_last(const ScoreTable *table, ManifestScore *scores, uint32_t room) {
     if (!table->rows) return 0;
     uint32_t count = 0;
     for (uint32_t i = 1; i + 1 < table->names.count && count < room; i++)
-        scores[count++] = (ManifestScore){table->names.items[i], last_row(table)[i]};
+        scores[count++] = (ManifestScore){table->names.items[i], last_number(table, i)};
     return count;
 }
 
