@@ -478,6 +478,7 @@ static PresentResult present_all(Run *run, Track *track, Text *error) {
         if (!midway) feeder_choose(track->feeder, run->batch);
         midway = false;
         track->ends_epoch = run->batch + 1 == batches;
+        track->ends_stage = track->ends_epoch && part.stage >= 0 && ends_stage(run, run->epoch);
         PresentResult result = track_present(track, &watch, error);
         if (result != PRESENT_DONE) return result;
     }
@@ -533,6 +534,7 @@ static PresentResult present_part(Run *run, const Part *part, const TrackWatch *
     if (run->train.settings) enter_part(&run->train, part);
     track_move(&run->train, part->first_step, part->steps);
     run->train.ends_epoch = true;
+    run->train.ends_stage = part->stage >= 0;
     if (!run->midway) track_begin(&run->train);
     return track_present(&run->train, watch, error);
 }
