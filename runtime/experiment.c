@@ -309,7 +309,7 @@ static void go_to(Run *run, const int64_t place[5]) {
     bool continuous = run->experiment->present_steps == 0;
     if (!continuous && place[0] == run->epochs) return;
     Part part = part_of(run, continuous ? (uint32_t)place[4] : part_of_epoch(run, place[0]));
-    enter_part(&run->train, &part);
+    if (run->train.settings) enter_part(&run->train, &part);
     if (continuous) track_move(&run->train, part.first_step, part.steps);
 }
 
