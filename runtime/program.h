@@ -93,7 +93,8 @@ void instance_keep(Instance *instance, const char *prefix, Checkpoint *checkpoin
 
 // Which rules act: those of a stage of the experiment (from 0; -1: those of all stages).
 void instance_enter_stage(Instance *instance, int stage);
-// What ends with the next step, a bit 1 << EndKind each: for rules and events `on end of …`. Stays until it is set anew.
+// What ends with the next step, a bit 1 << EndKind each: for rules and events `on end of …`. Stays until it is set
+// anew.
 void instance_set_ends(Instance *instance, unsigned ends);
 
 // Values in logical order without padding: [extent…] for parameters; for batched arrays [batch][extent…], sample first.

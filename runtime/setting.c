@@ -7,11 +7,11 @@
 typedef struct Target { // a setting, and what the array had in the step under way
     const Setting *setting;
     uint32_t array;
-    bool goes_on;       // a state or an output: nothing is put back
-    bool batched;       // its values are [sample][element]
-    int64_t elements;   // of one sample
-    bool active;        // in the step under way
-    RandomStream noise; // a child for each step
+    bool goes_on;            // a state or an output: nothing is put back
+    bool batched;            // its values are [sample][element]
+    int64_t elements;        // of one sample
+    bool active;             // in the step under way
+    RandomStream noise;      // a child for each step
     double *had, *set, *now; // room for its values before, as they were set, after
     int64_t room;
 } Target;
