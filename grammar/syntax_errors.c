@@ -159,8 +159,8 @@ static Atom expected_text(Parser *p, Expected expected) {
 // ---- Suggestions
 
 static Atom nearest_unit(Parser *p, const char *text, size_t length) {
-    static const char *const units[] = {"ms",   "us",   "ns",   "mV", "uV",  "mA",    "uA",    "nA", "pA",
-                                        "mS",   "uS",   "nS",   "pS", "mF",  "uF",    "nF",    "pF", "Ohm",
+    static const char *const units[] = {"ms",   "us",   "ns",   "mV", "uV",  "mA",    "uA",     "nA",           "pA",
+                                        "mS",   "uS",   "nS",   "pS", "mF",  "uF",    "nF",     "pF",           "Ohm",
                                         "kOhm", "MOhm", "GOhm", "Hz", "kHz", "steps", "epochs", "presentations"};
     Atom words[sizeof units / sizeof *units];
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) words[i] = arena_atom_z(p->arena, units[i]);

@@ -312,7 +312,7 @@ static void go_to(Run *run, const int64_t place[5]) {
     bool continuous = run->experiment->present_steps == 0;
     if (!continuous && place[0] == run->epochs) return;
     Part part = part_of(run, continuous ? (uint32_t)place[4] : part_of_epoch(run, place[0]));
-    enter_part(&run->train, &part);
+    if (run->train.settings) enter_part(&run->train, &part);
     if (continuous) track_move(&run->train, part.first_step, part.steps);
 }
 
@@ -481,6 +481,7 @@ static PresentResult present_all(Run *run, Track *track, Text *error) {
         if (!midway) feeder_choose(track->feeder, run->batch);
         midway = false;
         track->ends_epoch = run->batch + 1 == batches;
+        track->ends_stage = track->ends_epoch && part.stage >= 0 && ends_stage(run, run->epoch);
         PresentResult result = track_present(track, &watch, error);
         if (result != PRESENT_DONE) return result;
     }
@@ -536,6 +537,7 @@ static PresentResult present_part(Run *run, const Part *part, const TrackWatch *
     if (run->train.settings) enter_part(&run->train, part);
     track_move(&run->train, part->first_step, part->steps);
     run->train.ends_epoch = true;
+    run->train.ends_stage = part->stage >= 0;
     if (!run->midway) track_begin(&run->train);
     return track_present(&run->train, watch, error);
 }

@@ -192,7 +192,8 @@ LEQUEL_API LequelInstance *lequel_instance_new(const LequelProgram *program, int
 LEQUEL_API void lequel_instance_free(LequelInstance *instance);
 LEQUEL_API int64_t lequel_instance_steps(const LequelInstance *instance); // done so far
 
-// One time step: `train` computes errors and learns; without it only states, rates and the cost are computed.
+// One time step: `train` computes errors and learns; without it only states, rates and the cost are computed. What a
+// model does `on end of …` a presentation, and the stages and settings of an experiment, belong to lequel_run.
 LEQUEL_API void lequel_instance_step(LequelInstance *instance, bool train);
 
 // Values in logical order: [extent…], or [batch][extent…] for batched arrays; `length` counts all of them. The array

@@ -228,6 +228,7 @@ static void print_scores(const ScoreTable *table, int width, const char *before,
     uint32_t first = 1 + table->stages;
     if (table->stages) text_addf(line, "%sstage %s", before, stage_name(table));
     for (uint32_t i = first; i + 1 < table->names.count; i++) {
+        if (table->stages && isnan(row[i])) continue; // of another stage
         text_add(line, i > 1 ? after : before);
         if (isnan(row[i]))
             text_addf(line, "%s %-*s", table->names.items[i], width, "-");
@@ -255,11 +256,20 @@ void score_table_note(const ScoreTable *table, char *note, size_t size) {
             used += (size_t)snprintf(note + used, size - used, "  %s %.4g", table->names.items[i], row[i]);
 }
 
+// Of a column; one of an earlier stage has none in the last row.
+static double last_number(const ScoreTable *table, uint32_t column) {
+    for (uint32_t row = table->rows; row-- > 0;) {
+        double value = table->values.items[(size_t)row * table->names.count + column];
+        if (!isnan(value) || !table->stages) return value;
+    }
+    return NAN;
+}
+
 uint32_t score_table_last(const ScoreTable *table, ManifestScore *scores, uint32_t room) {
     if (!table->rows) return 0;
     uint32_t count = 0;
     for (uint32_t i = 1; i + 1 < table->names.count && count < room; i++)
-        scores[count++] = (ManifestScore){table->names.items[i], last_row(table)[i]};
+        scores[count++] = (ManifestScore){table->names.items[i], last_number(table, i)};
     return count;
 }
 

@@ -14,12 +14,19 @@ enum { LINES_MAX = 12 };
 
 typedef Vec(PlotPanel) Panels;
 
+typedef struct StepNumbers { // of recordings made at one interval
+    size_t prefix;           // of the names of these recordings: `replay.`, where only a stage made them
+    const char *name;
+    Table table;
+} StepNumbers;
+
 typedef struct Traces { // everything that the panels of traces.svg point to
     Arena *arena;
     const char *dir;
     Vec(const char *) names; // array names, sorted
     Vec(Table) tables;
-    Table time, steps; // empty where there is none
+    Table time; // empty where there is none
+    Vec(StepNumbers) steps;
     Panels panels;
 } Traces;
 
@@ -54,7 +61,7 @@ static bool list_arrays(Traces *traces, Text *error) {
         size_t length = strlen(entry->d_name);
         if (length <= 4 || strcmp(entry->d_name + length - 4, ".npy") != 0 || entry->d_name[0] == '.') continue;
         Atom name = arena_atom(traces->arena, entry->d_name, length - 4);
-        if (strcmp(name, "time") != 0 && strcmp(name, "steps") != 0) vec_push(&traces->names, name);
+        if (strcmp(name, "time") != 0) vec_push(&traces->names, name);
     }
     closedir(folder);
     if (traces->names.count) qsort(traces->names.items, traces->names.count, sizeof(const char *), compare_names);
@@ -80,16 +87,19 @@ static void load_axis(Traces *traces, const char *name, Table *table, Text *repo
 }
 
 // A recording belongs to the axis that has as many numbers; time says more than step numbers.
-static const double *matching_axis(const Traces *traces, int64_t records, const char **label) {
+static const double *matching_axis(const Traces *traces, const char *name, int64_t records, const char **label) {
     if (traces->time.data && table_count(&traces->time) == records) {
         *label = "time";
         return traces->time.data;
     }
-    if (traces->steps.data && table_count(&traces->steps) == records) {
-        *label = "step";
-        return traces->steps.data;
+    const StepNumbers *best = NULL;
+    for (uint32_t i = 0; i < traces->steps.count; i++) {
+        const StepNumbers *steps = &traces->steps.items[i];
+        bool fits = table_count(&steps->table) == records && strncmp(name, steps->name, steps->prefix) == 0;
+        if (fits && (!best || steps->prefix > best->prefix)) best = steps;
     }
-    *label = "record";
+    *label = best ? "step" : "record";
+    if (best) return best->table.data;
     return NULL;
 }
 
@@ -111,7 +121,7 @@ static void add_array(Traces *traces, const char *name, const Table *table) {
     int64_t records = table->shape[0], width = records ? table_count(table) / records : 0;
     uint32_t lines = width < LINES_MAX ? (uint32_t)width : LINES_MAX;
     PlotPanel panel = {.title = name, .series_count = records ? lines : 0};
-    const double *x = matching_axis(traces, records, &panel.x_label);
+    const double *x = matching_axis(traces, name, records, &panel.x_label);
     PlotSeries *series = arena_new_array(traces->arena, PlotSeries, lines + 1);
     for (uint32_t line = 0; line < panel.series_count; line++) {
         int64_t element = lines > 1 ? line * (width - 1) / (lines - 1) : 0;
@@ -127,21 +137,38 @@ static void add_array(Traces *traces, const char *name, const Table *table) {
     vec_push(&traces->panels, panel);
 }
 
+// steps, steps-10, replay.steps; a neuron's array of that name has more axes.
+static bool is_steps(const char *name, const Table *table, size_t *prefix) {
+    const char *dot = strrchr(name, '.'), *last = dot ? dot + 1 : name;
+    *prefix = (size_t)(last - name);
+    return table->rank == 1 && strncmp(last, "steps", 5) == 0 && (!last[5] || last[5] == '-');
+}
+
 static void load_arrays(Traces *traces, Text *report) {
     load_axis(traces, "time", &traces->time, report);
-    load_axis(traces, "steps", &traces->steps, report);
+    Vec(uint32_t) arrays = {0};
     for (uint32_t i = 0; i < traces->names.count; i++) {
         Table table = {0};
-        if (!load(traces, traces->names.items[i], &table, report)) continue;
-        vec_push(&traces->tables, table);
-        add_array(traces, traces->names.items[i], &table);
+        StepNumbers steps = {.name = traces->names.items[i]};
+        if (!load(traces, steps.name, &table, report)) continue;
+        steps.table = table;
+        if (is_steps(steps.name, &table, &steps.prefix)) {
+            vec_push(&traces->steps, steps);
+        } else {
+            vec_push(&traces->tables, table);
+            vec_push(&arrays, i);
+        }
     }
+    for (uint32_t i = 0; i < arrays.count; i++)
+        add_array(traces, traces->names.items[arrays.items[i]], &traces->tables.items[i]);
+    vec_free(&arrays);
 }
 
 static void free_traces(Traces *traces) {
     for (uint32_t i = 0; i < traces->tables.count; i++) table_free(&traces->tables.items[i]);
     table_free(&traces->time);
-    table_free(&traces->steps);
+    for (uint32_t i = 0; i < traces->steps.count; i++) table_free(&traces->steps.items[i].table);
+    vec_free(&traces->steps);
     vec_free(&traces->tables);
     vec_free(&traces->names);
     vec_free(&traces->panels);

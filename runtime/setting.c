@@ -7,12 +7,12 @@
 typedef struct Target { // a setting, and what the array had in the step under way
     const Setting *setting;
     uint32_t array;
-    bool goes_on;       // a state or an output: nothing is put back
-    bool batched;       // its values are [sample][element]
-    int64_t elements;   // of one sample
-    bool active;        // in the step under way
-    RandomStream noise; // a child for each step
-    double *had, *set;
+    bool goes_on;            // a state or an output: nothing is put back
+    bool batched;            // its values are [sample][element]
+    int64_t elements;        // of one sample
+    bool active;             // in the step under way
+    RandomStream noise;      // a child for each step
+    double *had, *set, *now; // room for its values before, as they were set, after
     int64_t room;
 } Target;
 
@@ -123,6 +123,7 @@ void settings_free(Settings *s) {
     for (uint32_t i = 0; i < s->targets.count; i++) {
         free(s->targets.items[i].had);
         free(s->targets.items[i].set);
+        free(s->targets.items[i].now);
     }
     vec_free(&s->targets);
     free(s);
@@ -142,6 +143,7 @@ static void set(Target *target, Instance *instance, double value, int64_t n) {
     if (length > target->room) {
         target->had = memory_resize(target->had, (size_t)length, sizeof(double));
         target->set = memory_resize(target->set, (size_t)length, sizeof(double));
+        target->now = memory_resize(target->now, (size_t)length, sizeof(double));
         target->room = length;
     }
     instance_get(instance, target->array, target->had);
@@ -173,10 +175,8 @@ void settings_undo(Settings *s, Instance *instance) {
         Target *target = &s->targets.items[i];
         if (!target->active || target->goes_on) continue;
         int64_t length = instance_length(instance, target->array);
-        double *now = memory_resize(NULL, (size_t)length, sizeof *now);
-        instance_get(instance, target->array, now);
-        for (int64_t k = 0; k < length; k++) now[k] = target->had[k] + (now[k] - target->set[k]);
-        instance_set(instance, target->array, now);
-        free(now);
+        instance_get(instance, target->array, target->now);
+        for (int64_t k = 0; k < length; k++) target->now[k] = target->had[k] + (target->now[k] - target->set[k]);
+        instance_set(instance, target->array, target->now);
     }
 }

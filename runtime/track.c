@@ -197,6 +197,7 @@ PresentResult track_present(Track *track, const TrackWatch *watch, Text *error) 
         bool last = track->t == track->steps - 1;
         if (!present_step(track, track->t, &cost, error)) return PRESENT_FAILED;
         if (last) instance_end_presentation(track->instance, track->entry == ENTRY_TRAIN);
+        if (last && track->ends_stage) instance_end_window(track->instance, track->entry == ENTRY_TRAIN);
         if (track->t >= track->settle) track->cost_sum += cost;
         if (last) finish(track);
         track->t++;

@@ -27,6 +27,7 @@ typedef struct Track {
     Settings *settings; // NULL: nothing is ever set
     int64_t trained;    // steps of training before it, for settings; -1: it is the training
     int stage;          // of the experiment; -1: none
+    bool ends_stage;    // and of a stage: what an offline principle has gathered ends with it
     bool ends_epoch;    // the presentation is the last one of an epoch
     int64_t t;          // the next step of the presentation under way; 0: none is
     double cost_sum;    // of its scored steps so far

@@ -133,6 +133,7 @@ Analysis *analyze(const Equations *equations, const Step *step, const AnalyzeOpt
     }
     choose_omegas(a, options);
     network_analyze(&work);
+    explicit_analyze(&work);
     warnings_collect(&work);
     return a;
 }
@@ -142,6 +143,7 @@ void analysis_free(Analysis *a) {
     for (uint32_t i = 0; i < a->loops.count; i++) vec_free(&a->loops.items[i].members);
     vec_free(&a->loops);
     vec_free(&a->populations);
+    vec_free(&a->equations_given);
     vec_free(&a->deepest);
     vec_free(&a->warnings);
     arena_free(a->arena);

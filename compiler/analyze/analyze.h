@@ -84,11 +84,26 @@ typedef struct AnalyzeLoop { // populations that reach each other
     Atom why;
 } AnalyzeLoop;
 
+// What the neurons of a population integrate by equations of their own, inputs held.
+typedef struct AnalyzeExplicit {
+    uint32_t number; // of the population, in the model
+    Atom states;     // "dend.v, u"
+    uint32_t count;  // of them
+    bool linear;     // false: `why` says why nothing more is known
+    Atom why;
+    uint32_t unit;                          // of the rest: the unit that is closest to its limit
+    double complex eigenvalue[LINEAR_MOST]; // of the equations, the largest modulus first
+    double growth;                          // the largest real part where it is positive, else 0
+    double bound;                           // time steps below it let nothing grow that decays; NaN: growth
+    double radius;                          // by which a step multiplies at most, at the model's dt
+} AnalyzeExplicit;
+
 typedef struct Analysis {
     Arena *arena;
     const Equations *equations;
     const Model *model;
     Vec(AnalyzePopulation) populations;
+    Vec(AnalyzeExplicit) equations_given;
     int64_t unit;   // the one that was asked for, or -1
     double fastest; // frequency that a step shows: pi/dt
     double omegas[ANALYZE_MOST_OMEGAS];

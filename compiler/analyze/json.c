@@ -133,6 +133,32 @@ static void add_names(const Analysis *a, const uint32_t *numbers, uint32_t count
     text_add(out, "]");
 }
 
+static void add_explicit(const Analysis *a, Text *out) {
+    text_add(out, "  \"explicit\": [");
+    for (uint32_t i = 0; i < a->equations_given.count; i++) {
+        const AnalyzeExplicit *e = &a->equations_given.items[i];
+        text_addf(out, "%s\n    {\"population\": ", i ? "," : "");
+        text_add_json(out, a->model->populations.items[e->number].name);
+        text_add(out, ", \"states\": ");
+        text_add_json(out, e->states);
+        text_addf(out, ", \"linear\": %s, \"unit\": %u, \"eigenvalues\": [", e->linear ? "true" : "false", e->unit);
+        for (uint32_t k = 0; k < e->count && e->linear; k++) {
+            double pair[2] = {creal(e->eigenvalue[k]), cimag(e->eigenvalue[k])};
+            text_add(out, k ? ", [" : "[");
+            text_add_number(out, pair[0]);
+            text_add(out, ", ");
+            text_add_number(out, pair[1]);
+            text_add(out, "]");
+        }
+        text_add(out, "], ");
+        add_field(out, "stable_below_dt", e->linear ? e->bound : (double)NAN);
+        text_add(out, ", ");
+        add_field(out, "step_radius", e->linear ? e->radius : (double)NAN);
+        text_add(out, "}");
+    }
+    text_add(out, "],\n");
+}
+
 static void add_network(const Analysis *a, Text *out) {
     text_add(out, "  \"error_path\": {\"populations\": ");
     add_names(a, a->deepest.items, a->deepest.count, out);
@@ -173,6 +199,7 @@ void analysis_json(const Analysis *a, Text *out) {
         between = ",";
     }
     text_add(out, "],\n");
+    add_explicit(a, out);
     add_network(a, out);
     text_add(out, "  \"warnings\": [");
     for (uint32_t i = 0; i < a->warnings.count; i++) {

@@ -46,6 +46,8 @@ const NeuronEquations *population_equations(const Analysis *analysis, uint32_t n
 int64_t population_of(const Analysis *analysis, uint32_t model_number); // -1 for one without equations
 // network.c
 void network_analyze(Work *work);
+// explicit.c
+void explicit_analyze(Work *work);
 // warnings.c
 void warnings_collect(Work *work);
 

@@ -255,6 +255,42 @@ static void print_groups(const Printer *p) {
     free(names);
 }
 
+static void add_eigenvalues(const AnalyzeExplicit *e, Text *out) {
+    char first[32], second[32];
+    for (uint32_t i = 0; i < e->count; i++) {
+        double complex value = e->eigenvalue[i];
+        text_addf(out, "%s%s", i ? ", " : "", brief(first, fabs(creal(value)) < 1e-12 ? 0 : creal(value)));
+        if (cimag(value) != 0) text_addf(out, "%s%si", cimag(value) > 0 ? "+" : "", brief(second, cimag(value)));
+    }
+}
+
+static void print_explicit(const Printer *p) {
+    const Analysis *a = p->analysis;
+    char first[32], second[32];
+    if (a->equations_given.count)
+        text_add(p->out, "\nexplicit equations, inputs held\n===============================\n");
+    for (uint32_t i = 0; i < a->equations_given.count; i++) {
+        const AnalyzeExplicit *e = &a->equations_given.items[i];
+        const Population *population = &a->model->populations.items[e->number];
+        text_addf(p->out, "  %s, %u neuron%s: %s\n", population->name, population->size,
+                  population->size == 1 ? "" : "s", e->states);
+        if (!e->linear) {
+            text_addf(p->out, "    %s: no limit of dt is known\n", e->why);
+            continue;
+        }
+        text_add(p->out, "    eigenvalues ");
+        add_eigenvalues(e, p->out);
+        if (population->size > 1) text_addf(p->out, " (unit %u, the most critical)", e->unit);
+        if (e->growth > 0)
+            text_addf(p->out, "\n    grows by itself, with time constant %s\n", brief(first, 1 / e->growth));
+        else if (isinf(e->bound))
+            text_addf(p->out, "\n    stable for any dt; a step multiplies by %s at most\n", brief(first, e->radius));
+        else
+            text_addf(p->out, "\n    stable for dt < %s; a step multiplies by %s at most\n", brief(first, e->bound),
+                      brief(second, e->radius));
+    }
+}
+
 // Words with line breaks. The first line stands at the indent already.
 static void add_wrapped(Text *out, size_t indent, const char *text) {
     size_t column = indent;
@@ -353,6 +389,7 @@ void analysis_print(const Analysis *a, Text *out) {
               "this dt, up to omega = pi/dt = %s; the others are of continuous time.\n",
               unit_equal(m->time_unit, UNIT_TIME) ? "ms" : "unit of time", brief(second, a->fastest));
     print_groups(&p);
+    print_explicit(&p);
     print_network(&p);
     print_loops(&p);
     text_addf(out, "\nwarnings\n========\n%s", a->warnings.count ? "" : "  none\n");

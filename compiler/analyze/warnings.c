@@ -123,6 +123,25 @@ static void warn_spread(Collector *c, const AnalyzePopulation *p, double fastest
     }
 }
 
+// ---- X1: explicit equations -----------------------------------------------------------------------------------------
+
+static void warn_explicit(Collector *c) {
+    const Analysis *a = c->work->analysis;
+    char first[32], second[32];
+    for (uint32_t i = 0; i < a->equations_given.count; i++) {
+        const AnalyzeExplicit *e = &a->equations_given.items[i];
+        Text text = {0};
+        if (!e->linear || e->growth > 0 || !(a->model->dt >= e->bound)) continue;
+        char third[32];
+        text_addf(&text,
+                  "%s: dt = %s is above the limit of %s for %s: each step multiplies by %s what should decay. Take a "
+                  "shorter step, or `exponential` or `rk4`",
+                  a->model->populations.items[e->number].name, brief(first, a->model->dt), brief(third, e->bound),
+                  e->states, brief(second, e->radius));
+        warn(c, "X1", NULL, &text);
+    }
+}
+
 // ---- P16, P22: loops ------------------------------------------------------------------------------------------------
 
 static Atom loop_names(Collector *c, const AnalyzeLoop *loop) {
@@ -219,6 +238,7 @@ static void collect(Collector *c) {
             warn_spread(c, &a->populations.items[i], a->fastest);
     for (uint32_t i = 0; i < a->loops.count; i++) warn_loop(c, &a->loops.items[i]);
     warn_learning(c);
+    warn_explicit(c);
     warn_feedback(c);
 }
 

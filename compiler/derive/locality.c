@@ -66,6 +66,7 @@ typedef struct Site {
     const Connection *connection; // NULL at a neuron
     uint32_t population;          // the postsynaptic one, or the neuron's own
     Expr post, pre;               // of the synapse; at a neuron its own index is `post`
+    bool rule;                    // a rule of the synapse's own: its states and all its weights are at hand
     bool downward;                // an error on its way to the presynaptic neuron
     Expr across;                  // the neurons that it comes from
     bool summed;                  // over these
@@ -192,7 +193,22 @@ static Where where_is_external(const Site *s, const ExprNode *node) {
     return node->argument[0] == s->post ? AT_TARGET : AT_ELSEWHERE;
 }
 
-static Where where_is(const Site *s, const ExprNode *node) {
+// What is there for a rule that is written out: everything of the synapse's own, and single values from outside, which
+// all synapses are told.
+static Where where_in_rule(const Site *s, const ExprNode *node, Where found) {
+    const D *d = s->d;
+    bool own = true, constant = true;
+    for (uint32_t k = 0; k < node->count; k++) {
+        own = own && has(s->own, s->rank, node->argument[k]);
+        constant = constant && expr_node(d->store, node->argument[k]).kind == EXPR_CONST;
+    }
+    const Connection *c = connection_owning(d, d->names.documented[node->symbol]);
+    if (c == s->connection && c && own) return AT_SYNAPSE;
+    bool outside = !c && population_owning(d, d->names.documented[node->symbol]) < 0;
+    return outside && constant ? AT_EVERYWHERE : found;
+}
+
+static Where where_of_access(const Site *s, const ExprNode *node) {
     const D *d = s->d;
     Atom name = d->names.documented[node->symbol];
     SymbolRole role = symbol_info(d->store, node->symbol)->role;
@@ -205,6 +221,11 @@ static Where where_is(const Site *s, const ExprNode *node) {
     if (role == ROLE_WEIGHT) return where_is_weight(s, c, node);
     bool from_here = !c->from_external && c->source == s->population && node->argument[0] == s->post;
     return from_here ? AT_ARRIVING : AT_ELSEWHERE;
+}
+
+static Where where_is(const Site *s, const ExprNode *node) {
+    Where found = where_of_access(s, node);
+    return s->rule && found == AT_ELSEWHERE ? where_in_rule(s, node, found) : found;
 }
 
 // ---- All that an expression reads -----------------------------------------------------------------------------------
@@ -406,6 +427,107 @@ static void account_for_update(Report *report, const Gradient *g) {
     vec_push(&report->accounts, account);
 }
 
+// ---- Rules that are written out
+
+typedef struct EndSearch {
+    const D *d;
+    const Connection *connection;
+    Expr at;
+    bool source, target; // an array of it is read at this index
+} EndSearch;
+
+static bool search_end(const ExprStore *store, Expr expr, void *context) {
+    EndSearch *search = context;
+    ExprNode node = expr_node(store, expr);
+    if (node.kind != EXPR_ACCESS || !node.count || node.argument[0] != search->at) return true;
+    search->source |= is_source(search->d, search->connection, node.symbol);
+    search->target |=
+        population_owning(search->d, search->d->names.documented[node.symbol]) == (int64_t)search->connection->target;
+    return true;
+}
+
+static uint32_t source_size(const D *d, const Connection *c) {
+    return c->from_external ? d->model->externals.items[c->source].size : d->model->populations.items[c->source].size;
+}
+
+// Which axes of an array of a synapse belong to its ends: as the current says. One that no current reads has its axes
+// in the order of a weight; where it has only one that may be of either end, what the rule reads there decides.
+static void ends_of(const D *d, Site *site, const Connection *c, Symbol symbol, const Expr *values, uint32_t count) {
+    int32_t post = -1, pre = -1;
+    const SymbolInfo *info = symbol_info(d->store, symbol);
+    uint32_t target = d->model->populations.items[c->target].size, source = source_size(d, c);
+    if (expr_reads(d->store, c->current, symbol)) {
+        axes_of(d, c, symbol, &post, &pre);
+    } else if (info->rank > 1) {
+        post = info->extent[0] == target ? 0 : -1;
+        pre = info->extent[1] == source ? 1 : -1;
+    } else if (info->rank == 1) {
+        EndSearch search = {.d = d, .connection = c, .at = site->own[0]};
+        for (uint32_t i = 0; i < count; i++) expr_visit(d->store, values[i], search_end, &search);
+        bool at_source = info->extent[0] == source && (info->extent[0] != target || (search.source && !search.target));
+        post = at_source ? -1 : 0;
+        pre = at_source ? 0 : -1;
+    }
+    site->post = post < 0 ? 0 : site->own[post];
+    site->pre = pre < 0 ? 0 : site->own[pre];
+}
+
+// What the plasticity of a weight or the equation of a synapse's state reads.
+static void account_for_rule(Report *report, const Connection *c, Symbol symbol, const Expr *values, uint32_t count,
+                             bool averaged, Span span) {
+    D *d = report->d;
+    Account account = account_of(d, SUBJECT_UPDATE, symbol, span);
+    Site site = site_of(d, &account);
+    site.connection = c;
+    site.population = c->target;
+    site.rule = true;
+    ends_of(d, &site, c, symbol, values, count);
+    for (uint32_t i = 0; i < count; i++) read_expression(&site, values[i], span);
+    if (averaged) vec_push(&account.uses, (Use){0, "mean over the batch", AT_EVERYWHERE, span});
+    site_free(&site);
+    vec_push(&report->accounts, account);
+}
+
+// A weight changes through a rate or a mean of the rule's own (`w.rate_W`), which are read in their place.
+static void account_for_plasticity(Report *report, const LearnRule *rule, Symbol target) {
+    D *d = report->d;
+    const Connection *c = connection_owning(d, d->names.documented[target]);
+    Vec(Expr) values = {0};
+    bool averaged = false;
+    Span span = rule->span;
+    for (uint32_t k = 0; k < rule->assignments.count; k++) {
+        const Assignment *a = &rule->assignments.items[k];
+        if (a->symbol != target) continue;
+        Expr value = a->value;
+        span = a->span;
+        for (uint32_t i = 0; i < rule->assignments.count; i++) { // the rate stands before what it changes
+            const Assignment *beside = &rule->assignments.items[i];
+            if (beside->symbol == target || !expr_reads(d->store, value, beside->symbol)) continue;
+            value = expr_replace(d->store, value, model_element(d->store, beside->symbol, VERSION_NEW),
+                                 expr_const(d->store, 0));
+            vec_push(&values, beside->value);
+            averaged = true;
+        }
+        vec_push(&values, value);
+    }
+    if (c) account_for_rule(report, c, target, values.items, values.count, averaged, span);
+    vec_free(&values);
+}
+
+static void account_for_written(Report *report) {
+    const Model *m = report->d->model;
+    for (uint32_t r = 0; r < m->learn.count; r++)
+        for (uint32_t t = 0; m->learn.items[r].written_out && t < m->learn.items[r].targets.count; t++)
+            account_for_plasticity(report, &m->learn.items[r], m->learn.items[r].targets.items[t]);
+    for (uint32_t c = 0; c < m->connections.count; c++)
+        for (uint32_t k = 0; k < m->connections.items[c].motions.count; k++) {
+            const Motion *motion = &m->connections.items[c].motions.items[k];
+            account_for_rule(report, &m->connections.items[c], motion->state, &motion->value, 1, false, motion->span);
+        }
+}
+
+// ---- Errors
+
 // The error of a neuron: what its filters, gates and own forces read, and what arrives at its outputs.
 static void account_for_error(Report *report, const NeuronEquations *n) {
     D *d = report->d;
@@ -598,8 +720,9 @@ static void count_verdicts(const Report *report, Text *out) {
 
 static void print_text(Report *report, Text *out) {
     D *d = report->d;
-    const char *title = arena_format(d->page.arena, "%s: what each update and each error uses, under %s",
-                                     d->model->name, d->principle->name);
+    const char *title = arena_format(d->page.arena, "%s: what each update and each error uses%s%s", d->model->name,
+                                     d->equations->neurons.count ? ", under " : "",
+                                     d->equations->neurons.count ? d->principle->name : "");
     text_addf(out, "%s\n", title);
     for (size_t i = 0; i < strlen(title); i++) text_add(out, "=");
     text_add(out, "\n");
@@ -670,6 +793,7 @@ void locality_print(const Equations *equations, ExprStyle style, bool json, Text
     names_relative(&d.names, -1);
     for (uint32_t i = 0; i < equations->gradients.count; i++)
         account_for_update(&report, &equations->gradients.items[i]);
+    account_for_written(&report);
     for (uint32_t i = 0; i < equations->neurons.count; i++)
         if (equations->neurons.items[i].has_error) account_for_error(&report, &equations->neurons.items[i]);
     for (uint32_t i = 0; i < equations->connections.count; i++)

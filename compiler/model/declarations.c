@@ -122,6 +122,22 @@ static bool bind_defaults(Resolver *r, Scope *inner, const Ast *declaration, con
     return good;
 }
 
+// Leaky(tau_m = 5, phi): the second value would be tau_m again. Returns true.
+static bool report_out_of_place(Resolver *r, const Scope *inner, const Ast *declaration, const Ast *parameter,
+                                const Ast *arg) {
+    const Ast *parameters = declaration->child[0], *open = parameter;
+    for (uint32_t i = parameters->count; i-- > 0;)
+        if (!is_bound(inner, parameters->child[i]->name)) open = parameters->child[i];
+    report(r, DIAG_E0203, arg->span, "this value is in the place of `%s`, which is given by name", parameter->name);
+    if (arg->kind == AST_NAME && parameter_of(declaration, arg->name))
+        diag_help(r->diags, "write `%s = %s`: behind values with names all others need theirs", arg->name, arg->name);
+    else
+        diag_help(r->diags, "name it as well, as in `%s = …`: behind values with names all others need theirs",
+                  open->name);
+    diag_note(r->diags, declaration->name_span, "`%s` is declared here", declaration->name);
+    return true;
+}
+
 // Binds every parameter of `declaration` in `inner`, from the call's arguments (evaluated in `outer`; children before
 // `skip` are the callee) or from defaults (evaluated in `inner`, so that one may speak of an earlier one).
 bool bind_arguments(Resolver *r, Scope *inner, const Scope *outer, const Ast *declaration, const Ast *call,
@@ -151,8 +167,12 @@ bool bind_arguments(Resolver *r, Scope *inner, const Scope *outer, const Ast *de
             continue;
         }
         if (is_bound(inner, parameter->name)) {
-            report(r, DIAG_E0203, arg->span, "`%s` is given twice", parameter->name);
+            if (named)
+                report(r, DIAG_E0203, arg->span, "`%s` is given twice", parameter->name);
+            else
+                misspelt = report_out_of_place(r, inner, declaration, parameter, arg);
             good = false;
+            continue;
         }
         Value value = named ? argument_value(r, outer, arg->child[0], arg->flags & AST_DRAW)
                             : argument_value(r, outer, arg, false);

@@ -106,6 +106,7 @@ bool constant_number(Resolver *r, const Scope *scope, const Ast *ast, const char
                value_describe(r, &value));
         diag_expected(r->diags,
                       "a number known before the run: literals, network parameters, `let` constants, arithmetic");
+        note_what_sets(r, &value);
         return false;
     }
     if (!isfinite(*number)) {

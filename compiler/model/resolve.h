@@ -176,6 +176,9 @@ void override_dynamics(Resolver *r, const Scope *scope, DynamicsItem *d);
 const Ast *parse_dynamics(Resolver *r, const char *text); // "vle(gain = power)"; NULL after an error
 void resolve_feedback(Resolver *r);
 
+// stage.c: notes at the experiment's statement that makes a parameter change between steps, if that is what `value`
+// reads
+void note_what_sets(Resolver *r, const Value *value);
 // network.c, connection.c, learning.c, experiment.c
 Value elaborate_member(Resolver *r, const Value *object, Atom member, Span span);
 // explicit.c: names of compartments, and operators on states that have equations of their own

@@ -379,6 +379,34 @@ void find_set_parameters(Resolver *r) {
     vec_free(&blocks);
 }
 
+static const Ast *setter_of(const Ast *block, Atom name) {
+    for (uint32_t i = 0; block && i < block->count; i++) {
+        const Ast *item = block->child[i], *inner = NULL;
+        if (!item) continue;
+        if (item->kind == AST_SET && is_named(item->child[0], name)) return item;
+        if (item->kind == AST_ANNEAL && strcmp(item->name, name) == 0) return item;
+        if (item->kind == AST_STAGE || item->kind == AST_DISTURB) inner = setter_of(item, name);
+        if (inner) return inner;
+    }
+    return NULL;
+}
+
+static bool find_scalar(const ExprStore *store, Expr expr, void *context) {
+    ExprNode node = expr_node(store, expr);
+    if (node.kind == EXPR_ACCESS && symbol_info(store, node.symbol)->role == ROLE_SCALAR)
+        *(Symbol *)context = node.symbol;
+    return true;
+}
+
+void note_what_sets(Resolver *r, const Value *value) {
+    Symbol symbol = 0;
+    if (value->kind == VALUE_NUMBER) expr_visit(r->store, value->expr, find_scalar, &symbol);
+    Atom name = symbol ? symbol_info(r->store, symbol)->name : NULL;
+    const Ast *setter = name ? setter_of(r->experiment, name) : NULL;
+    if (setter)
+        diag_note(r->diags, setter->span, "`%s` changes between steps, since the experiment sets it here", name);
+}
+
 static bool is_output(const Model *m, Symbol symbol) {
     for (uint32_t i = 0; i < m->populations.count; i++)
         for (uint32_t k = 0; k < m->populations.items[i].outputs.count; k++)

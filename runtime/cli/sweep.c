@@ -201,21 +201,52 @@ static pid_t start(const Sweep *sweep, int run) {
 
 // ---- The table ------------------------------------------------------------------------------------------------------
 
-// The header and the last row of a run's scores; false when it has none.
+// Field `column` of a row; NULL behind the last one.
+static const char *field_of(const char *row, int column, size_t *length) {
+    for (; column > 0; column--) {
+        row += strcspn(row, ",\n");
+        if (*row++ != ',') return NULL;
+    }
+    *length = strcspn(row, ",\n");
+    return row;
+}
+
+// The last row, with the last number that there was where it has none: a score of an earlier stage.
+static char *last_numbers(const char *rows) {
+    char *bytes = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&bytes, &length);
+    if (!out) return NULL;
+    for (int column = 0;; column++) {
+        const char *best = NULL;
+        size_t own, best_length = 0;
+        for (const char *row = rows; row; row = strchr(row, '\n') ? strchr(row, '\n') + 1 : NULL) {
+            const char *field = field_of(row, column, &own);
+            bool nan = field && own == 3 && memcmp(field, "nan", 3) == 0;
+            if (field && (!best || !nan)) best = field, best_length = own;
+        }
+        if (!best) break;
+        fprintf(out, "%s%.*s", column ? "," : "", (int)best_length, best);
+    }
+    fclose(out);
+    return bytes;
+}
+
+// The header of a run's scores, and the last of each as a row; false when it has none. Both are to be freed.
 static bool read_scores(const Sweep *sweep, int run, char **text, char **last) {
     char name[512], path[1040];
     size_t length;
     name_of(sweep, run, name, sizeof name);
     snprintf(path, sizeof path, "%s/%s/scores.csv", sweep->out, name);
+    *last = NULL;
     *text = lequel_file_read(path, &length, NULL);
     if (!*text) return false;
     while (length && (*text)[length - 1] == '\n') (*text)[--length] = 0;
     char *end = strchr(*text, '\n');
-    *last = strrchr(*text, '\n');
     if (!end) return false;
-    (*last)++;
     *end = 0;
-    return true;
+    *last = last_numbers(end + 1);
+    return *last != NULL;
 }
 
 static void add_quoted(FILE *out, const char *value) {
@@ -230,7 +261,7 @@ static void add_quoted(FILE *out, const char *value) {
 
 static void write_rows(Sweep *sweep, FILE *out) {
     for (int run = 0; run < sweep->runs; run++) {
-        char *text = NULL, *last;
+        char *text = NULL, *last = NULL;
         for (int i = 0; i < sweep->axis_count; i++) {
             add_quoted(out, value_of(sweep, run, i));
             fputc(',', out);
@@ -239,6 +270,7 @@ static void write_rows(Sweep *sweep, FILE *out) {
         if (sweep->states[run] == COMPLETE && read_scores(sweep, run, &text, &last)) fprintf(out, ",%s", last);
         fputc('\n', out);
         lequel_text_free(text);
+        free(last);
     }
 }
 
@@ -247,9 +279,10 @@ static bool write_table(Sweep *sweep) {
     char path[1040], *bytes = NULL, *error = NULL;
     size_t length = 0;
     for (int run = 0; run < sweep->runs && !sweep->header; run++) {
-        char *text = NULL, *last;
+        char *text = NULL, *last = NULL;
         if (sweep->states[run] == COMPLETE && read_scores(sweep, run, &text, &last)) sweep->header = strdup(text);
         lequel_text_free(text);
+        free(last);
     }
     FILE *out = open_memstream(&bytes, &length);
     if (!out) return false;

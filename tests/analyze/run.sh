@@ -35,6 +35,13 @@ expect() {
 
 expect_line() { grep -qF -- "$1" "$work/stdout" || fail "not printed: $1"; }
 
+for network in Plain Fourth; do # limits of explicit equations that are known on paper
+    expect 0 "" "$here/explicit.leq" --network "$network"
+    same "$work/stdout" "explicit.$network.txt"
+done
+expect 0 "" "$here/explicit.leq" --network Plain --json
+expect_line '"population": "decays", "states": "u", "linear": true, "unit": 1, "eigenvalues": [[-5, 0]], "stable_below_dt": 0.4'
+
 for name in lagline mnist1d; do
     expect 0 "" "$models/$name.leq" --output "$work/$name"
     same "$work/stdout" "$name.txt"

@@ -2,7 +2,10 @@
 # The examples of docs/*.md are models that compile. A block ```leq is a file; `leq neuron`, `leq synapse`, `leq network`,
 # `leq experiment` and `leq declarations` are statements that stand in the frame of that name below. A block whose first
 # line is `# wrong: E0205` must be refused with that code and no other. In a block ```console, each `$ lequel …` must
-# succeed and print the lines that follow it, in any order; `…` stands for lines that are left out.
+# succeed and print the lines that follow it, in any order; `…` stands for lines that are left out. In `console fails` it
+# must end with status 1. Other commands than lequel may stand there, too. A model whose first or second line is
+# `# file: NAME` is saved under that name for the commands that follow; a ```python block is run, with a stand-in for
+# NumPy where there is none, and what it prints must stand behind the word `prints`.
 set -u
 [ -x "${LEQUEL:-}" ] || exit 77
 work=$(mktemp -d) || exit 1
@@ -95,6 +98,8 @@ check_block() { # DOCUMENT LINE KIND BLOCK
     checked=$((checked + 1))
     frame "$3" "$4" >"$work/block.leq"
     wanted=$(sed -n '1s/^# wrong: *//p' "$4")
+    saved=$(sed -n '1,2s/^# file: *//p' "$4")
+    [ -z "$saved" ] || cp "$4" "$work/$saved"
     "$LEQUEL" check "$work/block.leq" >"$work/said" 2>&1
     status=$?
     codes=$(sed -n 's/^error\[\(E[0-9]*\)\].*/\1/p' "$work/said" | sort -u | tr '\n' ' ')
@@ -107,18 +112,30 @@ check_block() { # DOCUMENT LINE KIND BLOCK
     fi
 }
 
-check_console() { # DOCUMENT LINE BLOCK
+lequel() { "$LEQUEL" "$@"; }
+
+check_console() { # DOCUMENT LINE BLOCK STATUS
     checked=$((checked + 1))
     : >"$work/said"
     while IFS= read -r line; do
         case $line in
-        '$ lequel '*)
-            (cd "$work" && eval "\"\$LEQUEL\" ${line#\$ lequel }") >"$work/said" 2>"$work/stderr" </dev/null ||
-                { cat "$work/stderr"; fail "$1:$2: $line"; } ;;
+        '$ '*)
+            (cd "$work" && eval "${line#\$ }") >"$work/said" 2>"$work/stderr" </dev/null
+            [ $? -eq "$4" ] || { cat "$work/stderr"; fail "$1:$2: $line"; }
+            cat "$work/stderr" >>"$work/said" ;;
         *…* | '') ;;
         *) grep -qxF -- "$line" "$work/said" || fail "$1:$2: not printed: $line" ;;
         esac
     done <"$3"
+}
+
+check_python() { # DOCUMENT LINE BLOCK
+    command -v python3 >/dev/null 2>&1 || return 0
+    standin=
+    python3 -c 'import numpy' 2>/dev/null || standin=$LEQUEL_SOURCE_DIR/tests/docs/standin
+    checked=$((checked + 1))
+    printed=$(cd "$work" && PYTHONPATH=$standin PYTHONDONTWRITEBYTECODE=1 python3 "$3" 2>&1)
+    grep -qF "prints \`$printed\`" "$LEQUEL_SOURCE_DIR/$1" || fail "$1:$2: prints $printed"
 }
 
 for document in "$LEQUEL_SOURCE_DIR"/docs/*.md; do
@@ -126,7 +143,7 @@ for document in "$LEQUEL_SOURCE_DIR"/docs/*.md; do
     blocks=$work/$(basename "$document" .md)
     mkdir "$blocks"
     cut_blocks "$document" "$blocks"
-    for block in "$blocks"/*; do
+    for block in $(ls "$blocks" | sort -n | sed "s,^,$blocks/,"); do
         [ -e "$block" ] || continue
         file=$(basename "$block")
         line=${file%%.*}
@@ -134,7 +151,9 @@ for document in "$LEQUEL_SOURCE_DIR"/docs/*.md; do
         case $kind in
         leq | leq-declarations | leq-neuron | leq-synapse | leq-network | leq-experiment) check_block "$name" "$line" "$kind" "$block" ;;
         leq-*) fail "$name:$line: no frame for \`$kind\`" ;;
-        console) check_console "$name" "$line" "$block" ;;
+        console) check_console "$name" "$line" "$block" 0 ;;
+        console-fails) check_console "$name" "$line" "$block" 1 ;;
+        python) check_python "$name" "$line" "$block" ;;
         esac
     done
 done

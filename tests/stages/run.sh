@@ -57,6 +57,18 @@ for model in along samples; do
     done
 done
 
+# An offline principle, whose windows end with their stages: the back ends agree here, too.
+sed 's/h.r\[0..1\] = 0//; s/noise(0.5);/noise(0.5)/; s/, h.r, rate/, rate/; s/for 20 {/for 203 steps {/' "$models/along.leq" >offline.leq
+for backend in $backends; do
+    "$LEQUEL" run offline.leq --dynamics "tbptt(window = 5)" --precision double --backend "$backend" --quiet \
+        --out "offline.$backend" || wrong "windows and stages on $backend"
+    same_numbers "offline.$first/scores.csv" "offline.$backend/scores.csv" || wrong "windows and stages on $backend"
+done
+"$LEQUEL" run "$models/along.leq" --dynamics "tbptt(window = 5)" >said 2>&1 && wrong "outputs set within windows are refused"
+grep -q 'E0212' said || wrong "and it is said: $(cat said)"
+
+"$LEQUEL" rerun "along.$first" >said 2>&1 || wrong "a run in stages repeats itself: $(cat said)"
+
 "$LEQUEL" run "$models/along.leq" --duration 5 >said 2>&1 && wrong "another duration is refused"
 grep -q 'as long as its stages' said || wrong "and it is said: $(cat said)"
 "$LEQUEL" emit c "$models/samples.leq" -o emitted >said 2>&1 && wrong "rules at the end are refused in C"
