@@ -1,4 +1,5 @@
 // Items become kernels and calls of the loops form.
+#include "../expr/memo.h"
 #include "plan.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,8 +61,7 @@ typedef struct Emission {
     Index axis[LOOP_MAX_AXES];
     Vec(Place) places;
     Vec(uint32_t) arrays; // arguments of the call
-    Vec(uint32_t) memo;   // by expression: operation + 1
-    Vec(uint32_t) truths;
+    ExprMemo memo, truths; // operation + 1 of an expression, as a number and as a condition
     uint32_t *stored; // per group item: the operation of its value
 } Emission;
 
@@ -277,8 +277,8 @@ static uint32_t emit_node(Emission *e, ExprNode node) {
 }
 
 static uint32_t emit_truth(Emission *e, Expr expr) {
-    while (e->truths.count <= expr) vec_push(&e->truths, 0);
-    if (e->truths.items[expr]) return e->truths.items[expr] - 1;
+    uint32_t have = expr_memo_get(&e->truths, expr);
+    if (have) return have - 1;
     ExprNode node = expr_node(e->plan->store, expr);
     uint32_t op;
     if (node.kind == EXPR_LESS || node.kind == EXPR_LESS_EQUAL || node.kind == EXPR_EQUAL) {
@@ -292,19 +292,19 @@ static uint32_t emit_truth(Emission *e, Expr expr) {
     } else { // a number as a condition: whatever is not zero holds
         op = loop_op(&e->body, LOOP_NOT, loop_op(&e->body, LOOP_EQ, emit(e, expr), loop_const(&e->body, 0), 0), 0, 0);
     }
-    while (e->truths.count <= expr) vec_push(&e->truths, 0);
-    return (e->truths.items[expr] = op + 1) - 1;
+    expr_memo_set(&e->truths, expr, op + 1);
+    return op;
 }
 
 static uint32_t emit(Emission *e, Expr expr) {
-    while (e->memo.count <= expr) vec_push(&e->memo, 0);
-    if (e->memo.items[expr]) return e->memo.items[expr] - 1;
+    uint32_t have = expr_memo_get(&e->memo, expr);
+    if (have) return have - 1;
     ExprNode node = expr_node(e->plan->store, expr);
     bool truth = node.kind >= EXPR_LESS && node.kind <= EXPR_NOT;
     uint32_t op =
         truth ? loop_op(&e->body, LOOP_SELECT, emit_truth(e, expr), loop_const(&e->body, 1), loop_const(&e->body, 0))
               : emit_node(e, node);
-    e->memo.items[expr] = op + 1;
+    expr_memo_set(&e->memo, expr, op + 1);
     return op;
 }
 
@@ -380,8 +380,8 @@ static void finish_nest(Emission *e, LoopEntry *entry, LoopKernel kernel) {
     loop_body_free(&e->body);
     vec_free(&e->places);
     vec_free(&e->arrays);
-    vec_free(&e->memo);
-    vec_free(&e->truths);
+    expr_memo_free(&e->memo);
+    expr_memo_free(&e->truths);
     free(e->stored);
 }
 
@@ -481,8 +481,8 @@ static void emit_contraction(Plan *plan, LoopEntry *entry, const Item *item) {
 static void set_axes(Emission *e, const Item *item) {
     e->axis[0] = item->row;
     e->axis[1] = item->column;
-    vec_free(&e->memo);
-    vec_free(&e->truths);
+    expr_memo_free(&e->memo);
+    expr_memo_free(&e->truths);
 }
 
 static uint32_t extent_of(const Plan *plan, Index index) { return index_info(plan->store, index)->extent; }
