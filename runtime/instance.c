@@ -165,10 +165,23 @@ static bool initialise_all(Instance *in, uint64_t seed, const Instance *weights,
 
 // ---- Memory ---------------------------------------------------------------------------------------------------------
 
+// The slot of a delay: all samples of an instance are at the same one, other instances are not.
+static bool is_slot(const Program *p, uint32_t number) {
+    for (uint32_t i = 0; i < p->model->populations.count; i++) {
+        const Population *population = &p->model->populations.items[i];
+        for (uint32_t k = 0; k < population->delays.count; k++) {
+            Symbol position = population->delays.items[k].position;
+            bool stored = position < p->fused->array_of.count && p->fused->array_of.items[position];
+            if (stored && loop_array_of(p, position) == number) return true;
+        }
+    }
+    return false;
+}
+
 // Batch-independent arrays belong to whoever owns the weights; the batch size itself is the instance's own.
 static bool is_shared(const Program *p, uint32_t number) {
     return !p->fused->program.arrays.items[number].batched &&
-           number != loop_array_of(p, p->step[ENTRY_TRAIN]->batch_size);
+           number != loop_array_of(p, p->step[ENTRY_TRAIN]->batch_size) && !is_slot(p, number);
 }
 
 bool instance_shares(const Instance *in, uint32_t number) { return in->borrows && is_shared(in->program, number); }

@@ -262,6 +262,10 @@ void plan_add(Plan *plan, const StepAssign *assign) {
     const SymbolInfo *info = symbol_info(plan->store, assign->symbol);
     Item item = {.kind = ITEM_MAP, .symbol = assign->symbol, .rank = info->rank};
     model_axes(plan->store, assign->symbol, item.axis);
+    if (assign->slot) { // the array has two axes
+        item.slot = assign->slot;
+        item.rank = 1;
+    }
     if (symbol_info(plan->store, assign->symbol)->batched) item.axis[item.rank++] = INDEX_BATCH;
     item.value = extract(&x, assign->value);
     if (item.rank) item.value = hoist(&x, item.value);

@@ -84,6 +84,8 @@ static int64_t element_of(const Nest *nest, uint32_t access) {
     int64_t element = size_of(nest->call->offset[access], nest->arguments);
     for (uint32_t axis = 0; axis < nest->kernel->axes; axis++)
         element += nest->index[axis] * size_of(nest->call->stride[access * LOOP_MAX_AXES + axis], nest->arguments);
+    uint32_t slot = nest->kernel->accesses.items[access].slot;
+    if (slot) element += (int64_t)nest->values[slot - 1].real * nest->arguments->batch_padded;
     return element;
 }
 

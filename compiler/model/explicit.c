@@ -255,7 +255,6 @@ static Expr before_rule(ExprStore *store, Expr node, void *context) {
 static void report_operator(Resolver *r, ExprKind kind, const State *state, Span span) {
     static const char *const names[EXPR_KIND_COUNT] = {[EXPR_AHEAD] = "ahead",
                                                        [EXPR_LOWPASS] = "lowpass",
-                                                       [EXPR_DELAY] = "delay",
                                                        [EXPR_RATE] = "d",
                                                        [EXPR_PREVIOUS] = "previous"};
     report(r, DIAG_E0212, span, "`%s` of this expression of `%s`, which has an equation of its own", names[kind],
@@ -269,6 +268,7 @@ static void report_operator(Resolver *r, ExprKind kind, const State *state, Span
 // ahead, d, previous, … of what reads states with equations of their own: these are known, so nothing stays symbolic.
 bool explicit_operator(Resolver *r, ExprKind kind, const Value *x, const Value *time, Span span, Value *result) {
     if (!r->build || (kind == EXPR_STOP)) return false;
+    if (kind == EXPR_DELAY) return delay_line(r, x, time, span, result);
     StateSearch search = {.population = r->build->population};
     expr_visit(r->store, x->expr, note_state, &search);
     if (!search.state) return false;

@@ -93,6 +93,7 @@ void model_free(Model *model) {
         vec_free(&p->motions);
         vec_free(&p->events);
         vec_free(&p->couplings);
+        vec_free(&p->delays);
         vec_free(&p->locals);
     }
     for (uint32_t i = 0; i < model->connections.count; i++) {

@@ -48,6 +48,7 @@ typedef struct NeuronBuild {
     Vec(Mover) movers;
     Vec(Happening) happenings;
     Vec(NoiseSource) noises;
+    Expr line_start; // what the delay that is an output of its own starts with; 0 for zeros
     Vec(Scope *) port_scopes; // per port: where its name is bound
 } NeuronBuild;
 
@@ -61,6 +62,9 @@ void explicit_finish(Resolver *r, NeuronBuild *b);               // equations an
 bool explicit_is_written(const Ast *neuron); // has equations, assignments, events or compartments
 void explicit_free(NeuronBuild *b);
 bool is_explicit(const NeuronBuild *b);
+// delay.c
+// What delay(x, T) starts with when it is the whole of an output with `initially`; 0 for zeros.
+Expr delay_start(Resolver *r, const Scope *scope, const Ast *output);
 // population.c
 void neuron_declaration(Resolver *r, NeuronBuild *b, Scope *scope, Atom compartment, const Ast *item);
 Atom neuron_member_name(Resolver *r, Atom compartment, Atom name);
