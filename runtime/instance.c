@@ -115,6 +115,8 @@ static double draw(const Initial *initial, const RandomStream *stream, int64_t i
     case INITIAL_UNIFORM_INT:
         return (initial->a + (double)random_below(stream, (uint64_t)i, (uint64_t)span + 1)) * initial->scale;
     case INITIAL_CONSTANT: return initial->values[initial->count > 1 ? i % (int64_t)initial->count : 0];
+    case INITIAL_CHANCE:
+        return random_uniform(stream, (uint64_t)i) < initial->values[initial->count > 1 ? i % (int64_t)initial->count : 0];
     case INITIAL_FILE:
     case INITIAL_COPY: break; // tables
     }
@@ -140,14 +142,18 @@ static bool initialise(Instance *in, const Array *array, uint64_t seed, Text *er
     if (!initial_table(in, array, per_sample, &table, error)) return false;
     RandomStream stream = random_stream(seed, symbol_info(p->model->store, array->symbol)->name);
     double *values = memory_resize(NULL, (size_t)count, sizeof *values);
+    double *there = array->mask ? memory_resize(NULL, (size_t)per_sample, sizeof *there) : NULL;
+    if (there) read_all(in, loop_array_of(p, array->mask), there);
     for (int64_t i = 0; i < count; i++) {
         double value = table.data ? table.data[i % per_sample] : draw(&array->initial, &stream, i);
         if (array->clamped) value = value < array->low ? array->low : value > array->high ? array->high : value;
         if (array->zero_diagonal && i / layout->extent[1] == i % layout->extent[1]) value = 0;
+        if (there && there[i % per_sample] == 0) value = 0;
         values[i] = value; // NaN stays NaN, as in the step
     }
     write_all(in, number, values);
     free(values);
+    free(there);
     table_free(&table);
     return true;
 }

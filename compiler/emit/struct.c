@@ -302,6 +302,15 @@ static const char *clamped(Writer *w, const Array *array, const char *value) {
     return arena_format(w->arena, "lequel_clamped(%s, %s, %s)", value, number(w, array->low), number(w, array->high));
 }
 
+// The probability of each element; the block that it opens is closed by the caller.
+static void draw_table(Writer *w, const Initial *initial, Text *out) {
+    w->constant_bytes += (int64_t)(initial->count * sizeof(double));
+    text_addf(out, "    {\n        static const double chance[%u] = {", initial->count);
+    for (uint32_t i = 0; i < initial->count; i++)
+        text_addf(out, "%s%s,", i % 8 ? " " : "\n            ", number(w, initial->values[i]));
+    text_add(out, "\n        };\n    ");
+}
+
 static void draw(Writer *w, const CArray *c, const Array *array, Text *out) {
     const Initial *initial = &array->initial;
     Element e = element_of(w, c);
@@ -322,6 +331,13 @@ static void draw(Writer *w, const CArray *c, const Array *array, Text *out) {
         value = arena_format(w->arena, "%s + lequel_rounded(%s * lequel_normal(%s))", number(w, initial->a),
                              number(w, initial->b), stream);
         break;
+    case INITIAL_CHANCE:
+        w->uniform = true;
+        value = arena_format(w->arena, "lequel_uniform(%s) < %s ? 1.0 : 0.0", stream,
+                             initial->count > 1 ? arena_format(w->arena, "chance[%s]", e.place)
+                                                : number(w, initial->values[0]));
+        if (initial->count > 1) draw_table(w, initial, out);
+        break;
     default:
         w->below = true;
         value = arena_format(w->arena, "(%s + (double)lequel_below(%s, UINT64_C(%" PRIu64 "))) * %s",
@@ -330,6 +346,7 @@ static void draw(Writer *w, const CArray *c, const Array *array, Text *out) {
     value = clamped(w, array, value);
     text_addf(out, "%s%s = %s%s%s%s;\n", e.open, e.at, cast(w, c), *cast(w, c) ? "(" : "", value,
               *cast(w, c) ? ")" : "");
+    if (initial->kind == INITIAL_CHANCE && initial->count > 1) text_add(out, "    }\n");
 }
 
 // One sample's values serve all. Both arrays have the same shape.
@@ -376,6 +393,18 @@ static void init_derived(Writer *w, Text *out) {
     }
 }
 
+// What is not there: self-connections, and the elements of a sparse weight that a mask leaves out.
+static void leave_out(Writer *w, const CArray *c, const Array *array, Text *out) {
+    Element e = element_of(w, c);
+    if (array->zero_diagonal && c->extent[0] > 1)
+        text_addf(out, "    for (int i = 0; i < %" PRId64 "; i++) m->%s[i][i] = 0;\n", c->extent[0], c->name);
+    else if (array->zero_diagonal)
+        text_addf(out, "    %s = 0;\n", e.at);
+    if (!array->mask) return;
+    const CArray *mask = &w->arrays.items[w->source->fused->array_of.items[array->mask] - 1];
+    text_addf(out, "%sif (m->%s%s == 0) %s = 0;\n", e.open, mask->name, e.at + strlen("m->") + strlen(c->name), e.at);
+}
+
 static void init_array(Writer *w, const Array *array, Text *out) {
     uint32_t loop = w->source->fused->array_of.items[array->symbol] - 1;
     const CArray *c = &w->arrays.items[loop];
@@ -397,9 +426,10 @@ static void init_array(Writer *w, const Array *array, Text *out) {
         for (int64_t i = 0; i < count; i++) values[i] = within(array, initial->values[i % (int64_t)initial->count]);
         fill_list(w, c, values, count, out);
     }
+    leave_out(w, c, array, out);
 }
 
-// What an array is copied from must be there, used or not.
+// What an array is copied from, or masked by, must be there, used or not.
 static void mark_copied(Writer *w) {
     const Model *model = w->source->model;
     for (uint32_t i = model->arrays.count; i-- > 0;) {
@@ -407,6 +437,8 @@ static void mark_copied(Writer *w) {
         if (array->initial.kind == INITIAL_COPY &&
             w->arrays.items[w->source->fused->array_of.items[array->symbol] - 1].used)
             w->arrays.items[w->source->fused->array_of.items[array->initial.source] - 1].used = true;
+        if (array->mask && w->arrays.items[w->source->fused->array_of.items[array->symbol] - 1].used)
+            w->arrays.items[w->source->fused->array_of.items[array->mask] - 1].used = true;
     }
 }
 

@@ -14,6 +14,7 @@ typedef enum InitialKind {
     INITIAL_NORMAL,      // mean a, standard deviation b
     INITIAL_UNIFORM_INT, // whole numbers a..b, both ends included, times `scale`
     INITIAL_FILE,        // from a data file, `path`
+    INITIAL_CHANCE,      // 1 with the probability in `values`, one for all elements or one per element, else 0
     INITIAL_COPY,        // `scale` times those of the array `source`, declared before; one sample's serve all
 } InitialKind;
 
@@ -32,6 +33,7 @@ typedef struct Array { // everything with storage that the model declares
     Initial initial;
     bool clamped; // projected into [low, high] at the start and after every step
     double low, high;
+    Symbol mask;        // not 0: the array of the same shape, declared before; where that is 0 this is 0 and stays so
     bool zero_diagonal; // a square matrix without self-connections: its diagonal is 0 and stays so
 } Array;
 

@@ -69,6 +69,17 @@ Expr delay_start(Resolver *r, const Scope *scope, const Ast *output);
 void neuron_declaration(Resolver *r, NeuronBuild *b, Scope *scope, Atom compartment, const Ast *item);
 Atom neuron_member_name(Resolver *r, Atom compartment, Atom name);
 void neuron_outputs_again(Resolver *r, NeuronBuild *b);
+// sparse.c: which elements of a weight there are
+typedef struct Structure {
+    const Ast *option; // NULL: all
+    const double *chance; // of each element, row by row, or one for all: 1 where it is there for certain
+    uint32_t count;
+    const double *values; // first values that come with it, in `unit`; NULL for none
+    Unit unit;
+} Structure;
+bool is_structure(const Ast *option);
+bool read_structure(Resolver *r, const SymbolInfo *info, const Scope *scope, const Ast *option, Structure *structure);
+Symbol structure_mask(Resolver *r, const SymbolInfo *weight, const Structure *structure);
 // plasticity.c
 void plasticity_finish(Resolver *r);
 bool synapse_has_rules(const Ast *synapse);                           // equations, assignments, plasticity

@@ -106,6 +106,9 @@ typedef struct Resolver {
     const Ast *experiment;
 } Resolver;
 
+// load.c: the text of a file, in the arena; false after a report, with `code` at `where`.
+bool source_read(Resolver *r, Atom path, Span where, DiagCode code, char **text, size_t *length);
+
 // scope.c
 void scope_bind(Scope *scope, Atom name, Value value);
 const Value *scope_find(const Scope *scope, Atom name);
