@@ -107,5 +107,10 @@ Expr delay_start(Resolver *r, const Scope *scope, const Ast *output) {
                     strcmp(written->child[0]->name, "delay") == 0;
     if (!is_delay || output->count < 2 || !output->child[1]) return 0;
     Value start = elaborate(r, scope, output->child[1]);
-    return start.kind == VALUE_NUMBER && !start.rank ? start.expr : 0;
+    if (start.kind == VALUE_NUMBER && !start.rank) return start.expr;
+    if (start.kind == VALUE_ERROR) return 0;
+    report(r, DIAG_E0208, output->child[1]->span, "a delay starts with one value per neuron, but this is %s",
+           value_describe(r, &start));
+    diag_expected(r->diags, "a number, or an expression over parameters that are given");
+    return 0;
 }
