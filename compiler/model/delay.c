@@ -3,7 +3,7 @@
 #include <string.h>
 
 // Whether an energy moves the neuron: then what it remembers of its own signals is worked out with it.
-static bool has_energy(const NeuronBuild *b) {
+bool delay_by_energy(const NeuronBuild *b) {
     for (uint32_t i = 1; i < b->neuron->count; i++)
         if (b->neuron->child[i] && b->neuron->child[i]->kind == AST_ENERGY) return true;
     return false;
@@ -78,7 +78,7 @@ bool delay_line(Resolver *r, const Value *x, const Value *time, Span span, Value
     if (!r->build) return false;
     SignalSearch search = {.population = r->build->population};
     expr_visit(r->store, x->expr, note_signal, &search);
-    bool energy = has_energy(r->build);
+    bool energy = delay_by_energy(r->build);
     if (energy && !search.moved) return false;
     if (search.acts || (energy && search.other)) {
         report_mixed(r, span);

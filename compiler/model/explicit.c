@@ -257,12 +257,16 @@ static void report_operator(Resolver *r, ExprKind kind, const State *state, Span
                                                        [EXPR_LOWPASS] = "lowpass",
                                                        [EXPR_RATE] = "d",
                                                        [EXPR_PREVIOUS] = "previous"};
-    report(r, DIAG_E0212, span, "`%s` of this expression of `%s`, which has an equation of its own", names[kind],
-           state->member);
+    if (state)
+        report(r, DIAG_E0212, span, "`%s` of this expression of `%s`, which has an equation of its own", names[kind],
+               state->member);
+    else
+        report(r, DIAG_E0212, span, "`%s` in a neuron without an energy", names[kind]);
     if (kind == EXPR_LOWPASS)
         diag_help(r->diags, "write the filter out: `state s = 0` and `d(s) = (x - s)/tau`");
     else
-        diag_expected(r->diags, "`%s` of a state alone", names[kind]);
+        diag_expected(r->diags, "`%s` of a state alone%s", names[kind],
+                      kind == EXPR_PREVIOUS ? ", or `delay(x, dt)`" : "");
 }
 
 // ahead, d, previous, … of what reads states with equations of their own: these are known, so nothing stays symbolic.
@@ -271,6 +275,11 @@ bool explicit_operator(Resolver *r, ExprKind kind, const Value *x, const Value *
     if (kind == EXPR_DELAY) return delay_line(r, x, time, span, result);
     StateSearch search = {.population = r->build->population};
     expr_visit(r->store, x->expr, note_state, &search);
+    if (!search.state && !delay_by_energy(r->build) && search.other) {
+        report_operator(r, kind, NULL, span);
+        *result = value_error();
+        return true;
+    }
     if (!search.state) return false;
     *result = *x;
     result->span = span;

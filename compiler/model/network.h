@@ -63,6 +63,7 @@ bool explicit_is_written(const Ast *neuron); // has equations, assignments, even
 void explicit_free(NeuronBuild *b);
 bool is_explicit(const NeuronBuild *b);
 // delay.c
+bool delay_by_energy(const NeuronBuild *b); // the neuron has an energy, with which operators on signals are worked out
 // What delay(x, T) starts with when it is the whole of an output with `initially`; 0 for zeros.
 Expr delay_start(Resolver *r, const Scope *scope, const Ast *output);
 // population.c
