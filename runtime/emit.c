@@ -10,9 +10,17 @@
 
 // ---- Values to embed ------------------------------------------------------------------------------------------------
 
-static void mark(const Program *p, bool *wanted, Symbol symbol) {
-    uint32_t number = symbol < p->fused->array_of.count ? p->fused->array_of.items[symbol] : 0;
-    if (number) wanted[number - 1] = true;
+typedef struct Given { // by array of the form that is written
+    const Fused *fused;
+    const double **values;
+    bool *all; // samples
+    bool *wanted;
+    int64_t steps;
+} Given;
+
+static void mark(Given *given, Symbol symbol) {
+    uint32_t number = symbol < given->fused->array_of.count ? given->fused->array_of.items[symbol] : 0;
+    if (number) given->wanted[number - 1] = true;
 }
 
 // NAME=FILE for the weights that a run left in its folder. All learned parameters must be there.
@@ -47,20 +55,20 @@ static bool find_states(const Program *p, const char *folder, NameList *inits, A
     return true;
 }
 
-static void mark_named(const Program *p, bool *wanted, const char *init) {
+static void mark_named(const Program *p, Given *given, const char *init) {
     size_t length = strcspn(init, "=");
     for (Symbol s = 1; s <= symbol_count(p->model->store); s++) {
         const char *name = symbol_info(p->model->store, s)->name;
-        if (strlen(name) == length && memcmp(name, init, length) == 0) mark(p, wanted, s);
+        if (strlen(name) == length && memcmp(name, init, length) == 0) mark(given, s);
     }
 }
 
 // Which arrays are written as constants: those that come from a file.
-static void mark_wanted(const Program *p, const NameList *inits, bool *wanted) {
+static void mark_wanted(const Program *p, const NameList *inits, Given *given) {
     const Model *model = p->model;
     for (uint32_t i = 0; i < model->arrays.count; i++)
-        if (model->arrays.items[i].initial.kind == INITIAL_FILE) mark(p, wanted, model->arrays.items[i].symbol);
-    for (uint32_t i = 0; i < inits->count; i++) mark_named(p, wanted, inits->items[i]);
+        if (model->arrays.items[i].initial.kind == INITIAL_FILE) mark(given, model->arrays.items[i].symbol);
+    for (uint32_t i = 0; i < inits->count; i++) mark_named(p, given, inits->items[i]);
 }
 
 // Whether samples have values of their own; such arrays are written in full.
@@ -70,30 +78,22 @@ static bool samples_differ(const double *values, int64_t samples, int64_t elemen
     return false;
 }
 
-static const double *values_of(const Program *p, const Instance *instance, uint32_t loop, Arena *arena, bool *all) {
+static void read_given(const Program *p, const Instance *instance, Given *given, Arena *arena) {
     for (uint32_t i = 0; i < program_array_count(p); i++) {
         const ProgramArray *array = program_array(p, i);
-        if (!array->stored || p->fused->array_of.items[array->symbol] - 1 != loop) continue;
+        uint32_t number = array->stored ? given->fused->array_of.items[array->symbol] : 0;
+        if (!number || !given->wanted[number - 1]) continue;
         int64_t length = instance_length(instance, i), samples = array->batched ? instance_batch(instance) : 1;
         double *values = arena_new_array(arena, double, length);
         instance_get(instance, i, values);
-        *all = samples_differ(values, samples, length / samples);
-        return values;
+        given->values[number - 1] = values;
+        given->all[number - 1] = samples_differ(values, samples, length / samples);
     }
-    return NULL;
 }
-
-typedef struct Given { // by array of the loops form
-    const double **values;
-    bool *all; // samples
-    int64_t steps;
-} Given;
 
 // Only what comes from files is looked at, so any seed will do, and without states one sample.
 static bool gather_values(const Program *p, const EmitRequest *request, Given *given, Arena *arena, Text *error) {
-    uint32_t count = p->fused->program.arrays.count;
     NameList inits = {0};
-    bool *wanted = arena_new_array(arena, bool, count);
     bool good = !request->weights || find_weights(p, request->weights, &inits, arena, error);
     if (good && request->states) good = find_states(p, request->weights, &inits, arena, &given->steps, error);
     for (uint32_t i = 0; i < request->init_count; i++) vec_push(&inits, request->inits[i]);
@@ -101,9 +101,8 @@ static bool gather_values(const Program *p, const EmitRequest *request, Given *g
     Instance *instance = good ? instance_new(p, batch, 0, NULL, error) : NULL;
     RunOptions run = {.inits = inits.items, .init_count = inits.count};
     good = instance && initialise_arrays(p, instance, &run, error);
-    if (good) mark_wanted(p, &inits, wanted);
-    for (uint32_t i = 0; good && i < count; i++)
-        if (wanted[i]) given->values[i] = values_of(p, instance, i, arena, &given->all[i]);
+    if (good) mark_wanted(p, &inits, given);
+    if (good) read_given(p, instance, given, arena);
     instance_free(instance);
     vec_free(&inits);
     return good;
@@ -164,11 +163,16 @@ static bool emit_both(const EmitSource *source, EmitOptions options, const char 
 
 bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, int64_t bytes[2], Text *error) {
     Arena *arena = arena_new();
-    uint32_t count = p->fused->program.arrays.count;
-    Given given = {.values = arena_new_array(arena, const double *, count), .all = arena_new_array(arena, bool, count)};
+    int64_t batch = request->batch ? request->batch : 1;
+    const Form *form = program_form(p, batch, error); // of a program without a code generator: it cannot fail
+    uint32_t count = form->fused->program.arrays.count;
+    Given given = {.fused = form->fused,
+                   .values = arena_new_array(arena, const double *, count),
+                   .all = arena_new_array(arena, bool, count),
+                   .wanted = arena_new_array(arena, bool, count)};
     EmitSource source = {.model = p->model,
                          .equations = p->equations,
-                         .fused = p->fused,
+                         .fused = form->fused,
                          .step = p->step[ENTRY_TRAIN],
                          .cost = p->step[ENTRY_TRAIN]->cost,
                          .batch_size = p->step[ENTRY_TRAIN]->batch_size,
@@ -177,7 +181,7 @@ bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, 
                          .path = request->path,
                          .version = request->version};
     EmitOptions options = {.prefix = request->prefix ? request->prefix : "model",
-                           .batch = request->batch ? request->batch : 1,
+                           .batch = batch,
                            .inference = request->inference,
                            .simd = request->simd,
                            .driver = request->driver};

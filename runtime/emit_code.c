@@ -16,7 +16,7 @@ static bool generate(const Program *p, const char *what, const char *cpu, Text *
                               .want_ir = strcmp(what, "llvm") == 0,
                               .want_assembly = strcmp(what, "asm") == 0,
                               .want_object = true};
-    BackendCode *compiled = backend->compile(&p->fused->program, &options, error);
+    BackendCode *compiled = backend->compile(&p->form[FORM_BATCH].fused->program, &options, error);
     if (!compiled) return false;
     size_t length;
     const char *object = backend->object(compiled, &length);
@@ -58,7 +58,8 @@ static void describe_array(const LoopArray *array, uint32_t number, Text *out) {
 }
 
 static void describe(const Program *p, const char *path, Text *out) {
-    const LoopProgram *loops = &p->fused->program;
+    const Fused *fused = p->form[FORM_BATCH].fused;
+    const LoopProgram *loops = &fused->program;
     const char *slash = strrchr(path, '/');
     text_add(out, "/* How to call the object file that `lequel emit obj` makes of ");
     comment(slash ? slash + 1 : path, out);
@@ -73,7 +74,7 @@ static void describe(const Program *p, const char *path, Text *out) {
         out,
         "%" PRIu32
         " (batch.size) hold the number of samples. Compile the object with the same options as this header.\n */\n",
-        p->fused->array_of.items[p->step[ENTRY_TRAIN]->batch_size] - 1);
+        fused->array_of.items[p->step[ENTRY_TRAIN]->batch_size] - 1);
     text_add(out,
              "#ifndef LEQUEL_OBJECT_H\n#define LEQUEL_OBJECT_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern "
              "\"C\" {\n#endif\n\n"

@@ -8,7 +8,7 @@
 
 // ---- Element access -------------------------------------------------------------------------------------------------
 
-static uint32_t loop_array_of(const Program *p, Symbol symbol) { return p->fused->array_of.items[symbol] - 1; }
+static uint32_t loop_array_of(const Form *form, Symbol symbol) { return form->fused->array_of.items[symbol] - 1; }
 
 static int64_t logical_count(const LoopArray *array, int64_t batch) {
     int64_t count = array->batched ? batch : 1;
@@ -41,7 +41,7 @@ typedef struct Row {
 } Row;
 
 static Row row_of(const Instance *in, uint32_t number, int64_t e) {
-    const LoopArray *array = &in->program->fused->program.arrays.items[number];
+    const LoopArray *array = &in->form->fused->program.arrays.items[number];
     if (in->current) return (Row){in->current[number], array->batched ? e * in->batch : e, false};
     return (Row){in->arrays[number], position(array, in->padded, e), array->real == LOOP_F32};
 }
@@ -60,7 +60,7 @@ static void row_set(Row row, int64_t sample, double value) {
 
 // All elements in logical order ([batch][extent…], sample first), row by row.
 static void read_all(const Instance *in, uint32_t number, double *values) {
-    const LoopArray *array = &in->program->fused->program.arrays.items[number];
+    const LoopArray *array = &in->form->fused->program.arrays.items[number];
     int64_t elements = logical_count(array, 1), samples = array->batched ? in->batch : 1;
     for (int64_t e = 0; e < elements; e++) {
         Row row = row_of(in, number, e);
@@ -69,7 +69,7 @@ static void read_all(const Instance *in, uint32_t number, double *values) {
 }
 
 static void write_all(Instance *in, uint32_t number, const double *values) {
-    const LoopArray *array = &in->program->fused->program.arrays.items[number];
+    const LoopArray *array = &in->form->fused->program.arrays.items[number];
     int64_t elements = logical_count(array, 1), samples = array->batched ? in->batch : 1;
     for (int64_t e = 0; e < elements; e++) {
         Row row = row_of(in, number, e);
@@ -128,22 +128,22 @@ static bool initial_table(const Instance *in, const Array *array, int64_t count,
     if (array->initial.kind == INITIAL_FILE) return initial_file(in->program, array, count, table, error);
     if (array->initial.kind != INITIAL_COPY) return true;
     *table = table_new(1, &count);
-    read_all(in, loop_array_of(in->program, array->initial.source), table->data);
+    read_all(in, loop_array_of(in->form, array->initial.source), table->data);
     for (int64_t i = 0; i < count; i++) table->data[i] *= array->initial.scale;
     return true;
 }
 
 static bool initialise(Instance *in, const Array *array, uint64_t seed, Text *error) {
     const Program *p = in->program;
-    uint32_t number = loop_array_of(p, array->symbol);
-    const LoopArray *layout = &p->fused->program.arrays.items[number];
+    uint32_t number = loop_array_of(in->form, array->symbol);
+    const LoopArray *layout = &in->form->fused->program.arrays.items[number];
     int64_t count = logical_count(layout, in->batch), per_sample = logical_count(layout, 1);
     Table table = {0};
     if (!initial_table(in, array, per_sample, &table, error)) return false;
     RandomStream stream = random_stream(seed, symbol_info(p->model->store, array->symbol)->name);
     double *values = memory_resize(NULL, (size_t)count, sizeof *values);
     double *there = array->mask ? memory_resize(NULL, (size_t)per_sample, sizeof *there) : NULL;
-    if (there) read_all(in, loop_array_of(p, array->mask), there);
+    if (there) read_all(in, loop_array_of(in->form, array->mask), there);
     for (int64_t i = 0; i < count; i++) {
         double value = table.data ? table.data[i % per_sample] : draw(&array->initial, &stream, i);
         if (array->clamped) value = value < array->low ? array->low : value > array->high ? array->high : value;
@@ -172,31 +172,40 @@ static bool initialise_all(Instance *in, uint64_t seed, const Instance *weights,
 // ---- Memory ---------------------------------------------------------------------------------------------------------
 
 // The slot of a delay: all samples of an instance are at the same one, other instances are not.
-static bool is_slot(const Program *p, uint32_t number) {
-    for (uint32_t i = 0; i < p->model->populations.count; i++) {
-        const Population *population = &p->model->populations.items[i];
-        for (uint32_t k = 0; k < population->delays.count; k++) {
-            Symbol position = population->delays.items[k].position;
-            bool stored = position < p->fused->array_of.count && p->fused->array_of.items[position];
-            if (stored && loop_array_of(p, position) == number) return true;
+static bool is_slot(const Instance *in, uint32_t number) {
+    const Model *model = in->program->model;
+    const Fused *fused = in->form->fused;
+    for (uint32_t i = 0; i < model->populations.count; i++)
+        for (uint32_t k = 0; k < model->populations.items[i].delays.count; k++) {
+            Symbol position = model->populations.items[i].delays.items[k].position;
+            if (position < fused->array_of.count && fused->array_of.items[position] == number + 1) return true;
         }
-    }
     return false;
 }
 
 // Batch-independent arrays belong to whoever owns the weights; the batch size itself is the instance's own.
-static bool is_shared(const Program *p, uint32_t number) {
-    return !p->fused->program.arrays.items[number].batched &&
-           number != loop_array_of(p, p->step[ENTRY_TRAIN]->batch_size) && !is_slot(p, number);
+static bool is_shared(const Instance *in, uint32_t number) {
+    return !in->form->fused->program.arrays.items[number].per_sample &&
+           number != loop_array_of(in->form, in->program->step[ENTRY_TRAIN]->batch_size) && !is_slot(in, number);
 }
 
-bool instance_shares(const Instance *in, uint32_t number) { return in->borrows && is_shared(in->program, number); }
+bool instance_shares(const Instance *in, uint32_t number) { return in->borrows && is_shared(in, number); }
+
+// The number of the owner's array for a shared one, in the owner's form; UINT32_MAX when there is none: temporaries.
+static uint32_t lent_array(const Instance *in, const Instance *owner, uint32_t number) {
+    if (!owner || !is_shared(in, number)) return UINT32_MAX;
+    if (owner->form == in->form) return number;
+    const Fused *own = in->form->fused, *other = owner->form->fused;
+    for (Symbol s = 1; s < own->array_of.count && s < other->array_of.count; s++)
+        if (own->array_of.items[s] == number + 1 && other->array_of.items[s]) return other->array_of.items[s] - 1;
+    return UINT32_MAX;
+}
 
 static bool allocate(Instance *in, Instance *weights, Text *error) {
-    const LoopProgram *loops = &in->program->fused->program;
+    const LoopProgram *loops = &in->form->fused->program;
     int64_t bytes = 0;
     for (uint32_t i = 0; i < loops->arrays.count; i++)
-        if (!weights || !is_shared(in->program, i)) bytes += program_array_bytes(&loops->arrays.items[i], in->padded);
+        if (lent_array(in, weights, i) == UINT32_MAX) bytes += program_array_bytes(&loops->arrays.items[i], in->padded);
     in->arrays = memory_resize(NULL, loops->arrays.count, sizeof *in->arrays);
     if (posix_memalign(&in->block, 64, bytes ? (size_t)bytes : 64) != 0) {
         in->block = NULL;
@@ -207,16 +216,16 @@ static bool allocate(Instance *in, Instance *weights, Text *error) {
     memset(in->block, 0, (size_t)bytes);
     char *at = in->block;
     for (uint32_t i = 0; i < loops->arrays.count; i++) {
-        bool shared = weights && is_shared(in->program, i);
-        in->arrays[i] = shared ? weights->arrays[i] : (void *)at;
-        if (!shared) at += program_array_bytes(&loops->arrays.items[i], in->padded);
+        uint32_t lent = lent_array(in, weights, i);
+        in->arrays[i] = lent == UINT32_MAX ? (void *)at : weights->arrays[lent];
+        if (lent == UINT32_MAX) at += program_array_bytes(&loops->arrays.items[i], in->padded);
     }
     return true;
 }
 
 // The reference back end works on dense arrays: one for the values before the step, one for those of now.
 static void allocate_mirror(Instance *in, const Instance *weights) {
-    const LoopProgram *loops = &in->program->fused->program;
+    const LoopProgram *loops = &in->form->fused->program;
     int64_t total = 0;
     for (uint32_t i = 0; i < loops->arrays.count; i++) total += logical_count(&loops->arrays.items[i], in->batch);
     in->mirror = memory_resize(NULL, (size_t)(2 * total), sizeof(double));
@@ -227,19 +236,18 @@ static void allocate_mirror(Instance *in, const Instance *weights) {
     for (uint32_t i = 0; i < loops->arrays.count; i++) {
         int64_t count = logical_count(&loops->arrays.items[i], in->batch);
         in->old[i] = at;
-        in->current[i] = weights && is_shared(in->program, i) ? weights->current[i] : at + total;
+        uint32_t lent = lent_array(in, weights, i);
+        in->current[i] = lent == UINT32_MAX ? at + total : weights->current[lent];
         at += count;
     }
 }
 
 Instance *instance_new(const Program *program, int64_t batch, uint64_t seed, Instance *weights, Text *error) {
     Instance *in = memory_resize(NULL, 1, sizeof *in);
-    *in = (Instance){.program = program,
-                     .batch = batch,
-                     .seed = seed,
-                     .padded = loop_pad(batch, LOOP_PAD),
-                     .borrows = weights};
-    bool good = allocate(in, weights, error);
+    *in = (Instance){
+        .program = program, .batch = batch, .seed = seed, .padded = loop_pad(batch, LOOP_PAD), .borrows = weights};
+    in->form = program_form(program, batch, error);
+    bool good = in->form && allocate(in, weights, error);
     if (good && program->kind == PROGRAM_REFERENCE) allocate_mirror(in, weights);
     if (good) good = initialise_all(in, seed, weights, error);
     if (good) return in;
@@ -277,14 +285,14 @@ typedef struct Piece {
 
 // Of array `number`; nothing when all samples share it.
 static Piece own_piece(const Instance *in, uint32_t number) {
-    const LoopArray *array = &in->program->fused->program.arrays.items[number];
-    if (!array->batched) return (Piece){NULL, 0};
+    const LoopArray *array = &in->form->fused->program.arrays.items[number];
+    if (!array->per_sample) return (Piece){NULL, 0};
     if (in->current) return (Piece){in->current[number], (size_t)logical_count(array, in->batch) * sizeof(double)};
     return (Piece){in->arrays[number], (size_t)program_array_bytes(array, in->padded)};
 }
 
 InstanceMemory *instance_remember(const Instance *in) {
-    uint32_t count = in->program->fused->program.arrays.count;
+    uint32_t count = in->form->fused->program.arrays.count;
     size_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) bytes += own_piece(in, i).bytes;
     InstanceMemory *memory = memory_resize(NULL, 1, sizeof *memory);
@@ -299,7 +307,7 @@ InstanceMemory *instance_remember(const Instance *in) {
 
 void instance_recall(Instance *in, const InstanceMemory *memory) {
     const char *from = memory->bytes;
-    for (uint32_t i = 0; i < in->program->fused->program.arrays.count; i++) {
+    for (uint32_t i = 0; i < in->form->fused->program.arrays.count; i++) {
         Piece piece = own_piece(in, i);
         if (piece.bytes) memcpy(piece.at, from, piece.bytes);
         from += piece.bytes;
@@ -325,15 +333,16 @@ static uint64_t active_rules(const Instance *in, bool learning) {
 
 static void step_mirror(Instance *in, const Step *step, uint64_t active) {
     const Program *p = in->program;
-    const LoopProgram *loops = &p->fused->program;
+    const Fused *fused = in->form->fused;
+    const LoopProgram *loops = &fused->program;
     uint32_t symbols = symbol_count(p->model->store) + 1;
     // Signals that no array keeps live only during the step.
     double **old = memory_resize(NULL, symbols, sizeof *old), **current = memory_resize(NULL, symbols, sizeof *current);
     double **scratch = memory_resize(NULL, symbols, sizeof *scratch);
     for (Symbol s = 0; s < symbols; s++) {
-        bool stored = s && s < p->fused->array_of.count && p->fused->array_of.items[s];
-        old[s] = stored ? in->old[loop_array_of(p, s)] : NULL;
-        current[s] = stored ? in->current[loop_array_of(p, s)] : NULL;
+        bool stored = s && s < fused->array_of.count && fused->array_of.items[s];
+        old[s] = stored ? in->old[loop_array_of(in->form, s)] : NULL;
+        current[s] = stored ? in->current[loop_array_of(in->form, s)] : NULL;
         scratch[s] = NULL;
         if (stored || !s) continue;
         const SymbolInfo *info = symbol_info(p->model->store, s);
@@ -354,9 +363,9 @@ void instance_run_entry(Instance *in, ProgramEntry entry, uint64_t active) {
     const Program *p = in->program;
     LoopArguments arguments = {in->batch, in->padded, active};
     if (p->kind == PROGRAM_JIT)
-        p->function[entry](in->arrays, &arguments);
+        in->form->function[entry](in->arrays, &arguments);
     else if (p->kind == PROGRAM_LOOPS)
-        loop_program_interpret(&p->fused->program, entry, in->arrays, &arguments);
+        loop_program_interpret(&in->form->fused->program, entry, in->arrays, &arguments);
     else
         step_mirror(in, p->step[entry], active);
 }
@@ -375,9 +384,9 @@ static void draw_noise(Instance *in) {
     const Model *model = in->program->model;
     for (uint32_t i = 0; i < model->noises.count; i++) {
         Symbol symbol = model->noises.items[i];
-        if (!in->program->fused->array_of.items[symbol]) continue; // nobody reads it
-        uint32_t number = loop_array_of(in->program, symbol);
-        int64_t elements = logical_count(&in->program->fused->program.arrays.items[number], 1);
+        if (!in->form->fused->array_of.items[symbol]) continue; // nobody reads it
+        uint32_t number = loop_array_of(in->form, symbol);
+        int64_t elements = logical_count(&in->form->fused->program.arrays.items[number], 1);
         RandomStream stream = instance_noise(model, symbol, in->seed, in->steps);
         for (int64_t e = 0; e < elements; e++) {
             Row row = row_of(in, number, e);
@@ -439,18 +448,18 @@ int64_t instance_length(const Instance *in, uint32_t array) {
 
 void instance_get(const Instance *in, uint32_t array, double *values) {
     const ProgramArray *a = &in->program->arrays.items[array];
-    if (a->stored) read_all(in, loop_array_of(in->program, a->symbol), values);
+    if (a->stored) read_all(in, loop_array_of(in->form, a->symbol), values);
     for (int64_t i = 0, count = a->stored ? 0 : instance_length(in, array); i < count; i++) values[i] = NAN;
 }
 
 void instance_set(Instance *in, uint32_t array, const double *values) {
     const ProgramArray *a = &in->program->arrays.items[array];
-    if (a->stored) write_all(in, loop_array_of(in->program, a->symbol), values);
+    if (a->stored) write_all(in, loop_array_of(in->form, a->symbol), values);
 }
 
 static double mean_over_samples(const Instance *in, Symbol symbol) {
     if (!symbol) return NAN;
-    Row row = row_of(in, loop_array_of(in->program, symbol), 0);
+    Row row = row_of(in, loop_array_of(in->form, symbol), 0);
     double total = 0;
     for (int64_t b = 0; b < in->batch; b++) total += row_get(row, b);
     return total / (double)in->batch;
@@ -463,9 +472,9 @@ double instance_mean_objective(const Instance *in) {
 }
 
 double instance_scalar(const Instance *in, Symbol scalar) {
-    return row_get(row_of(in, loop_array_of(in->program, scalar), 0), 0);
+    return row_get(row_of(in, loop_array_of(in->form, scalar), 0), 0);
 }
 
 void instance_set_scalar(Instance *in, Symbol scalar, double value) {
-    row_set(row_of(in, loop_array_of(in->program, scalar), 0), 0, value);
+    row_set(row_of(in, loop_array_of(in->form, scalar), 0), 0, value);
 }

@@ -5,7 +5,7 @@
 
 // Moves an array's real elements into, or out of, a dense block [extent…][batch]. Samples of an element are contiguous.
 static void move_elements(const Instance *in, uint32_t number, char *dense, bool restore) {
-    const LoopArray *array = &in->program->fused->program.arrays.items[number];
+    const LoopArray *array = &in->form->fused->program.arrays.items[number];
     size_t width = array->real == LOOP_F32 ? sizeof(float) : sizeof(double);
     int64_t elements = loop_array_count(array, 1), samples = array->batched ? in->batch : 1;
     for (int64_t e = 0; e < elements; e++) {
@@ -16,7 +16,7 @@ static void move_elements(const Instance *in, uint32_t number, char *dense, bool
 }
 
 static void keep_array(Instance *in, uint32_t number, const char *name, Checkpoint *checkpoint) {
-    const LoopArray *array = &in->program->fused->program.arrays.items[number];
+    const LoopArray *array = &in->form->fused->program.arrays.items[number];
     int64_t count = loop_array_count(array, in->batch);
     if (in->current) { // the reference back end's own arrays are dense
         checkpoint_reals(checkpoint, name, in->current[number], count);
@@ -34,7 +34,7 @@ static void keep_array(Instance *in, uint32_t number, const char *name, Checkpoi
 }
 
 void instance_keep(Instance *in, const char *prefix, Checkpoint *checkpoint) {
-    const LoopProgram *loops = &in->program->fused->program;
+    const LoopProgram *loops = &in->form->fused->program;
     Text name = {0};
     text_addf(&name, "%s steps", prefix);
     checkpoint_wholes(checkpoint, text_z(&name), &in->steps, 1);

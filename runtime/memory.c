@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 double instance_bytes(const Program *program, int64_t batch, bool borrows) {
-    const LoopProgram *loops = &program->fused->program;
+    const LoopProgram *loops = &program->form[FORM_BATCH].fused->program; // that for one sample needs no more
     double padded = (double)batch + LOOP_PAD, bytes = 0;
     for (uint32_t i = 0; i < loops->arrays.count; i++) {
         const LoopArray *array = &loops->arrays.items[i];
-        if (borrows && !array->batched) continue;
+        if (borrows && !array->per_sample) continue;
         LoopSize size = loop_array_size(array);
         double own = ((double)size.fixed + (double)size.padded * padded) * (array->real == LOOP_F32 ? 4 : 8);
         double copies = 2.0 * (double)loop_array_count(array, 1) * (array->batched ? (double)batch : 1) * 8;

@@ -43,12 +43,24 @@ static bool find_recorded(Program *p, const ProgramOptions *options, Symbol *kep
     return true;
 }
 
+// Whether every form keeps it. Matrices that are made on the way to others (gradients) may vanish in a pass over them:
+// they are kept only when asked for.
+static bool is_readable(const Program *p, Symbol symbol) {
+    const Fused *fused = p->form[FORM_BATCH].fused;
+    const SymbolInfo *info = symbol_info(p->model->store, symbol);
+    if (info->hidden || symbol >= fused->array_of.count || !fused->array_of.items[symbol]) return false;
+    bool asked = info->role != ROLE_SIGNAL || info->rank < 2;
+    for (uint32_t i = 0; i < fused->idle.count; i++) asked &= fused->idle.items[i] != symbol;
+    for (uint32_t i = 0; i < p->fuse.kept_count; i++) asked |= p->kept[i] == symbol;
+    return asked;
+}
+
 static void list_arrays(Program *p) {
     const ExprStore *store = p->model->store;
     for (Symbol s = 1; s <= symbol_count(store); s++) {
         const SymbolInfo *info = symbol_info(store, s);
         if (info->hidden) continue;
-        bool stored = p->fused->array_of.count > s && p->fused->array_of.items[s];
+        bool stored = is_readable(p, s);
         ProgramArray array = {.name = info->name,
                               .symbol = s,
                               .role = info->role,
@@ -70,27 +82,51 @@ static bool check(const char *pass, char *problem, Text *error) {
     return false;
 }
 
-static bool generate(Program *p, const ProgramOptions *options, Text *dump_out, Text *error) {
-    double since = now();
-    p->backend = module_open(error);
-    p->times.open = lap(&since);
-    if (!p->backend) return false;
-    BackendOptions backend_options = {.level = options->level,
-                                      .source_name = p->model->name,
-                                      .want_ir = wants_dump(options, "llvm"),
-                                      .want_assembly = wants_dump(options, "asm")};
-    p->code = p->backend->compile(&p->fused->program, &backend_options, error);
-    if (!p->code) return false;
-    BackendTimes t = p->backend->times(p->code);
-    p->times.open += t.setup;
-    p->times.build = t.build;
-    p->times.passes = t.passes;
-    p->times.codegen = t.codegen;
-    p->times.link = t.link;
-    if (backend_options.want_ir) text_add(dump_out, p->backend->text(p->code, false));
-    if (backend_options.want_assembly) text_add(dump_out, p->backend->text(p->code, true));
-    for (uint32_t e = 0; e < p->entries; e++) p->function[e] = p->backend->entry(p->code, e);
+static bool generate(const Program *p, Form *form, ProgramTimes *times, Text *error) {
+    form->code = p->backend->compile(&form->fused->program, &p->backend_options, error);
+    if (!form->code) return false;
+    BackendTimes t = p->backend->times(form->code);
+    times->open += t.setup;
+    times->build += t.build;
+    times->passes += t.passes;
+    times->codegen += t.codegen;
+    times->link += t.link;
+    for (uint32_t e = 0; e < p->entries; e++) form->function[e] = p->backend->entry(form->code, e);
     return true;
+}
+
+// What can be read does not depend on the size of the batch.
+static void keep_as_for_batches(const Program *p, FuseOptions *options, Symbol *kept) {
+    options->kept = kept;
+    options->kept_count = 0;
+    for (Symbol s = 1; s < p->form[FORM_BATCH].fused->array_of.count; s++)
+        if (is_readable(p, s)) kept[options->kept_count++] = s;
+}
+
+static bool fuse(const Program *p, uint32_t which, Text *error) {
+    static const char *const names[ENTRY_COUNT] = {"train", "evaluate", "backward", "learn"};
+    FuseOptions options = p->fuse;
+    Symbol *kept = memory_resize(NULL, options.kept_count + symbol_count(p->model->store) + 1, sizeof *kept);
+    options.one_sample = which == FORM_SAMPLE;
+    if (which == FORM_SAMPLE) keep_as_for_batches(p, &options, kept);
+    Fused *fused = p->form[which].fused = fuse_steps(p->step, names, p->entries, &options);
+    free(kept);
+    return check("fuse", loop_program_verify(&fused->program), error);
+}
+
+static uint32_t form_for(int64_t batch) { return batch == 1 ? FORM_SAMPLE : FORM_BATCH; }
+
+static bool make_form(const Program *p, uint32_t which, ProgramTimes *times, Text *error) {
+    Form *form = &p->form[which];
+    double since = now();
+    if (!form->fused && !fuse(p, which, error)) return false;
+    times->fuse += lap(&since);
+    return form->code || !p->backend || generate(p, form, times, error);
+}
+
+const Form *program_form(const Program *p, int64_t batch, Text *error) {
+    ProgramTimes unused = {0};
+    return make_form(p, form_for(batch), &unused, error) ? &p->form[form_for(batch)] : NULL;
 }
 
 // Under an offline principle, training goes forward as evaluation does.
@@ -109,9 +145,25 @@ static void dump_steps(const Program *p, Text *out) {
     step_dump(p->step[ENTRY_LEARN], out);
 }
 
+static void dump_form(const Program *p, const Form *form, const ProgramOptions *options, Text *out) {
+    if (wants_dump(options, "loops")) loop_program_dump(&form->fused->program, out);
+    if (p->backend_options.want_ir) text_add(out, p->backend->text(form->code, false));
+    if (p->backend_options.want_assembly) text_add(out, p->backend->text(form->code, true));
+}
+
+static bool open_backend(Program *p, const ProgramOptions *options, Text *error) {
+    double since = now();
+    p->backend = module_open(error);
+    p->times.open = lap(&since);
+    p->backend_options = (BackendOptions){.level = options->level,
+                                          .source_name = p->model->name,
+                                          .want_ir = wants_dump(options, "llvm"),
+                                          .want_assembly = wants_dump(options, "asm")};
+    return p->backend;
+}
+
 // The passes in order. Each reads the representation before it and makes the next; see docs/passes.md.
 static bool compile(Program *p, const ProgramOptions *options, Text *dump_out, Text *error) {
-    static const char *const names[ENTRY_COUNT] = {"train", "evaluate", "backward", "learn"};
     double since = now();
     p->equations = equations_derive(p->model);
     if (!p->equations) return false;
@@ -126,25 +178,30 @@ static bool compile(Program *p, const ProgramOptions *options, Text *dump_out, T
     }
     if (wants_dump(options, "step")) dump_steps(p, dump_out);
     p->times.discretise = lap(&since);
-    Symbol *kept = memory_resize(NULL, options->recorded_count, sizeof *kept);
-    FuseOptions fuse_options = {.real = p->real, .kept = kept, .kept_count = options->recorded_count};
-    fuse_options.deterministic = options->deterministic;
-    fuse_options.calls = options->calls;
-    bool good = find_recorded(p, options, kept, error);
-    if (good) p->fused = fuse_steps(p->step, names, p->entries, &fuse_options);
-    free(kept);
-    if (!good || !check("fuse", loop_program_verify(&p->fused->program), error)) return false;
-    if (wants_dump(options, "loops")) loop_program_dump(&p->fused->program, dump_out);
+    p->kept = memory_resize(NULL, options->recorded_count + 1, sizeof *p->kept);
+    p->fuse = (FuseOptions){.real = p->real,
+                            .deterministic = options->deterministic,
+                            .calls = options->calls,
+                            .kept = p->kept,
+                            .kept_count = options->recorded_count};
+    const Experiment *experiment = p->model->experiment;
+    uint32_t first = experiment && experiment->batch <= 1 ? FORM_SAMPLE : FORM_BATCH;
+    if (!find_recorded(p, options, p->kept, error) || !fuse(p, FORM_BATCH, error)) return false;
     p->times.fuse = lap(&since);
     list_arrays(p);
-    return options->backend != PROGRAM_JIT || generate(p, options, dump_out, error);
+    if (options->backend == PROGRAM_JIT && !open_backend(p, options, error)) return false;
+    if (!make_form(p, first, &p->times, error)) return false;
+    dump_form(p, &p->form[first], options, dump_out);
+    return true;
 }
 
 Program *program_new(Model *model, const ProgramOptions *options, Text *dump_out, Text *error) {
     Program *p = memory_resize(NULL, 1, sizeof *p);
     *p = (Program){.model = model,
                    .kind = options->backend,
-                   .real = options->backend == PROGRAM_REFERENCE ? LOOP_F64 : options->real};
+                   .real = options->backend == PROGRAM_REFERENCE ? LOOP_F64 : options->real,
+                   .form = memory_resize(NULL, FORM_COUNT, sizeof *p->form)};
+    memset(p->form, 0, FORM_COUNT * sizeof *p->form);
     Text nowhere = {0};
     bool good = compile(p, options, dump_out ? dump_out : &nowhere, error);
     text_free(&nowhere);
@@ -155,8 +212,12 @@ Program *program_new(Model *model, const ProgramOptions *options, Text *dump_out
 
 void program_free(Program *p) {
     if (!p) return;
-    if (p->code) p->backend->dispose(p->code);
-    fused_free(p->fused);
+    for (uint32_t f = 0; f < FORM_COUNT; f++) {
+        if (p->form[f].code) p->backend->dispose(p->form[f].code);
+        fused_free(p->form[f].fused);
+    }
+    free(p->form);
+    free(p->kept);
     for (uint32_t e = 0; e < ENTRY_COUNT; e++) step_free(p->step[e]);
     equations_free(p->equations);
     vec_free(&p->arrays);
@@ -166,12 +227,12 @@ void program_free(Program *p) {
 // ---- Questions ------------------------------------------------------------------------------------------------------
 
 Model *program_model(const Program *p) { return p->model; }
-bool program_is_deterministic(const Program *p) { return p->fused->program.deterministic; }
+bool program_is_deterministic(const Program *p) { return p->fuse.deterministic; }
 bool program_is_offline(const Program *p) { return p->entries > ENTRY_BACKWARD; }
 uint32_t program_array_count(const Program *p) { return p->arrays.count; }
 const ProgramArray *program_array(const Program *p, uint32_t array) { return &p->arrays.items[array]; }
 ProgramTimes program_times(const Program *p) { return p->times; }
-const char *program_generator(const Program *p) { return p->code ? p->backend->name : NULL; }
+const char *program_generator(const Program *p) { return p->backend ? p->backend->name : NULL; }
 
 int64_t program_find(const Program *p, const char *name) {
     for (uint32_t i = 0; i < p->arrays.count; i++)
@@ -180,9 +241,9 @@ int64_t program_find(const Program *p, const char *name) {
 }
 
 int64_t program_bytes(const Program *p, int64_t batch) {
+    const LoopProgram *loops = &p->form[FORM_BATCH].fused->program; // that for one sample needs no more
     int64_t padded = loop_pad(batch, LOOP_PAD), bytes = 0;
-    for (uint32_t i = 0; i < p->fused->program.arrays.count; i++)
-        bytes += program_array_bytes(&p->fused->program.arrays.items[i], padded);
+    for (uint32_t i = 0; i < loops->arrays.count; i++) bytes += program_array_bytes(&loops->arrays.items[i], padded);
     return bytes;
 }
 

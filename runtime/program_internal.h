@@ -7,6 +7,14 @@
 #include "program.h"
 #include "tape.h"
 
+// The loops form and its code for batches of any size, or for a single sample, whose arrays have no axis for the batch.
+typedef struct Form {
+    Fused *fused;
+    BackendCode *code;
+    LoopFunction *function[ENTRY_COUNT];
+} Form;
+enum { FORM_BATCH, FORM_SAMPLE, FORM_COUNT };
+
 struct Program {
     Model *model;
     ProgramBackend kind;
@@ -14,16 +22,18 @@ struct Program {
     Equations *equations;
     uint32_t entries; // in use: those of offline principles come last
     Step *step[ENTRY_COUNT];
-    Fused *fused;
+    Form *form; // each made when first wanted
+    FuseOptions fuse;
+    Symbol *kept; // of `fuse`
     const Backend *backend;
-    BackendCode *code;
-    LoopFunction *function[ENTRY_COUNT];
+    BackendOptions backend_options;
     Vec(ProgramArray) arrays;
     ProgramTimes times;
 };
 
 struct Instance {
     const Program *program;
+    const Form *form;
     int64_t batch, padded, steps;
     uint64_t seed;
     void *block;                      // all arrays of this instance; those shared with another are not in it
@@ -32,6 +42,9 @@ struct Instance {
     double *mirror, **old, **current; // reference back end: dense copies of all stored symbols, before and now
     Tape *tape;                       // of an offline principle; made with the first step of training
 };
+
+// The form for a batch; without code where the program has no code generator. NULL and `error` on failure.
+const Form *program_form(const Program *program, int64_t batch, Text *error);
 
 // Runs one entry; nothing else.
 void instance_run_entry(Instance *instance, ProgramEntry entry, uint64_t active);
@@ -42,8 +55,8 @@ int64_t loop_array_position(const LoopArray *array, int64_t padded, int64_t i); 
 bool instance_shares(const Instance *instance, uint32_t number);                // with the owner of the weights
 // Offline principles: what they minimise, of the last step, over the samples; the cost and the neurons' own energies.
 double instance_mean_objective(const Instance *instance);
-// The numbers that a noise draws in a step: a function of the seed, the source and the step; sample b's of neuron e of n is
-// number b*n + e.
+// The numbers that a noise draws in a step: a function of the seed, the source and the step; sample b's of neuron e of
+// n is number b*n + e.
 RandomStream instance_noise(const Model *model, Symbol noise, uint64_t seed, int64_t step);
 
 int64_t program_array_bytes(const LoopArray *array, int64_t batch_padded);

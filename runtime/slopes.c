@@ -78,6 +78,7 @@ static void copy_values(const Instance *from, Instance *to) {
 static void make_arrays(Slopes *s) {
     const Program *p = s->reference;
     const ExprStore *store = p->model->store;
+    const Fused *fused = s->walked->form->fused;
     uint32_t symbols = symbol_count(store) + 1;
     ComplexArrays *a = &s->arrays;
     a->start = memory_resize(NULL, symbols, sizeof *a->start);
@@ -90,8 +91,8 @@ static void make_arrays(Slopes *s) {
         a->start[symbol] = memory_resize(NULL, count, sizeof(double complex));
         a->old[symbol] = memory_resize(NULL, count, sizeof(double complex));
         a->now[symbol] = memory_resize(NULL, count, sizeof(double complex));
-        bool stored = symbol && symbol < p->fused->array_of.count && p->fused->array_of.items[symbol];
-        const double *from = stored ? s->walked->current[p->fused->array_of.items[symbol] - 1] : NULL;
+        bool stored = symbol && symbol < fused->array_of.count && fused->array_of.items[symbol];
+        const double *from = stored ? s->walked->current[fused->array_of.items[symbol] - 1] : NULL;
         for (int64_t i = 0; i < a->counts[symbol]; i++) a->start[symbol][i] = from ? from[i] : 0;
     }
 }

@@ -18,9 +18,9 @@ typedef struct Snapshot {
 
 struct Tape {
     Instance *instance;
-    ArrayNumbers carried, inputs, batched, adjoints; // adjoints: what the backward step carries
-    int64_t snapshot_bytes, input_bytes, most;       // snapshots at a time
-    char *log;                                       // of inputs
+    ArrayNumbers carried, inputs, own, adjoints; // adjoints: what the backward step carries
+    int64_t snapshot_bytes, input_bytes, most;   // snapshots at a time
+    char *log;                                   // of inputs
     int64_t length, room, stride, recomputed;
     Vec(Snapshot) stack; // in order of time
     Vec(char *) spare;
@@ -29,7 +29,7 @@ struct Tape {
 // ---- Arrays as bytes ------------------------------------------------------------------------------------------------
 
 static void *block_of(const Instance *in, uint32_t number, int64_t *bytes) {
-    const LoopArray *array = &in->program->fused->program.arrays.items[number];
+    const LoopArray *array = &in->form->fused->program.arrays.items[number];
     if (!in->current) {
         *bytes = program_array_bytes(array, in->padded);
         return in->arrays[number];
@@ -75,9 +75,9 @@ static void clear(const Instance *in, const ArrayNumbers *arrays) {
 
 // ---- Making one -----------------------------------------------------------------------------------------------------
 
-static void add_stored(const Program *p, Symbol symbol, ArrayNumbers *arrays) {
-    if (symbol < p->fused->array_of.count && p->fused->array_of.items[symbol])
-        vec_push(arrays, p->fused->array_of.items[symbol] - 1);
+static void add_stored(const Fused *fused, Symbol symbol, ArrayNumbers *arrays) {
+    if (symbol < fused->array_of.count && fused->array_of.items[symbol])
+        vec_push(arrays, fused->array_of.items[symbol] - 1);
 }
 
 static bool is_gradient(const Program *p, Symbol symbol) {
@@ -88,23 +88,23 @@ static bool is_gradient(const Program *p, Symbol symbol) {
 
 Tape *tape_new(Instance *instance) {
     const Program *p = instance->program;
+    const Fused *fused = instance->form->fused;
     if (!p->step[ENTRY_BACKWARD]) return NULL;
     Tape *tape = memory_resize(NULL, 1, sizeof *tape);
     *tape = (Tape){.instance = instance, .stride = 1};
     uint32_t count;
     Symbol *carried = step_carried(p->step[ENTRY_EVALUATE], &count);
-    for (uint32_t i = 0; i < count; i++) add_stored(p, carried[i], &tape->carried);
+    for (uint32_t i = 0; i < count; i++) add_stored(fused, carried[i], &tape->carried);
     free(carried);
     carried = step_carried(p->step[ENTRY_BACKWARD], &count);
     for (uint32_t i = 0; i < count; i++)
-        if (!is_gradient(p, carried[i])) add_stored(p, carried[i], &tape->adjoints);
+        if (!is_gradient(p, carried[i])) add_stored(fused, carried[i], &tape->adjoints);
     free(carried);
     for (uint32_t i = 0; i < p->model->externals.count; i++)
-        add_stored(p, p->model->externals.items[i].symbol, &tape->inputs);
-    for (uint32_t i = 0; i < p->model->noises.count; i++)
-        add_stored(p, p->model->noises.items[i], &tape->inputs);
-    for (uint32_t i = 0; i < p->fused->program.arrays.count; i++)
-        if (p->fused->program.arrays.items[i].batched) vec_push(&tape->batched, i);
+        add_stored(fused, p->model->externals.items[i].symbol, &tape->inputs);
+    for (uint32_t i = 0; i < p->model->noises.count; i++) add_stored(fused, p->model->noises.items[i], &tape->inputs);
+    for (uint32_t i = 0; i < fused->program.arrays.count; i++)
+        if (fused->program.arrays.items[i].per_sample) vec_push(&tape->own, i);
     tape->snapshot_bytes = bytes_of(instance, &tape->carried);
     tape->input_bytes = bytes_of(instance, &tape->inputs);
     tape_limit(tape, DEFAULT_LIMIT);
@@ -119,7 +119,7 @@ void tape_free(Tape *tape) {
     vec_free(&tape->spare);
     vec_free(&tape->carried);
     vec_free(&tape->inputs);
-    vec_free(&tape->batched);
+    vec_free(&tape->own);
     vec_free(&tape->adjoints);
     free(tape->log);
     free(tape);
@@ -257,12 +257,12 @@ static void reverse_steps(Tape *tape) {
 
 void tape_rewind(Tape *tape) {
     if (!tape->length) return;
-    char *after = memory_resize(NULL, (size_t)bytes_of(tape->instance, &tape->batched) + 1, 1);
+    char *after = memory_resize(NULL, (size_t)bytes_of(tape->instance, &tape->own) + 1, 1);
     clear(tape->instance, &tape->adjoints);
-    save(tape->instance, &tape->batched, after);
+    save(tape->instance, &tape->own, after);
     make_room(tape);
     reverse_steps(tape);
-    restore(tape->instance, &tape->batched, after);
+    restore(tape->instance, &tape->own, after);
     free(after);
     while (tape->stack.count) pop(tape);
     tape->length = 0;

@@ -16,7 +16,7 @@ struct Trap {
 // ---- Reading --------------------------------------------------------------------------------------------------------
 
 static const LoopArray *array_of(const Instance *in, uint32_t number) {
-    return &in->program->fused->program.arrays.items[number];
+    return &in->form->fused->program.arrays.items[number];
 }
 
 // Contiguous runs of real elements: the samples of an element, or the last axis of an array without samples.
@@ -70,7 +70,7 @@ static void read_dense(const Instance *in, uint32_t number, double *values) {
 
 // ---- Opening --------------------------------------------------------------------------------------------------------
 
-static uint32_t array_count(const Instance *in) { return in->program->fused->program.arrays.count; }
+static uint32_t array_count(const Instance *in) { return in->form->fused->program.arrays.count; }
 
 // One block for all arrays; the addresses stand before it, by number of the array.
 static double **new_arrays(const Instance *in) {
@@ -123,7 +123,7 @@ typedef struct Replay {
 } Replay;
 
 static uint32_t array_of_symbol(const Instance *in, Symbol symbol) {
-    const Fused *fused = in->program->fused;
+    const Fused *fused = in->form->fused;
     return symbol < fused->array_of.count ? fused->array_of.items[symbol] : 0;
 }
 

@@ -480,6 +480,7 @@ bool call_write(Writer *w, uint32_t entry, uint32_t number, Text *out) {
     switch (n.kernel->kind) {
     case LOOP_MAP: write_map(&n, entry, number); break;
     case LOOP_REDUCE: write_reduce(&n, entry, number); break;
+    case LOOP_SWEEP: text_add(w->error, "compiler bug: a sweep in a program for readers"); break;
     case LOOP_PRODUCT: write_product(&n); break;
     case LOOP_OUTER: write_outer(&n); break;
     }

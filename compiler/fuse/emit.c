@@ -11,12 +11,37 @@ uint32_t plan_array(Plan *plan, Symbol symbol) {
     while (fused->array_of.count <= symbol) vec_push(&fused->array_of, 0);
     if (fused->array_of.items[symbol]) return fused->array_of.items[symbol] - 1;
     const SymbolInfo *info = symbol_info(plan->store, symbol);
-    LoopArray array = {.name = info->name, .rank = info->rank, .batched = info->batched};
-    array.real = info->rank || info->batched ? plan->options->real : LOOP_F64;
+    LoopArray array = {.name = info->name, .rank = info->rank, .per_sample = info->batched};
+    array.batched = info->batched && !plan->options->one_sample;
+    array.real = info->rank || array.batched ? plan->options->real : LOOP_F64;
     for (uint32_t i = 0; i < info->rank; i++) array.extent[i] = info->extent[i];
     vec_push(&fused->program.arrays, array);
     fused->array_of.items[symbol] = fused->program.arrays.count;
     return fused->program.arrays.count - 1;
+}
+
+uint32_t plan_axes(const Plan *plan, Symbol symbol, Index *axes) {
+    uint32_t rank = symbol_info(plan->store, symbol)->rank;
+    model_axes(plan->store, symbol, axes);
+    if (symbol_info(plan->store, symbol)->batched && !plan->options->one_sample) axes[rank++] = INDEX_BATCH;
+    return rank;
+}
+
+uint32_t plan_access_rank(const Plan *plan, ExprNode access) {
+    bool sample = plan->options->one_sample && symbol_info(plan->store, access.symbol)->batched;
+    return access.count - sample;
+}
+
+Expr plan_own_access(const Plan *plan, const Item *item, ExprVersion version) {
+    Expr at[EXPR_MAX_RANK + 2];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < item->rank; i++) {
+        at[count++] = expr_index(plan->store, item->axis[i]);
+        if (item->slot && i == 0) at[count++] = item->slot;
+    }
+    if (plan->options->one_sample && symbol_info(plan->store, item->symbol)->batched)
+        at[count++] = expr_index(plan->store, INDEX_BATCH);
+    return expr_access(plan->store, item->symbol, version, at, count);
 }
 
 // ---- Bodies: expressions to operations ------------------------------------------------------------------------------
@@ -68,7 +93,7 @@ static uint32_t place_of(Emission *e, ExprNode node) {
     if (slot) place.slot = 1 + loop_op(&e->body, LOOP_ADD, emit(e, node.argument[1]), loop_const(&e->body, 0.5), 0);
     uint32_t array = plan_array(e->plan, node.symbol);
     const LoopArray *a = &e->plan->fused->program.arrays.items[array];
-    for (uint32_t i = 0; i < node.count; i++) {
+    for (uint32_t i = 0; i < plan_access_rank(e->plan, node); i++) {
         if (slot && i == 1) continue;
         LoopSize stride = loop_array_stride(a, i);
         ExprNode at = expr_node(s, node.argument[i]);
@@ -313,6 +338,9 @@ static void add_key(LoopKernel *kernel) {
                   kernel->accesses.items[i].vector, kernel->accesses.items[i].slot);
     for (uint32_t i = 0; i < kernel->stores.count; i++)
         text_addf(&text, "s %u %u\n", kernel->stores.items[i].access, kernel->stores.items[i].value);
+    for (uint32_t i = 0; i < kernel->sums.count; i++)
+        text_addf(&text, "+ %u %u %d\n", kernel->sums.items[i].access, kernel->sums.items[i].value,
+                  kernel->sums.items[i].down);
     kernel->key = text.bytes;
 }
 
@@ -324,6 +352,7 @@ static uint32_t intern_kernel(LoopProgram *program, LoopKernel kernel) {
         vec_free(&kernel.ops);
         vec_free(&kernel.accesses);
         vec_free(&kernel.stores);
+        vec_free(&kernel.sums);
         free(kernel.key);
         return i;
     }
@@ -380,16 +409,6 @@ static Emission begin_nest(Plan *plan, Item *const *group, uint32_t count) {
     return e;
 }
 
-static Expr own_access(Plan *plan, const Item *item) {
-    Expr at[EXPR_MAX_RANK + 2];
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < item->rank; i++) {
-        at[count++] = expr_index(plan->store, item->axis[i]);
-        if (item->slot && i == 0) at[count++] = item->slot;
-    }
-    return expr_access(plan->store, item->symbol, VERSION_NEW, at, count);
-}
-
 // The value of an item with its sums, as it stood before it was taken apart.
 static Expr noted_value(Plan *plan, const Item *item) {
     ExprStore *s = plan->store;
@@ -406,7 +425,7 @@ static void note(Plan *plan, const LoopEntry *entry, const Item *item, uint32_t 
     vec_push(&plan->fused->notes, (FusedNote){.entry = plan->fused->program.entries.count,
                                               .call = entry->calls.count,
                                               .symbol = item->symbol,
-                                              .target = own_access(plan, item),
+                                              .target = plan_own_access(plan, item, VERSION_NEW),
                                               .value = noted_value(plan, item),
                                               .op = op,
                                               .span = item->span});
@@ -424,7 +443,8 @@ static void emit_map(Plan *plan, LoopEntry *entry, Item *const *group, uint32_t 
     for (uint32_t i = 0; i < count; i++)
         if (plan_needs_store(plan, group[i], group, count))
             vec_push(&kernel.stores,
-                     (LoopStore){place_of(&e, expr_node(plan->store, own_access(plan, group[i]))), e.stored[i]});
+                     (LoopStore){place_of(&e, expr_node(plan->store, plan_own_access(plan, group[i], VERSION_NEW))),
+                                 e.stored[i]});
     finish_nest(&e, entry, kernel);
 }
 
@@ -437,7 +457,8 @@ static void emit_reduce(Plan *plan, LoopEntry *entry, Item *const *group) {
     LoopKernel kernel = {.kind = LOOP_REDUCE, .outer = item->rank, .maximum = item->maximum};
     note(plan, entry, item, UINT32_MAX);
     uint32_t value = emit(&e, item->value);
-    vec_push(&kernel.stores, (LoopStore){place_of(&e, expr_node(plan->store, own_access(plan, item))), value});
+    vec_push(&kernel.stores,
+             (LoopStore){place_of(&e, expr_node(plan->store, plan_own_access(plan, item, VERSION_NEW))), value});
     finish_nest(&e, entry, kernel);
 }
 
@@ -470,7 +491,65 @@ static void emit_contraction(Plan *plan, LoopEntry *entry, const Item *item) {
     vec_push(&entry->calls, call);
 }
 
+// Rows and columns are called otherwise in each item: what was said of one expression says nothing of the next item's.
+static void set_axes(Emission *e, const Item *item) {
+    e->axis[0] = item->row;
+    e->axis[1] = item->column;
+    vec_free(&e->memo);
+    vec_free(&e->truths);
+}
+
+static void emit_sweep(Plan *plan, LoopEntry *entry, Item *const *group, uint32_t count, uint32_t guard, bool unless) {
+    Emission e = begin_nest(plan, group, 0);
+    LoopKernel kernel = {.kind = LOOP_SWEEP};
+    e.axes = 2;
+    e.body.real = plan->options->real;
+    free(e.stored);
+    e.stored = memory_resize(NULL, count, sizeof *e.stored);
+    for (uint32_t i = 0; i < count; i++) {
+        set_axes(&e, group[i]);
+        e.stored[i] = emit(&e, group[i]->value);
+        e.group = group; // from here on its members are values of this very pass
+        e.group_count = i + 1;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        set_axes(&e, group[i]);
+        bool sum = group[i]->kind == ITEM_REDUCE;
+        if (!sum && !plan_needs_store(plan, group[i], group, count)) continue;
+        uint32_t place = place_of(&e, expr_node(plan->store, plan_own_access(plan, group[i], VERSION_NEW)));
+        if (sum)
+            vec_push(&kernel.sums, (LoopSum){place, e.stored[i], group[i]->column == group[i]->axis[0]});
+        else
+            vec_push(&kernel.stores, (LoopStore){place, e.stored[i]});
+    }
+    set_axes(&e, group[0]);
+    finish_nest(&e, entry, kernel);
+    LoopCall *call = &entry->calls.items[entry->calls.count - 1];
+    call->guard = guard;
+    call->unless = unless;
+}
+
+// While a learning rule rests, a pass without its items does the rest.
+static void emit_sweeps(Plan *plan, LoopEntry *entry, Item *const *group, uint32_t count) {
+    Item **always = memory_resize(NULL, count, sizeof *always);
+    uint32_t guard = 0, rest = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (group[i]->guard) guard = group[i]->guard;
+        if (!group[i]->guard) always[rest++] = group[i];
+    }
+    emit_sweep(plan, entry, group, count, guard, false);
+    if (guard && rest) emit_sweep(plan, entry, always, rest, guard, true);
+    free(always);
+}
+
 void plan_emit(Plan *plan, LoopEntry *entry, Item *const *group, uint32_t count) {
+    bool sweep = false; // more than one nest would do
+    for (uint32_t i = 0; i < count; i++)
+        sweep |= group[i]->sweeps && (group[i]->kind == ITEM_REDUCE || group[i]->guard != group[0]->guard);
+    if (sweep) {
+        emit_sweeps(plan, entry, group, count);
+        return;
+    }
     switch (group[0]->kind) {
     case ITEM_MAP: emit_map(plan, entry, group, count); break;
     case ITEM_REDUCE: emit_reduce(plan, entry, group); break;

@@ -3,36 +3,32 @@
 #include "plan.h"
 #include <string.h>
 
-static Atom owner_of(Plan *plan, Symbol symbol) {
+Atom plan_owner(Plan *plan, Symbol symbol) {
     const char *name = symbol_info(plan->store, symbol)->name, *dot = strchr(name, '.');
     return dot ? arena_atom(plan->arena, name, (size_t)(dot - name)) : arena_atom_z(plan->arena, name);
 }
 
-// The free index variables of an expression, the batch last.
-static uint32_t free_axes(const ExprStore *store, Expr expr, Index *axes, uint32_t most) {
+// The axes that the array of an expression's values has: its free index variables, the batch last if there is one.
+static uint32_t free_axes(const Plan *plan, Expr expr, Index *axes, uint32_t most) {
     uint32_t all, count = 0;
-    const Index *free = expr_free_indices(store, expr, &all);
+    const Index *free = expr_free_indices(plan->store, expr, &all);
     for (uint32_t i = 0; i < all && count < most; i++)
         if (free[i] != INDEX_BATCH) axes[count++] = free[i];
-    if (count < most && expr_has_index(store, expr, INDEX_BATCH)) axes[count++] = INDEX_BATCH;
+    bool batch = expr_has_index(plan->store, expr, INDEX_BATCH) && !plan->options->one_sample;
+    if (count < most && batch) axes[count++] = INDEX_BATCH;
     return count;
 }
 
-// A new array for the value of an expression over `axes`; returns the access at these axes.
-static Expr make_temporary(Plan *plan, Atom owner, const Index *axes, uint32_t rank, Symbol *symbol) {
-    SymbolInfo info = {.role = ROLE_SIGNAL, .hidden = true};
-    Expr at[EXPR_MAX_RANK + 1];
+// A new array for what the item, which is to have the axes of `expr`, computes; returns the access at these axes.
+static Expr make_temporary(Plan *plan, Atom owner, Expr expr, Item *item) {
+    SymbolInfo info = {.role = ROLE_SIGNAL, .hidden = true, .batched = expr_has_index(plan->store, expr, INDEX_BATCH)};
     info.name = arena_format(plan->arena, "%s#%u", owner, ++plan->unique);
-    for (uint32_t i = 0; i < rank; i++) {
-        at[i] = expr_index(plan->store, axes[i]);
-        if (axes[i] == INDEX_BATCH)
-            info.batched = true;
-        else
-            info.extent[info.rank++] = index_info(plan->store, axes[i])->extent;
-    }
-    if (!rank) info.role = ROLE_SCALAR;
-    *symbol = symbol_new(plan->store, info);
-    return expr_access(plan->store, *symbol, VERSION_NEW, at, rank);
+    item->rank = free_axes(plan, expr, item->axis, EXPR_MAX_RANK + 1);
+    for (uint32_t i = 0; i < item->rank; i++)
+        if (item->axis[i] != INDEX_BATCH) info.extent[info.rank++] = index_info(plan->store, item->axis[i])->extent;
+    if (!info.rank && !info.batched) info.role = ROLE_SCALAR;
+    item->symbol = symbol_new(plan->store, info);
+    return plan_own_access(plan, item, VERSION_NEW);
 }
 
 static Expr find_temporary(const Plan *plan, Expr expr, uint32_t guard) {
@@ -56,6 +52,7 @@ typedef struct Extraction {
     uint32_t guard;
     Span span;
     Atom owner;
+    bool matrix; // of a value over rows and columns, for a single sample: what depends on one of them stands apart
 } Extraction;
 
 static Expr extract(Extraction *x, Expr expr);
@@ -71,8 +68,7 @@ static Expr materialise(Extraction *x, Expr expr) {
     Expr have = find_temporary(x->plan, expr, x->guard);
     if (have) return have;
     Item item = {.kind = ITEM_MAP};
-    item.rank = free_axes(x->plan->store, expr, item.axis, EXPR_MAX_RANK + 1);
-    Expr access = make_temporary(x->plan, x->owner, item.axis, item.rank, &item.symbol);
+    Expr access = make_temporary(x->plan, x->owner, expr, &item);
     item.value = expr;
     add_item(x, item);
     vec_push(&x->plan->temporaries, (Temporary){expr, x->guard, access});
@@ -83,7 +79,7 @@ static Expr materialise(Extraction *x, Expr expr) {
 
 static bool has_free_index(const Plan *plan, Expr expr) {
     Index axes[EXPR_MAX_RANK + 1];
-    return free_axes(plan->store, expr, axes, EXPR_MAX_RANK + 1) > 0;
+    return free_axes(plan, expr, axes, EXPR_MAX_RANK + 1) > 0;
 }
 
 static bool is_plain(const Plan *plan, Expr expr) {
@@ -138,13 +134,28 @@ static Expr hoist_arguments(Extraction *x, Expr expr) {
     return expr_make(s, node.kind, arguments, node.count);
 }
 
+static bool note_cost(const ExprStore *store, Expr expr, void *context) {
+    bool *costs = context;
+    ExprKind kind = expr_node(store, expr).kind;
+    *costs |= kind == EXPR_CALL || kind == EXPR_POWER || kind == EXPR_SELECT;
+    return !*costs;
+}
+
+// A vector worth keeping beside a matrix: computed in place, it would be computed again for each row or column.
+static bool is_costly_vector(const Plan *plan, Expr expr) {
+    Index axes[EXPR_MAX_RANK + 1];
+    bool costs = false;
+    if (free_axes(plan, expr, axes, EXPR_MAX_RANK + 1) == 1) expr_visit(plan->store, expr, note_cost, &costs);
+    return costs;
+}
+
 // Whatever doesn't depend on an index is computed once per step, in double.
 static Expr hoist(Extraction *x, Expr expr) {
     if (is_plain(x->plan, expr) || expr_node(x->plan->store, expr).kind == EXPR_INDEX) return expr;
     if (!has_free_index(x->plan, expr)) return reads_element(x->plan, expr) ? expr : materialise(x, expr);
     Expr have = *remembered(x->plan, &x->plan->hoisted, expr);
     if (have) return have;
-    Expr result = hoist_arguments(x, expr);
+    Expr result = x->matrix && is_costly_vector(x->plan, expr) ? materialise(x, expr) : hoist_arguments(x, expr);
     return *remembered(x->plan, &x->plan->hoisted, expr) = result;
 }
 
@@ -181,7 +192,7 @@ static bool is_array(const Plan *plan, Expr expr, const Index *wanted, uint32_t 
 
 static bool has_exactly(const Plan *plan, Expr expr, Index a, Index b) {
     Index axes[EXPR_MAX_RANK + 1];
-    if (free_axes(plan->store, expr, axes, EXPR_MAX_RANK + 1) != 2) return false;
+    if (free_axes(plan, expr, axes, EXPR_MAX_RANK + 1) != 2) return false;
     return (axes[0] == a && axes[1] == b) || (axes[0] == b && axes[1] == a);
 }
 
@@ -218,7 +229,16 @@ static bool recognise_outer(Extraction *x, Item *item) {
     return true;
 }
 
-static Expr extract_reduction(Extraction *x, Expr expr) {
+static bool take_target(const Extraction *x, Expr expr, const Item *target, Item *item) {
+    item->rank = free_axes(x->plan, expr, item->axis, EXPR_MAX_RANK + 1);
+    if (!target || target->rank != item->rank || memcmp(target->axis, item->axis, item->rank * sizeof *item->axis) != 0)
+        return false;
+    item->symbol = target->symbol;
+    return true;
+}
+
+// A sum becomes an item. Where `target` has just its axes, that is what it writes; else a temporary.
+static Expr extract_reduction(Extraction *x, Expr expr, const Item *target) {
     Plan *plan = x->plan;
     Expr have = find_temporary(plan, expr, x->guard);
     if (have) return have;
@@ -228,12 +248,14 @@ static Expr extract_reduction(Extraction *x, Expr expr) {
     ExprKind kind = node.kind;
     for (; node.kind == kind && item.reduced <= EXPR_MAX_RANK;
          node = expr_node(plan->store, body)) { // nested sums are one
-        item.over[item.reduced++] = node.index;
+        if (node.index != INDEX_BATCH || !plan->options->one_sample) item.over[item.reduced++] = node.index;
         body = node.argument[0];
     }
     item.value = extract(x, body);
-    item.rank = free_axes(plan->store, expr, item.axis, EXPR_MAX_RANK + 1);
-    Expr access = make_temporary(plan, x->owner, item.axis, item.rank, &item.symbol);
+    if (!item.reduced) return item.value; // over the one sample that there is
+    Expr access = take_target(x, expr, target, &item) ? plan_own_access(plan, &item, VERSION_NEW)
+                                                      : make_temporary(plan, x->owner, expr, &item);
+    x->matrix = plan->options->one_sample && item.rank + item.reduced == 2;
     if (!recognise_product(x, &item) && !recognise_outer(x, &item)) item.value = hoist(x, item.value);
     add_item(x, item);
     vec_push(&plan->temporaries, (Temporary){expr, x->guard, access});
@@ -245,7 +267,7 @@ static Expr extract(Extraction *x, Expr expr) {
     ExprStore *s = x->plan->store;
     if (!expr_has_kind(s, expr, EXPR_SUM) && !expr_has_kind(s, expr, EXPR_MAXIMUM)) return expr;
     ExprNode node = expr_node(s, expr);
-    if (node.kind == EXPR_SUM || node.kind == EXPR_MAXIMUM) return extract_reduction(x, expr);
+    if (node.kind == EXPR_SUM || node.kind == EXPR_MAXIMUM) return extract_reduction(x, expr, NULL);
     Expr have = *remembered(x->plan, &x->plan->extracted, expr);
     if (have) return have;
     Vec(Expr) arguments = {0};
@@ -258,16 +280,21 @@ static Expr extract(Extraction *x, Expr expr) {
 
 void plan_add(Plan *plan, const StepAssign *assign) {
     plan->assignment++;
-    Extraction x = {plan, assign->guard, assign->span, owner_of(plan, assign->symbol)};
-    const SymbolInfo *info = symbol_info(plan->store, assign->symbol);
-    Item item = {.kind = ITEM_MAP, .symbol = assign->symbol, .rank = info->rank};
-    model_axes(plan->store, assign->symbol, item.axis);
-    if (assign->slot) { // the array has two axes
+    Extraction x = {plan, assign->guard, assign->span, plan_owner(plan, assign->symbol), false};
+    Item item = {.kind = ITEM_MAP, .symbol = assign->symbol};
+    item.rank = plan_axes(plan, assign->symbol, item.axis);
+    if (assign->slot) { // axis 1 is none of those that remain
         item.slot = assign->slot;
-        item.rank = 1;
+        for (uint32_t k = 1; k + 1 < item.rank; k++) item.axis[k] = item.axis[k + 1];
+        item.rank--;
     }
-    if (symbol_info(plan->store, assign->symbol)->batched) item.axis[item.rank++] = INDEX_BATCH;
-    item.value = extract(&x, assign->value);
+    Expr value = assign->value, size = expr_access(plan->store, plan->batch_size, VERSION_OLD, NULL, 0);
+    if (plan->options->one_sample) value = expr_replace(plan->store, value, size, expr_const(plan->store, 1));
+    ExprKind kind = expr_node(plan->store, value).kind;
+    bool sum = kind == EXPR_SUM || kind == EXPR_MAXIMUM;
+    item.value = sum ? extract_reduction(&x, value, &item) : extract(&x, value);
+    if (sum && item.value == plan_own_access(plan, &item, VERSION_NEW)) return; // that is all
+    x.matrix = plan->options->one_sample && item.rank == 2;
     if (item.rank) item.value = hoist(&x, item.value);
     add_item(&x, item);
 }

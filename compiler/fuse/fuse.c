@@ -6,12 +6,12 @@
 
 // ---- Who reads what -------------------------------------------------------------------------------------------------
 
-static bool at_own_axes(const ExprStore *store, const Item *item, ExprNode access) {
-    if (item->kind != ITEM_MAP || access.count > item->rank) return false;
-    // Elementwise in place is safe when the element read is the one written: the same axes, in order.
-    if (access.count != item->rank) return false;
-    for (uint32_t i = 0; i < access.count; i++) {
-        ExprNode at = expr_node(store, access.argument[i]);
+// Elementwise in place is safe when the element read is the one written: the same axes, in order.
+static bool at_own_axes(const Plan *plan, const Item *item, ExprNode access) {
+    if (item->sweeps) return plan_access_rank(plan, access) == 2; // suits() has seen to the rest
+    if (item->kind != ITEM_MAP || plan_access_rank(plan, access) != item->rank) return false;
+    for (uint32_t i = 0; i < item->rank; i++) {
+        ExprNode at = expr_node(plan->store, access.argument[i]);
         if (at.kind != EXPR_INDEX || at.index != item->axis[i]) return false;
     }
     return true;
@@ -23,6 +23,7 @@ static SymbolUse *use_of(Plan *plan, Symbol symbol) {
 }
 
 typedef struct ReadSearch {
+    const Plan *plan;
     Item *item;
     uint32_t number;
 } ReadSearch;
@@ -36,13 +37,13 @@ static bool note_read(const ExprStore *store, Expr expr, void *context) {
     while (i < reads->count && (reads->items[i].symbol != node.symbol || reads->items[i].version != node.version)) i++;
     if (i == reads->count)
         vec_push(reads, (Read){.item = search->number, .symbol = node.symbol, .version = node.version});
-    reads->items[i].where |= at_own_axes(store, search->item, node) ? READ_OWN : READ_ELSEWHERE;
+    reads->items[i].where |= at_own_axes(search->plan, search->item, node) ? READ_OWN : READ_ELSEWHERE;
     return true;
 }
 
 static void find_reads_of(Plan *plan, uint32_t number) {
     Item *item = &plan->items.items[number];
-    ReadSearch search = {item, number};
+    ReadSearch search = {plan, item, number};
     bool two = item->kind == ITEM_PRODUCT || item->kind == ITEM_OUTER;
     expr_visit(plan->store, two ? item->left : item->value, note_read, &search);
     if (two) expr_visit(plan->store, item->right, note_read, &search);
@@ -100,6 +101,7 @@ static void mark_live(Plan *plan, const bool *persistent) {
     for (uint32_t i = 0; i < plan->items.count; i++) {
         Item *item = &plan->items.items[i];
         item->live = persistent[item->symbol];
+        item->idle = !item->live && symbol_info(plan->store, item->symbol)->role == ROLE_OPTIMISER;
         if (item->live) vec_push(&waiting, i);
     }
     while (waiting.count) {
@@ -144,7 +146,8 @@ static void spread_guards(Plan *plan, const bool *persistent) {
 }
 
 bool plan_needs_store(const Plan *plan, const Item *item, Item *const *group, uint32_t count) {
-    if (item->live && plan->fused->array_of.count > item->symbol && plan->fused->array_of.items[item->symbol])
+    if (item->live && !item->idle && plan->fused->array_of.count > item->symbol &&
+        plan->fused->array_of.items[item->symbol])
         return true;
     const ReadList *readers = &plan->uses.items[item->symbol].readers;
     for (uint32_t i = 0; i < readers->count; i++) {
@@ -158,7 +161,8 @@ bool plan_needs_store(const Plan *plan, const Item *item, Item *const *group, ui
 
 // ---- Order ----------------------------------------------------------------------------------------------------------
 
-static bool same_nest(const Item *a, const Item *b) {
+static bool same_nest(const Plan *plan, const Item *a, const Item *b) {
+    if (a->sweeps || b->sweeps) return a->sweeps && b->sweeps && plan_same_sweep(plan, a, b);
     return a->kind == ITEM_MAP && b->kind == ITEM_MAP && a->guard == b->guard && a->owner == b->owner &&
            a->rank == b->rank && memcmp(a->axis, b->axis, a->rank * sizeof *a->axis) == 0;
 }
@@ -171,7 +175,7 @@ static void find_nests(Plan *plan) {
         Item *item = &plan->items.items[i];
         if (!item->live) continue;
         uint32_t nest = 0;
-        while (nest < plan->nests.count && !same_nest(&plan->items.items[plan->nests.items[nest].items[0]], item))
+        while (nest < plan->nests.count && !same_nest(plan, &plan->items.items[plan->nests.items[nest].items[0]], item))
             nest++;
         if (nest == plan->nests.count) vec_push(&plan->nests, (ItemNumbers){0});
         vec_push(&plan->nests.items[nest], i);
@@ -226,6 +230,7 @@ static void choose(Plan *plan, const ItemNumbers *candidates) {
     }
     for (bool changed = true; changed;) {
         changed = false;
+        if (plan->items.items[candidates->items[0]].sweeps) plan_limit_sweep(plan, candidates);
         for (uint32_t i = 0; i < candidates->count; i++) {
             Item *item = &plan->items.items[candidates->items[i]];
             if (!item->chosen || may_run(plan, item)) continue;
@@ -247,8 +252,11 @@ static uint32_t arrange(Plan *plan, const ItemNumbers *candidates, Item **group)
             item->placed = progress = true;
         }
     }
-    for (uint32_t i = 0; i < candidates->count; i++) plan->items.items[candidates->items[i]].chosen = false;
     return count;
+}
+
+static void forget_choice(Plan *plan, const ItemNumbers *candidates) {
+    for (uint32_t i = 0; i < candidates->count; i++) plan->items.items[candidates->items[i]].chosen = false;
 }
 
 // An item that keeps the old value of `overwritten` in a new array.
@@ -261,13 +269,11 @@ static Item save_before(Plan *plan, const Item *overwritten) {
                  .symbol = symbol_new(plan->store, info),
                  .span = overwritten->span,
                  .owner = overwritten->owner,
-                 .live = true,
-                 .rank = info.rank};
-    model_axes(plan->store, overwritten->symbol, save.axis);
-    if (info.batched) save.axis[save.rank++] = INDEX_BATCH;
-    Expr at[EXPR_MAX_RANK + 1];
-    for (uint32_t k = 0; k < save.rank; k++) at[k] = expr_index(plan->store, save.axis[k]);
-    save.value = expr_access(plan->store, overwritten->symbol, VERSION_OLD, at, save.rank);
+                 .live = true};
+    save.rank = plan_axes(plan, overwritten->symbol, save.axis);
+    Item old = save;
+    old.symbol = overwritten->symbol;
+    save.value = plan_own_access(plan, &old, VERSION_OLD);
     return save;
 }
 
@@ -312,28 +318,52 @@ static bool break_circle(Plan *plan) {
     return false;
 }
 
-// Emits what can run together with the seed; false when that is nothing yet.
-static bool run_seed(Plan *plan, LoopEntry *entry, const Item *seed, Item **group) {
+// Whether all items that have still to run are chosen.
+static bool is_complete(const Plan *plan, const ItemNumbers *candidates) {
+    for (uint32_t i = 0; i < candidates->count; i++) {
+        const Item *item = &plan->items.items[candidates->items[i]];
+        if (!item->done && !item->chosen) return false;
+    }
+    return true;
+}
+
+// Emits what can run together with the seed; false when that is nothing yet or, where all must go together, not all.
+static bool run_seed(Plan *plan, LoopEntry *entry, const Item *seed, bool together, Item **group) {
     const ItemNumbers *candidates = &plan->nests.items[seed->nest];
     choose(plan, candidates);
-    uint32_t count = arrange(plan, candidates, group);
+    uint32_t count = together && !is_complete(plan, candidates) ? 0 : arrange(plan, candidates, group);
+    forget_choice(plan, candidates);
     if (!count) return false;
     plan_emit(plan, entry, group, count);
     for (uint32_t k = 0; k < count; k++) group[k]->done = true;
     return true;
 }
 
+static bool run_all(Plan *plan, LoopEntry *entry, Item **group) {
+    bool progress = false;
+    for (uint32_t i = 0; i < plan->items.count; i++) {
+        const Item *seed = &plan->items.items[i];
+        if (seed->live && !seed->done && !seed->sweeps && run_seed(plan, entry, seed, false, group)) progress = true;
+    }
+    return progress;
+}
+
+// A sweep waits until nothing else can run. One that is complete goes first; at last, one that is not.
+static bool run_sweep(Plan *plan, LoopEntry *entry, Item **group) {
+    for (int partly = 0; partly < 2; partly++)
+        for (uint32_t i = 0; i < plan->items.count; i++) {
+            const Item *seed = &plan->items.items[i];
+            if (seed->live && !seed->done && seed->sweeps && run_seed(plan, entry, seed, !partly, group)) return true;
+        }
+    return false;
+}
+
 static void order_items(Plan *plan, LoopEntry *entry) {
     Item **group = NULL;
     find_nests(plan);
     for (bool progress = true; progress;) {
-        progress = false;
         group = memory_resize(group, plan->items.count + 1, sizeof(Item *));
-        for (uint32_t i = 0; i < plan->items.count; i++) {
-            const Item *seed = &plan->items.items[i];
-            if (seed->live && !seed->done && run_seed(plan, entry, seed, group)) progress = true;
-        }
-        if (!progress) progress = break_circle(plan);
+        progress = run_all(plan, entry, group) || run_sweep(plan, entry, group) || break_circle(plan);
     }
     free(group);
 }
@@ -343,12 +373,15 @@ static void order_items(Plan *plan, LoopEntry *entry) {
 static void fuse_step(Plan *plan, Step *const *steps, uint32_t count, uint32_t which, LoopEntry *entry) {
     plan->items.count = plan->temporaries.count = 0;
     for (uint32_t i = 0; i < steps[which]->assigns.count; i++) plan_add(plan, &steps[which]->assigns.items[i]);
+    plan_find_sweeps(plan);
     find_reads(plan);
     bool *persistent = find_persistent(plan, steps, count);
     mark_live(plan, persistent);
     spread_guards(plan, persistent);
-    for (uint32_t i = 0; i < plan->items.count; i++)
+    for (uint32_t i = 0; i < plan->items.count; i++) {
         if (persistent[plan->items.items[i].symbol]) plan_array(plan, plan->items.items[i].symbol);
+        if (plan->items.items[i].idle) vec_push(&plan->fused->idle, plan->items.items[i].symbol);
+    }
     free(persistent);
     order_items(plan, entry);
     forget_reads(plan);
@@ -367,7 +400,8 @@ Fused *fuse_steps(Step *const *steps, const char *const *names, uint32_t count, 
     Model *model = steps[0]->model;
     Plan plan = {.store = model->store, .arena = model->arena, .fused = fused, .options = options};
     plan_declared(&plan, model);
-    plan_array(&plan, steps[0]->batch_size);
+    plan.batch_size = steps[0]->batch_size;
+    plan_array(&plan, plan.batch_size);
     for (uint32_t s = 0; s < count; s++) {
         LoopEntry entry = {.name = names[s]};
         fuse_step(&plan, steps, count, s, &entry);
@@ -388,5 +422,6 @@ void fused_free(Fused *fused) {
     loop_program_free(&fused->program);
     vec_free(&fused->array_of);
     vec_free(&fused->notes);
+    vec_free(&fused->idle);
     free(fused);
 }

@@ -9,6 +9,7 @@
 typedef struct FuseOptions {
     LoopReal real;
     bool deterministic, calls; // see LoopProgram
+    bool one_sample;           // the batch is a single sample: arrays have no axis for it, sums over it no terms
     const Symbol *kept;        // must be readable after a step although nothing in the step reads them later
     uint32_t kept_count;
 } FuseOptions;
@@ -25,6 +26,7 @@ typedef struct FusedNote { // what a call computes into one of its arrays, for r
 typedef struct Fused {
     LoopProgram program;    // one entry per step
     Vec(uint32_t) array_of; // by symbol: number of its array + 1, 0 when it needs no storage
+    Vec(Symbol) idle;       // states of optimisers that no step reads, as of momentum 0: never written
     Vec(FusedNote) notes;   // in the order of the calls; for programs with `calls` only
 } Fused;
 

@@ -32,9 +32,11 @@ typedef struct Item {
     Index over[EXPR_MAX_RANK + 1]; // REDUCE: indices summed over
     bool maximum;
     Expr left, right; // PRODUCT: A, X. OUTER: E, R; accesses
-    bool live, done, chosen, placed;
+    bool live, done, chosen, placed, idle;
     ReadList reads; // one per symbol and version
-    uint32_t nest;  // MAP: a number that items of one nest share
+    bool sweeps;    // may share one pass over a connection's matrices, whose axes are the next two
+    Index row, column;
+    uint32_t nest; // MAP: a number that items of one nest share
 } Item;
 typedef Vec(Item) ItemList;
 typedef Vec(uint32_t) ItemNumbers;
@@ -68,11 +70,24 @@ typedef struct Plan {
     Vec(SymbolUse) uses;    // by symbol
     Vec(ItemNumbers) nests; // items by the nest they may share
     uint32_t unique;
+    Symbol batch_size;
 } Plan;
+
+// The axes of a symbol's array in the program that is being made; returns their number.
+uint32_t plan_axes(const Plan *plan, Symbol symbol, Index *axes);
+// What an item writes, at its axes.
+Expr plan_own_access(const Plan *plan, const Item *item, ExprVersion version);
+// How many of an access' arguments are axes of its array: not the sample where there is only one.
+uint32_t plan_access_rank(const Plan *plan, ExprNode access);
 
 // extract.c: an assignment becomes items; sums and scalar subexpressions become temporaries of their own.
 void plan_add(Plan *plan, const StepAssign *assign);
-// emit.c: a group of MAP items, or one reduction, becomes a call.
+Atom plan_owner(Plan *plan, Symbol symbol);
+// sweep.c: which items may take part in a sweep, which may share one, and which of those chosen have room in it.
+void plan_find_sweeps(Plan *plan);
+bool plan_same_sweep(const Plan *plan, const Item *a, const Item *b);
+void plan_limit_sweep(Plan *plan, const ItemNumbers *candidates);
+// emit.c: a group of MAP items, one reduction or a sweep becomes a call or two.
 void plan_emit(Plan *plan, LoopEntry *entry, Item *const *group, uint32_t count);
 uint32_t plan_array(Plan *plan, Symbol symbol); // number of a symbol's array, made on demand
 bool plan_needs_store(const Plan *plan, const Item *item, Item *const *group, uint32_t count);

@@ -96,8 +96,9 @@ LLVMValueRef emit_extent(Emitter *e, uint32_t axis);    // real elements
 LLVMValueRef emit_array(Emitter *e, uint32_t argument); // address
 
 // The emitters: each builds the body of e->code->function.
-void emit_nest_kernel(Emitter *e, const LoopKernel *kernel); // kernel_nest.c: MAP, REDUCE
-void emit_product_kernel(Emitter *e);                        // kernel_product.c
+void emit_nest_kernel(Emitter *e, const LoopKernel *kernel);  // kernel_nest.c: MAP, REDUCE
+void emit_sweep_kernel(Emitter *e, const LoopKernel *kernel); // kernel_sweep.c
+void emit_product_kernel(Emitter *e);                         // kernel_product.c
 void emit_outer_kernel(Emitter *e);
 LLVMValueRef emit_op(const Emitter *e, const LoopOp *op, const LLVMValueRef *operands, unsigned lanes); // operation.c
 

@@ -106,34 +106,6 @@ static void plan_access(Nest *nest, uint32_t number) {
     }
 }
 
-static uint32_t operand_count(LoopOpKind kind) {
-    switch (kind) {
-    case LOOP_CONST:
-    case LOOP_ICONST:
-    case LOOP_LOAD: return 0;
-    case LOOP_FMA:
-    case LOOP_SELECT: return 3;
-    case LOOP_ADD:
-    case LOOP_SUB:
-    case LOOP_MUL:
-    case LOOP_DIV:
-    case LOOP_MIN:
-    case LOOP_MAX:
-    case LOOP_COPYSIGN:
-    case LOOP_LT:
-    case LOOP_LE:
-    case LOOP_EQ:
-    case LOOP_AND:
-    case LOOP_OR:
-    case LOOP_IADD:
-    case LOOP_ISUB:
-    case LOOP_IAND:
-    case LOOP_IOR:
-    case LOOP_IXOR: return 2;
-    default: return 1;
-    }
-}
-
 static void plan_value(Nest *nest, uint32_t number) {
     const LoopOp *op = &nest->kernel->ops.items[number];
     NestValue *plan = &nest->values[number];
@@ -143,23 +115,34 @@ static void plan_value(Nest *nest, uint32_t number) {
         plan->in_lanes = nest->accesses[op->a].vector != LOOP_SPLAT;
     }
     const uint32_t operands[] = {op->a, op->b, op->c};
-    for (uint32_t i = 0; i < operand_count(op->kind); i++) {
+    for (uint32_t i = 0; i < loop_operand_count(op->kind); i++) {
         const NestValue *operand = &nest->values[operands[i]];
         if (operand->level > plan->level) plan->level = operand->level;
         plan->in_lanes = plan->in_lanes || operand->in_lanes;
     }
-    for (uint32_t i = 0; plan->in_lanes && i < operand_count(op->kind); i++)
+    for (uint32_t i = 0; plan->in_lanes && i < loop_operand_count(op->kind); i++)
         nest->values[operands[i]].want_vector = true;
 }
 
 // --- Values ---------------------------------------------------------------------------------------------------------
 
-// Where an access begins: at the slot that it means.
-static LLVMValueRef base_address(const Nest *nest, const NestAccess *access) {
+// How far the slots of an access are apart.
+static LLVMValueRef slot_stride(const Nest *nest, uint32_t number) {
+    const Emitter *e = nest->e;
+    uint32_t array = e->code->calls.items[0]->array[nest->kernel->accesses.items[number].argument];
+    return e->program->arrays.items[array].batched ? e->batch_padded : emit_int(e, 1);
+}
+
+// Where an access begins, in a lane: at the slot that it means.
+static LLVMValueRef base_address(const Nest *nest, const NestAccess *access, unsigned lane) {
     const Emitter *e = nest->e;
     if (!access->slot) return access->pointer;
-    LLVMValueRef slot = LLVMBuildFPToSI(e->builder, nest->values[access->slot - 1].scalar, e->int64, "");
-    return emit_address(e, emit_real_type(e, access->real, 1), access->pointer, emit_mul(e, slot, e->batch_padded));
+    const NestValue *value = &nest->values[access->slot - 1];
+    LLVMValueRef slot = value->in_lanes ? LLVMBuildExtractElement(e->builder, value->vector, emit_int(e, lane), "")
+                                        : value->scalar;
+    slot = LLVMBuildFPToSI(e->builder, slot, e->int64, "");
+    return emit_address(e, emit_real_type(e, access->real, 1), access->pointer,
+                        emit_mul(e, slot, slot_stride(nest, (uint32_t)(access - nest->accesses))));
 }
 
 // Address of one lane of a strided access. Lanes beyond the axis stay at its last element.
@@ -167,7 +150,7 @@ static LLVMValueRef lane_address(const Nest *nest, const NestAccess *access, uns
     const Emitter *e = nest->e;
     LLVMValueRef index = nest->vector_index;
     if (lane) index = emit_min(e, emit_add(e, index, emit_int(e, lane)), nest->vector_last);
-    return emit_address(e, emit_real_type(e, access->real, 1), base_address(nest, access),
+    return emit_address(e, emit_real_type(e, access->real, 1), base_address(nest, access, lane),
                         emit_mul(e, index, access->stride[nest->vector_axis]));
 }
 
@@ -194,7 +177,7 @@ static LLVMValueRef load_access(const Nest *nest, const NestAccess *access) {
     const Emitter *e = nest->e;
     if (access->vector == LOOP_STRIDED) return load_lanes(nest, access);
     LLVMTypeRef type = emit_real_type(e, access->real, access->vector == LOOP_UNIT ? nest->lanes : 1);
-    LLVMValueRef value = emit_load(e, type, base_address(nest, access), emit_alignment(access->real));
+    LLVMValueRef value = emit_load(e, type, base_address(nest, access, 0), emit_alignment(access->real));
     if (access->real == nest->kernel->real) return value;
     return LLVMBuildFPTrunc(e->builder, value, emit_real_type(e, nest->kernel->real, 1), "");
 }
@@ -203,7 +186,7 @@ static void store_scalar(const Nest *nest, const NestAccess *access, LLVMValueRe
     const Emitter *e = nest->e;
     if (access->real != nest->kernel->real)
         value = LLVMBuildFPExt(e->builder, value, emit_real_type(e, access->real, 1), "");
-    emit_store(e, value, base_address(nest, access), emit_alignment(access->real));
+    emit_store(e, value, base_address(nest, access, 0), emit_alignment(access->real));
 }
 
 static void store_access(const Nest *nest, const NestAccess *access, const NestValue *value) {
@@ -212,7 +195,7 @@ static void store_access(const Nest *nest, const NestAccess *access, const NestV
     else if (access->vector == LOOP_STRIDED)
         store_lanes(nest, access, value->vector);
     else
-        emit_store(nest->e, value->vector, base_address(nest, access), emit_alignment(access->real));
+        emit_store(nest->e, value->vector, base_address(nest, access, 0), emit_alignment(access->real));
 }
 
 static void emit_constant(Nest *nest, const LoopOp *op, NestValue *value) {
@@ -237,7 +220,7 @@ static void emit_value(Nest *nest, uint32_t number) {
     }
     LLVMValueRef operands[3], result;
     const uint32_t numbers[] = {op->a, op->b, op->c};
-    for (uint32_t i = 0; i < operand_count(op->kind); i++) {
+    for (uint32_t i = 0; i < loop_operand_count(op->kind); i++) {
         const NestValue *operand = &nest->values[numbers[i]];
         operands[i] = value->in_lanes ? operand->vector : operand->scalar;
     }

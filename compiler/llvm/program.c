@@ -18,7 +18,7 @@ static LLVMValueRef load_member(const Emitter *e, LLVMValueRef arguments, size_t
 }
 
 static void emit_kernel(Emitter *e, uint32_t number) {
-    static const char *const names[] = {"map", "reduce", "product", "outer"};
+    static const char *const names[] = {"map", "reduce", "sweep", "product", "outer"};
     const LoopKernel *kernel = &e->program->kernels.items[number];
     char name[32];
     snprintf(name, sizeof name, "%s_%" PRIu32, names[kernel->kind], number);
@@ -35,6 +35,7 @@ static void emit_kernel(Emitter *e, uint32_t number) {
     switch (kernel->kind) {
     case LOOP_MAP:
     case LOOP_REDUCE: emit_nest_kernel(e, kernel); break;
+    case LOOP_SWEEP: emit_sweep_kernel(e, kernel); break;
     case LOOP_PRODUCT: emit_product_kernel(e); break;
     case LOOP_OUTER: emit_outer_kernel(e); break;
     }
@@ -66,7 +67,8 @@ static void emit_call(Emitter *e, const LoopCall *call, LLVMValueRef active) {
         after = emit_block(e, "after");
         LLVMValueRef bit = emit_int(e, (int64_t)(UINT64_C(1) << (call->guard - 1)));
         bit = LLVMBuildAnd(e->builder, active, bit, "");
-        LLVMValueRef set = LLVMBuildICmp(e->builder, LLVMIntNE, bit, emit_int(e, 0), "");
+        LLVMIntPredicate holds = call->unless ? LLVMIntEQ : LLVMIntNE;
+        LLVMValueRef set = LLVMBuildICmp(e->builder, holds, bit, emit_int(e, 0), "");
         LLVMBuildCondBr(e->builder, set, then, after);
         LLVMPositionBuilderAtEnd(e->builder, then);
     }

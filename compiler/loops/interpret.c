@@ -12,6 +12,7 @@ typedef struct Value { // of one operation; which member counts depends on its t
 } Value;
 
 typedef struct Nest { // one MAP or REDUCE call in execution
+    const LoopProgram *program;
     const LoopKernel *kernel;
     const LoopCall *call;
     void *const *arrays;
@@ -80,12 +81,17 @@ static uint64_t to_int(LoopReal real, double x) { // a value that does not fit g
     return narrowed(real, (uint64_t)(int64_t)x);
 }
 
+static LoopSize slot_stride(const Nest *nest, uint32_t access) {
+    uint32_t array = nest->call->array[nest->kernel->accesses.items[access].argument];
+    return loop_array_stride(&nest->program->arrays.items[array], 1);
+}
+
 static int64_t element_of(const Nest *nest, uint32_t access) {
     int64_t element = size_of(nest->call->offset[access], nest->arguments);
     for (uint32_t axis = 0; axis < nest->kernel->axes; axis++)
         element += nest->index[axis] * size_of(nest->call->stride[access * LOOP_MAX_AXES + axis], nest->arguments);
     uint32_t slot = nest->kernel->accesses.items[access].slot;
-    if (slot) element += (int64_t)nest->values[slot - 1].real * nest->arguments->batch_padded;
+    if (slot) element += (int64_t)nest->values[slot - 1].real * size_of(slot_stride(nest, access), nest->arguments);
     return element;
 }
 
@@ -248,10 +254,66 @@ static void reduce_outer(Nest *nest, uint32_t axis) {
     store(nest, nest->kernel->stores.items[0].access, rounded(nest->kernel->real, result));
 }
 
+// The sums of a sweep in the making: those along the row at work in lanes, those down columns one per column.
+typedef struct SweepSums {
+    double (*along)[LOOP_LANES];
+    double **down;
+} SweepSums;
+
+static void sweep_element(Nest *nest, SweepSums *sums) {
+    const LoopKernel *kernel = nest->kernel;
+    evaluate_body(nest);
+    for (uint32_t s = 0; s < kernel->sums.count; s++) {
+        double value = nest->values[kernel->sums.items[s].value].real;
+        double *sum = kernel->sums.items[s].down
+                          ? &sums->down[s][nest->index[1]]
+                          : &sums->along[s][nest->deterministic ? nest->index[1] % LOOP_LANES : 0];
+        *sum = nest->deterministic ? combined(nest, *sum, value) : *sum + value;
+    }
+    for (uint32_t s = 0; s < kernel->stores.count; s++)
+        store(nest, kernel->stores.items[s].access, nest->values[kernel->stores.items[s].value].real);
+}
+
+static void sweep_row(Nest *nest, SweepSums *sums) {
+    const LoopKernel *kernel = nest->kernel;
+    int64_t columns = extent_of(nest->call->axis[1], nest->arguments);
+    memset(sums->along, 0, kernel->sums.count * sizeof *sums->along);
+    for (nest->index[1] = 0; nest->index[1] < columns; nest->index[1]++) sweep_element(nest, sums);
+    nest->index[1] = 0;
+    for (uint32_t s = 0; s < kernel->sums.count; s++) {
+        if (kernel->sums.items[s].down) continue;
+        double *lane = sums->along[s];
+        for (int lanes = LOOP_LANES / 2; nest->deterministic && lanes; lanes /= 2)
+            for (int l = 0; l < lanes; l++) lane[l] = combined(nest, lane[l], lane[l + lanes]);
+        store(nest, kernel->sums.items[s].access, rounded(kernel->real, lane[0]));
+    }
+}
+
+static void sweep(Nest *nest) {
+    const LoopKernel *kernel = nest->kernel;
+    int64_t rows = extent_of(nest->call->axis[0], nest->arguments);
+    int64_t columns = extent_of(nest->call->axis[1], nest->arguments);
+    SweepSums sums = {.along = memory_resize(NULL, kernel->sums.count + 1, sizeof *sums.along),
+                      .down = memory_resize(NULL, kernel->sums.count + 1, sizeof *sums.down)};
+    for (uint32_t s = 0; s < kernel->sums.count; s++) {
+        sums.down[s] = memory_resize(NULL, (size_t)columns + 1, sizeof(double));
+        memset(sums.down[s], 0, (size_t)columns * sizeof(double));
+    }
+    for (nest->index[0] = 0; nest->index[0] < rows; nest->index[0]++) sweep_row(nest, &sums);
+    nest->index[0] = 0;
+    for (uint32_t s = 0; s < kernel->sums.count; s++) {
+        for (nest->index[1] = 0; kernel->sums.items[s].down && nest->index[1] < columns; nest->index[1]++)
+            store(nest, kernel->sums.items[s].access, rounded(kernel->real, sums.down[s][nest->index[1]]));
+        free(sums.down[s]);
+    }
+    free(sums.down);
+    free(sums.along);
+}
+
 static void interpret_nest(const LoopProgram *program, const LoopCall *call, void *const *arrays,
                            const LoopArguments *arguments) {
     const LoopKernel *kernel = &program->kernels.items[call->kernel];
-    Nest nest = {.kernel = kernel, .call = call, .arrays = arrays, .arguments = arguments};
+    Nest nest = {.program = program, .kernel = kernel, .call = call, .arrays = arrays, .arguments = arguments};
     nest.deterministic = program->deterministic;
     if (kernel->kind == LOOP_REDUCE && kernel->axes > kernel->outer)
         nest.in_lanes = loop_vector_axis(program, call->kernel) >= kernel->outer;
@@ -259,6 +321,8 @@ static void interpret_nest(const LoopProgram *program, const LoopCall *call, voi
     memset(nest.values, 0, (kernel->ops.count + 1) * sizeof(Value));
     if (kernel->kind == LOOP_MAP)
         map_elements(&nest, 0);
+    else if (kernel->kind == LOOP_SWEEP)
+        sweep(&nest);
     else
         reduce_outer(&nest, 0);
     free(nest.values);
@@ -303,7 +367,7 @@ void loop_program_interpret(const LoopProgram *program, uint32_t entry, void *co
                             const LoopArguments *arguments) {
     for (uint32_t c = 0; c < program->entries.items[entry].calls.count; c++) {
         const LoopCall *call = &program->entries.items[entry].calls.items[c];
-        if (call->guard && !(arguments->active >> (call->guard - 1) & 1)) continue;
+        if (call->guard && (arguments->active >> (call->guard - 1) & 1) == call->unless) continue;
         const LoopKernel *kernel = &program->kernels.items[call->kernel];
         if (kernel->kind == LOOP_PRODUCT)
             interpret_product(program, call, arrays, arguments);

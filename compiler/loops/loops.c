@@ -64,6 +64,8 @@ uint32_t loop_vector_axis(const LoopProgram *program, uint32_t number) {
     return kernel->axes - 1;
 }
 
+bool loop_kernel_is_nest(const LoopKernel *kernel) { return kernel->kind <= LOOP_SWEEP; }
+
 LoopValueType loop_op_type(const LoopOp *ops, uint32_t op) {
     while (ops[op].kind == LOOP_SELECT) op = ops[op].b;
     switch (ops[op].kind) {
@@ -88,10 +90,39 @@ LoopValueType loop_op_type(const LoopOp *ops, uint32_t op) {
     }
 }
 
+uint32_t loop_operand_count(LoopOpKind kind) {
+    switch (kind) {
+    case LOOP_CONST:
+    case LOOP_ICONST:
+    case LOOP_LOAD: return 0;
+    case LOOP_FMA:
+    case LOOP_SELECT: return 3;
+    case LOOP_ADD:
+    case LOOP_SUB:
+    case LOOP_MUL:
+    case LOOP_DIV:
+    case LOOP_MIN:
+    case LOOP_MAX:
+    case LOOP_COPYSIGN:
+    case LOOP_LT:
+    case LOOP_LE:
+    case LOOP_EQ:
+    case LOOP_AND:
+    case LOOP_OR:
+    case LOOP_IADD:
+    case LOOP_ISUB:
+    case LOOP_IAND:
+    case LOOP_IOR:
+    case LOOP_IXOR: return 2;
+    default: return 1;
+    }
+}
+
 static void kernel_free(LoopKernel *kernel) {
     vec_free(&kernel->ops);
     vec_free(&kernel->accesses);
     vec_free(&kernel->stores);
+    vec_free(&kernel->sums);
     free(kernel->key);
 }
 
@@ -123,7 +154,7 @@ static const char *const op_names[LOOP_OP_COUNT] = {
     [LOOP_IAND] = "iand",     [LOOP_IOR] = "ior",         [LOOP_IXOR] = "ixor",         [LOOP_ISHL] = "ishl",
     [LOOP_ISHR] = "ishr",     [LOOP_IASR] = "iasr",       [LOOP_CALL] = "call"};
 
-static const char *const kernel_names[] = {"map", "reduce", "product", "outer"};
+static const char *const kernel_names[] = {"map", "reduce", "sweep", "product", "outer"};
 static const char *const stride_names[] = {"splat", "unit", "strided"};
 static const char *real_name(LoopReal real) { return real == LOOP_F32 ? "f32" : "f64"; }
 
@@ -171,7 +202,7 @@ static void dump_op(const LoopOp *op, uint32_t number, Text *out) {
 
 static void dump_kernel(const LoopKernel *kernel, uint32_t number, Text *out) {
     text_addf(out, "kernel %" PRIu32 ": %s %s", number, kernel_names[kernel->kind], real_name(kernel->real));
-    if (kernel->kind == LOOP_MAP || kernel->kind == LOOP_REDUCE) text_addf(out, ", %" PRIu32 " axes", kernel->axes);
+    if (loop_kernel_is_nest(kernel)) text_addf(out, ", %" PRIu32 " axes", kernel->axes);
     if (kernel->kind == LOOP_REDUCE)
         text_addf(out, ", %" PRIu32 " kept, %s", kernel->outer, kernel->maximum ? "maximum" : "sum");
     text_add(out, "\n");
@@ -186,6 +217,9 @@ static void dump_kernel(const LoopKernel *kernel, uint32_t number, Text *out) {
     for (uint32_t s = 0; s < kernel->stores.count; s++)
         text_addf(out, "    @%" PRIu32 " := v%" PRIu32 "\n", kernel->stores.items[s].access,
                   kernel->stores.items[s].value);
+    for (uint32_t s = 0; s < kernel->sums.count; s++)
+        text_addf(out, "    @%" PRIu32 " := sum %s of v%" PRIu32 "\n", kernel->sums.items[s].access,
+                  kernel->sums.items[s].down ? "down columns" : "along rows", kernel->sums.items[s].value);
 }
 
 static void dump_accesses(const LoopKernel *kernel, const LoopCall *call, Text *out) {
@@ -202,7 +236,7 @@ static void dump_accesses(const LoopKernel *kernel, const LoopCall *call, Text *
 
 static void dump_call(const LoopProgram *program, const LoopCall *call, Text *out) {
     const LoopKernel *kernel = &program->kernels.items[call->kernel];
-    bool nest = kernel->kind == LOOP_MAP || kernel->kind == LOOP_REDUCE;
+    bool nest = loop_kernel_is_nest(kernel);
     uint32_t axes = nest ? kernel->axes : 2;
     text_addf(out, "    kernel %" PRIu32 " [", call->kernel);
     for (uint32_t axis = 0; axis < axes; axis++) {
@@ -220,7 +254,7 @@ static void dump_call(const LoopProgram *program, const LoopCall *call, Text *ou
         text_add(out, i ? ", " : " stride ");
         dump_size(call->stride[i], out);
     }
-    if (call->guard) text_addf(out, " if guard %" PRIu32, call->guard - 1);
+    if (call->guard) text_addf(out, " %s guard %" PRIu32, call->unless ? "unless" : "if", call->guard - 1);
     text_add(out, "\n");
     if (nest) dump_accesses(kernel, call, out);
 }

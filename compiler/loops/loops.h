@@ -24,7 +24,8 @@ typedef struct LoopArray {
     LoopReal real; // element type; scalars (rank 0, not batched) are always LOOP_F64
     uint32_t rank; // without the batch
     int64_t extent[LOOP_MAX_AXES];
-    bool batched;
+    bool batched;    // has an axis for the samples
+    bool per_sample; // has a value for each sample: batched, or made for a single sample
 } LoopArray;
 
 // One operation of a kernel's body: static single assignment, operands are numbers of earlier operations.
@@ -62,6 +63,7 @@ typedef struct LoopOp {
 
 typedef enum LoopValueType { LOOP_REAL, LOOP_INT, LOOP_BOOL } LoopValueType;
 LoopValueType loop_op_type(const LoopOp *ops, uint32_t op);
+uint32_t loop_operand_count(LoopOpKind kind); // how many of a, b, c are operations; a power has one more
 
 // How an access moves along the vector axis.
 typedef enum LoopStride {
@@ -74,9 +76,9 @@ typedef struct LoopAccess {
     uint32_t argument; // which array of the call
     bool scalar_f64;   // the array is a LOOP_F64 scalar, whatever the kernel's element type
     LoopStride vector;
-    // 0, or 1 + the operation whose value, cut to a whole number, is the place along axis 1 of the array, which is
-    // batched and has two axes; `stride` leaves that axis out. Such an operation is min(max(x, 0), n) + 1/2, with n below
-    // the extent of the axis, and differs in no lanes.
+    // 0, or 1 + the operation whose value, cut to a whole number, is the place along axis 1 of the array, which has two
+    // axes and a value for each sample; `stride` leaves that axis out. Such an operation is min(max(x, 0), n) + 1/2, with
+    // n below the extent of the axis; of what is stored it is the same for all elements. In a SWEEP there is none.
     uint32_t slot;
 } LoopAccess;
 
@@ -89,6 +91,10 @@ typedef enum LoopKernelKind {
     // In deterministic programs the vector axis is that of loop_vector_axis: an inner one has LOOP_LANES sums, one per
     // lane, which are added in halves (lane i to lane i + 8, then to i + 4, …).
     LOOP_REDUCE,
+    // One pass over matrices, whose rows are the first of two axes and whose columns go in vectors: for each element,
+    // evaluate the body and store as MAP does; beside that each of `sums` adds up one value along the rows, or down the
+    // columns. Deterministic sums along a row have LOOP_LANES lanes as in REDUCE, those down a column go in order.
+    LOOP_SWEEP,
     // out[i, b] = sum over k of A[i*sa + k*sk] * X[k, b]: a matrix, plain or transposed, times a batch of vectors.
     LOOP_PRODUCT,
     // out[i, j] = sum over b of E[i, b] * R[j, b]: the batch's outer products, summed over the real samples only.
@@ -99,15 +105,21 @@ typedef struct LoopStore {
     uint32_t access, value;
 } LoopStore;
 
+typedef struct LoopSum { // of a sweep
+    uint32_t access, value;
+    bool down; // result[j] = sum over i; else result[i] = sum over j
+} LoopSum;
+
 typedef struct LoopKernel {
     LoopKernelKind kind;
     LoopReal real;
-    uint32_t axes;  // MAP, REDUCE: number of axes; accesses describe the last one. 0 axes: one scalar evaluation
+    uint32_t axes;  // MAP, REDUCE, SWEEP: number of axes; accesses describe the last one. 0 axes: one scalar evaluation
     uint32_t outer; // REDUCE: how many of the axes are kept
     bool maximum;   // REDUCE: maximum instead of sum; NaN as soon as one element is
     Vec(LoopOp) ops;
     Vec(LoopAccess) accesses;
-    Vec(LoopStore) stores; // MAP; REDUCE has one store, whose access does not move along the inner axes
+    Vec(LoopStore) stores; // MAP, SWEEP; REDUCE has one store, whose access does not move along the inner axes
+    Vec(LoopSum) sums;     // SWEEP
     char *key;             // canonical text of all the above; equal keys are the same kernel. Owned
 } LoopKernel;
 
@@ -124,16 +136,17 @@ typedef struct LoopAxis {
 
 typedef struct LoopCall {
     uint32_t kernel;
-    uint32_t guard;               // 0: always; g: only when bit g-1 of LoopArguments.active is set
+    uint32_t guard;               // 0: always; g: only when bit g-1 of LoopArguments.active is set,
+    bool unless;                  // or, with this, when it is not
     Span span;                    // where in the model file this comes from
-    LoopAxis axis[LOOP_MAX_AXES]; // MAP, REDUCE: per axis. PRODUCT: i, k. OUTER: i, j
+    LoopAxis axis[LOOP_MAX_AXES]; // MAP, REDUCE, SWEEP: per axis. PRODUCT: i, k. OUTER: i, j
     // Arrays by number: per argument of the kernel. PRODUCT: out, A, X. OUTER: out, E, R. This and the two arrays below
     // are on the heap and go with the program.
     uint32_t *array;
     uint32_t array_count;
-    // MAP, REDUCE: stride[access * LOOP_MAX_AXES + axis] in elements, and offset[access]; stride along the vector axis
-    // is 0, 1 or, for LOOP_STRIDED, any. PRODUCT: stride[0] = sa, stride[1] = sk; rows of out and X are one padded
-    // batch apart. OUTER: stride[0] = the row stride of out.
+    // MAP, REDUCE, SWEEP: stride[access * LOOP_MAX_AXES + axis] in elements, and offset[access]; stride along the
+    // vector axis is 0, 1 or, for LOOP_STRIDED, any. PRODUCT: stride[0] = sa, stride[1] = sk; rows of out and X are one
+    // padded batch apart. OUTER: stride[0] = the row stride of out.
     LoopSize *stride;
     LoopSize *offset;
 } LoopCall;
@@ -163,6 +176,8 @@ typedef void LoopFunction(void *const *arrays, const LoopArguments *arguments);
 int64_t loop_pad(int64_t count, int64_t multiple);
 LoopSize loop_array_size(const LoopArray *array);                  // elements with padding
 LoopSize loop_array_stride(const LoopArray *array, uint32_t axis); // axis == rank: the batch axis
+// Whether calls of the kernel have accesses with strides and offsets: all but contractions.
+bool loop_kernel_is_nest(const LoopKernel *kernel);
 // How an access of a kernel moves along an axis if all of its calls agree and it is still or contiguous; else
 // LOOP_STRIDED.
 LoopStride loop_movement(const LoopProgram *program, uint32_t kernel, uint32_t access, uint32_t axis);

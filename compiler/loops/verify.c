@@ -80,8 +80,22 @@ static void check_nest_kernel(Check *check, const LoopKernel *kernel) {
             complain(check, "store %" PRIu32 " has no access", i);
         else if (store.value >= kernel->ops.count || loop_op_type(kernel->ops.items, store.value) != LOOP_REAL)
             complain(check, "store %" PRIu32 " of something that is not a real value", i);
-        else if (kernel->kind == LOOP_MAP && kernel->axes && kernel->accesses.items[store.access].vector == LOOP_SPLAT)
+        else if (kernel->kind != LOOP_REDUCE && kernel->axes &&
+                 kernel->accesses.items[store.access].vector == LOOP_SPLAT)
             complain(check, "store %" PRIu32 " does not move along the vector axis", i);
+    }
+    for (uint32_t i = 0; i < kernel->sums.count && !check->problem.length; i++) {
+        LoopSum sum = kernel->sums.items[i];
+        if (sum.access >= kernel->accesses.count || sum.value >= kernel->ops.count ||
+            loop_op_type(kernel->ops.items, sum.value) != LOOP_REAL)
+            complain(check, "sum %" PRIu32 " has no access or no real value", i);
+        else if ((kernel->accesses.items[sum.access].vector == LOOP_UNIT) != sum.down)
+            complain(check, "the result of sum %" PRIu32 " moves along the wrong axis", i);
+    }
+    if (kernel->kind == LOOP_SWEEP) {
+        if (kernel->axes != 2) complain(check, "a sweep has two axes");
+        for (uint32_t a = 0; a < kernel->accesses.count; a++)
+            if (kernel->accesses.items[a].vector == LOOP_STRIDED) complain(check, "a sweep's access is strided");
     }
     if (kernel->kind != LOOP_REDUCE) return;
     if (kernel->outer > kernel->axes) complain(check, "more axes kept than there are");
@@ -125,7 +139,7 @@ static bool is_operation(const LoopOp *ops, uint32_t op, uint32_t before, LoopOp
 // min(max(x, 0), n) + 1/2, n below the number of slots: whatever x is, no element outside is reached.
 static void check_slot(Check *check, const LoopKernel *kernel, const LoopArray *array, uint32_t slot) {
     const LoopOp *ops = kernel->ops.items, *add = slot <= kernel->ops.count ? &ops[slot - 1] : NULL;
-    if (array->rank != 2 || !array->batched) complain(check, "`%s` has no slots", array->name);
+    if (array->rank != 2 || !array->per_sample || kernel->kind == LOOP_SWEEP) complain(check, "`%s` has no slots", array->name);
     bool good = add && add->kind == LOOP_ADD;
     for (int side = 0; good && side < 2; side++) {
         uint32_t least = side ? add->a : add->b, half = side ? add->b : add->a;
@@ -163,6 +177,14 @@ static void check_access(Check *check, const LoopKernel *kernel, const LoopCall 
 static void check_nest_call(Check *check, const LoopKernel *kernel, const LoopCall *call) {
     for (uint32_t a = 0; a < kernel->accesses.count && !check->problem.length; a++)
         check_access(check, kernel, call, a);
+    for (uint32_t i = 0; i < kernel->sums.count && !check->problem.length; i++) {
+        LoopSum sum = kernel->sums.items[i];
+        LoopSize along = call->stride[sum.access * LOOP_MAX_AXES + (sum.down ? 0 : 1)];
+        LoopSize own = call->stride[sum.access * LOOP_MAX_AXES + (sum.down ? 1 : 0)];
+        if (along.fixed || along.padded || own.fixed != 1 || own.padded) complain(check, "a sum's result is no vector");
+    }
+    for (uint32_t axis = 0; kernel->kind == LOOP_SWEEP && axis < 2; axis++)
+        if (call->axis[axis].batch || call->axis[axis].extent < 1) complain(check, "a sweep over nothing");
     if (kernel->kind != LOOP_REDUCE || check->problem.length) return;
     const LoopSize *stride = &call->stride[kernel->stores.items[0].access * LOOP_MAX_AXES];
     for (uint32_t axis = kernel->outer; axis < kernel->axes; axis++)
@@ -206,7 +228,7 @@ static void check_call(Check *check, const LoopCall *call) {
             return;
         }
     const LoopKernel *kernel = &program->kernels.items[call->kernel];
-    if (kernel->kind == LOOP_MAP || kernel->kind == LOOP_REDUCE)
+    if (loop_kernel_is_nest(kernel))
         check_nest_call(check, kernel, call);
     else
         check_contraction_call(check, kernel, call);
@@ -226,7 +248,7 @@ char *loop_program_verify(const LoopProgram *program) {
     for (uint32_t k = 0; k < program->kernels.count && !check.problem.length; k++) {
         const LoopKernel *kernel = &program->kernels.items[k];
         place(&check, "kernel %" PRIu32, k);
-        if (kernel->kind == LOOP_MAP || kernel->kind == LOOP_REDUCE) check_nest_kernel(&check, kernel);
+        if (loop_kernel_is_nest(kernel)) check_nest_kernel(&check, kernel);
     }
     for (uint32_t e = 0; e < program->entries.count; e++) {
         const LoopEntry *entry = &program->entries.items[e];
