@@ -135,9 +135,10 @@ static bool weight_option(Resolver *r, const SymbolInfo *info, const Scope *scop
 }
 
 // First values: as they are written, or those of the list of edges.
-static bool weight_start(Resolver *r, const Scope *scope, const Ast *item, const Structure *structure, Value *start) {
+static bool weight_start(Resolver *r, const Scope *scope, const Ast *item, Structure *structure, Value *start) {
     const Ast *written = item->count > 1 ? item->child[1] : NULL;
     *start = written ? elaborate(r, scope, written) : value_number(r, 0, item->span);
+    if (written && !structure->weighted) structure->values = NULL;
     if (!structure->values) return start->kind != VALUE_ERROR;
     start->unit = structure->unit;
     if (!written) return true;

@@ -76,6 +76,7 @@ typedef struct Structure {
     const double *chance; // of each element, row by row, or one for all: 1 where it is there for certain
     uint32_t count;
     const double *values; // first values that come with it, in `unit`; NULL for none
+    bool weighted;        // they are written in the list; else each edge is 1, unless the model says otherwise
     Unit unit;
 } Structure;
 bool is_structure(const Ast *option);

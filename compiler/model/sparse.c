@@ -105,8 +105,8 @@ typedef struct EdgeFile {
     const char *text, *at, *end;
     Structure *structure;
     double *there, *values, scale;
-    Span *lines;        // per element: where it was first
-    uint32_t fields;    // of each line; 0 before the first
+    Span *lines;     // per element: where it was first
+    uint32_t fields; // of each line; 0 before the first
     Span first;
 } EdgeFile;
 
@@ -208,20 +208,21 @@ static bool read_lines(EdgeFile *f) {
     return true;
 }
 
-// `{n}` in the name of a file stands for the whole number n.
-static bool fill_in(Resolver *r, const Scope *scope, const Ast *path, Text *name) {
+// `{n}` in the name of a file stands for the whole number n, of the synapse or the network.
+static bool fill_in(Resolver *r, const Scope *scope, const Value *path, Text *name) {
     for (const char *c = path->text; *c;) {
         const char *close = *c == '{' ? strchr(c, '}') : NULL;
         if (!close) {
             text_add_bytes(name, c++, 1);
             continue;
         }
-        Atom inside = arena_format(r->arena, "%.*s", (int)(close - c - 1), c + 1);
-        const Value *value = scope_find(scope, arena_atom_z(r->arena, inside));
+        Atom inside = arena_atom(r->arena, c + 1, (size_t)(close - c - 1));
+        const Value *value = scope_find(scope, inside);
+        if (!value) value = scope_find(r->network_scope, inside);
         double number;
         if (!value || !value_const(r, value, &number) || number != floor(number)) {
             report(r, DIAG_E0208, path->span, "`{%s}` in the name of a file is no whole number", inside);
-            diag_expected(r->diags, "in braces the name of a parameter of the synapse, known before the run");
+            diag_expected(r->diags, "in braces the name of a parameter of the synapse or network, known before the run");
             return false;
         }
         text_addf(name, "%.0f", number);
@@ -230,7 +231,8 @@ static bool fill_in(Resolver *r, const Scope *scope, const Ast *path, Text *name
     return true;
 }
 
-static Atom edge_path(Resolver *r, const Scope *scope, const Ast *path) {
+// Relative to the file in which the name stands.
+static Atom edge_path(Resolver *r, const Scope *scope, const Value *path) {
     size_t length;
     const char *text, *model = diag_source(r->diags, path->span.source, &text, &length), *slash = strrchr(model, '/');
     Text name = {0};
@@ -244,7 +246,7 @@ static Atom edge_path(Resolver *r, const Scope *scope, const Ast *path) {
     return full;
 }
 
-static bool read_list(Resolver *r, const SymbolInfo *info, const Scope *scope, const Ast *option, const Ast *path,
+static bool read_list(Resolver *r, const SymbolInfo *info, const Scope *scope, const Ast *option, const Value *path,
                       Structure *s) {
     Atom name = edge_path(r, scope, path);
     uint64_t elements = (uint64_t)info->extent[0] * info->extent[1];
@@ -263,7 +265,8 @@ static bool read_list(Resolver *r, const SymbolInfo *info, const Scope *scope, c
     if (!read_lines(&f)) return false;
     s->chance = f.there;
     s->count = (uint32_t)elements;
-    if (f.fields == 3) s->values = f.values;
+    s->values = f.values;
+    s->weighted = f.fields == 3;
     return true;
 }
 
@@ -276,7 +279,9 @@ static bool read_edges(Resolver *r, const SymbolInfo *info, const Scope *scope, 
         diag_expected(r->diags, "a matrix: `weight W[post, pre], edges(\"edges.csv\")`");
         return false;
     }
-    if (path && path->kind == AST_STRING) return read_list(r, info, scope, option, path, s);
+    Value text = path ? elaborate(r, scope, path) : (Value){.kind = VALUE_NUMBER};
+    if (text.kind == VALUE_ERROR) return false;
+    if (text.kind == VALUE_TEXT) return read_list(r, info, scope, option, &text, s);
     report(r, DIAG_E0202, path ? path->span : option->span, "`edges` without the name of a file");
     diag_expected(r->diags, "a file with one edge per line, as in `edges(\"edges.csv\")`");
     return false;
