@@ -60,7 +60,7 @@ static void plan_value(Sweep *s, uint32_t number) {
 static unsigned rows_of_block(const Sweep *s) {
     unsigned rows = s->e->target->registers >= 32 ? MOST_ROWS : MOST_ROWS / 2, along = 0;
     for (uint32_t i = 0; i < s->kernel->sums.count; i++) along += !s->kernel->sums.items[i].down;
-    while (rows > 1 && rows * along > TILE_MAX) rows /= 2;
+    while (rows > s->lanes || (rows > 1 && rows * along > TILE_MAX)) rows /= 2; // one lane for each row's sum at last
     return rows;
 }
 

@@ -482,6 +482,55 @@ static void add_random_reduce(LoopProgram *program, LoopReal real, bool fuse) {
     add_kernel_and_calls(program, &pattern, &kernel);
 }
 
+// Which of a sweep's two axes an access moves along, as a set.
+enum { ALONG_ROWS = 1, ALONG_COLUMNS = 2, MATRIX = 3 };
+
+static void add_sweep_call(LoopProgram *program, const LoopKernel *kernel, const uint8_t *moves) {
+    LoopCall call = new_call(program->kernels.count - 1, kernel->accesses.count, kernel->accesses.count);
+    int64_t extents[] = {1 + random_below(chance(4) ? 70 : 12), 1 + random_below(chance(3) ? 70 : 20)};
+    for (uint32_t axis = 0; axis < 2; axis++) call.axis[axis].extent = extents[axis];
+    for (uint32_t a = 0; a < kernel->accesses.count; a++) {
+        uint32_t rank = moves[a] == MATRIX ? 2 : moves[a] ? 1 : 0;
+        call.array[a] =
+            add_array(program, kernel->real, rank, moves[a] == ALONG_COLUMNS ? extents + 1 : extents, false);
+        const LoopArray *array = &program->arrays.items[call.array[a]];
+        if (moves[a] & ALONG_ROWS) call.stride[a * LOOP_MAX_AXES] = loop_array_stride(array, 0);
+        if (moves[a] & ALONG_COLUMNS) call.stride[a * LOOP_MAX_AXES + 1].fixed = 1;
+    }
+    if (chance(3)) call.guard = 1 + random_below(64);
+    call.unless = call.guard && chance(2);
+    vec_push(&only_entry(program)->calls, call);
+}
+
+static uint32_t add_sweep_access(LoopKernel *kernel, uint8_t *moves, uint8_t along) {
+    LoopAccess access = {.argument = kernel->accesses.count, .scalar_f64 = !along};
+    access.vector = along & ALONG_COLUMNS ? LOOP_UNIT : LOOP_SPLAT;
+    moves[access.argument] = along;
+    vec_push(&kernel->accesses, access);
+    return access.argument;
+}
+
+static void add_random_sweep(LoopProgram *program, LoopReal real, bool fuse) {
+    LoopKernel kernel = {.kind = LOOP_SWEEP, .real = real, .axes = 2};
+    uint8_t moves[16];
+    uint32_t loads = 1 + random_below(4), stores = random_below(3), sums = random_below(5) + !stores;
+    for (uint32_t i = 0; i < loads; i++) add_sweep_access(&kernel, moves, i ? (uint8_t)random_below(4) : MATRIX);
+    add_body(&kernel, 4 + random_below(12), fuse);
+    for (uint32_t i = 0; i < stores; i++) {
+        uint32_t access = !i && chance(2) ? 0 : add_sweep_access(&kernel, moves, MATRIX);
+        vec_push(&kernel.stores, (LoopStore){access, add_result(&kernel)});
+    }
+    for (uint32_t i = 0; i < sums; i++) {
+        bool down = chance(2);
+        uint32_t value = add_result(&kernel);
+        if (chance(2)) value = add_op(&kernel, LOOP_MUL, value, add_result(&kernel), 0);
+        uint32_t access = add_sweep_access(&kernel, moves, down ? ALONG_COLUMNS : ALONG_ROWS);
+        vec_push(&kernel.sums, (LoopSum){access, value, down});
+    }
+    vec_push(&program->kernels, kernel);
+    for (uint32_t c = 1 + random_below(3); c-- > 0;) add_sweep_call(program, &kernel, moves);
+}
+
 typedef void KernelMaker(LoopProgram *program, LoopReal real, bool fuse);
 
 static void check_random_programs(KernelMaker *make, uint64_t seed, uint32_t programs, Tolerance tolerance) {
@@ -504,6 +553,24 @@ static void maps_agree(void **state) {
 static void reductions_agree(void **state) {
     (void)state;
     check_random_programs(add_random_reduce, 2000, 30, (Tolerance){1e-5, 1e-13, 2000});
+}
+
+static void sweeps_agree(void **state) {
+    (void)state;
+    check_random_programs(add_random_sweep, 3000, 40, (Tolerance){1e-5, 1e-13, 2000});
+}
+
+// The shape of every sum is promised.
+static void deterministic_sweeps_are_the_same(void **state) {
+    (void)state;
+    const char *const *sets = instruction_sets();
+    for (uint32_t i = 0; i < 30; i++) {
+        random_state = 4000 + i;
+        LoopProgram program = {.real = i & 1 ? LOOP_F64 : LOOP_F32, .deterministic = true};
+        for (uint32_t k = 0; k < 6; k++) add_random_sweep(&program, program.real, true);
+        check_program(&program, sets[i % 5], levels[i % COUNT(levels)], exact);
+        loop_program_free(&program);
+    }
 }
 
 // --- Every operation on its own -------------------------------------------------------------------------------------
@@ -783,6 +850,8 @@ int main(void) {
                                        cmocka_unit_test(operations_agree),
                                        cmocka_unit_test(maps_agree),
                                        cmocka_unit_test(reductions_agree),
+                                       cmocka_unit_test(sweeps_agree),
+                                       cmocka_unit_test(deterministic_sweeps_are_the_same),
                                        cmocka_unit_test(contractions_agree),
                                        cmocka_unit_test(contractions_agree_over_many_samples)};
     return cmocka_run_group_tests_name("backend", tests, open_module, NULL);
