@@ -89,7 +89,10 @@ static bool line_initial(Derive *d, const Population *p, const DelayLine *line, 
         diag_expected(d->model->diags, "after `initially` a number, or an expression over parameters that are given");
         return false;
     }
-    for (uint32_t i = p->size; i-- > 0;)
+    bool equal = true;
+    for (uint32_t i = 1; i < p->size; i++) equal &= values[i] == values[0];
+    if (equal) initial->count = 1;
+    for (uint32_t i = p->size; i-- > 0 && !equal;)
         for (uint32_t k = count; k-- > 0;) values[i * count + k] = values[i];
     return true;
 }

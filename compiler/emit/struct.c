@@ -393,6 +393,12 @@ static void init_derived(Writer *w, Text *out) {
     }
 }
 
+// A given list has zeros already where a mask that is given, too, leaves elements out.
+static bool wants_mask(const Writer *w, const Array *array) {
+    const Array *mask = array->mask ? model_array(w->source->model, array->mask) : NULL;
+    return mask && (mask->initial.kind != INITIAL_CONSTANT || array->initial.kind != INITIAL_CONSTANT);
+}
+
 // What is not there: self-connections, and the elements of a sparse weight that a mask leaves out.
 static void leave_out(Writer *w, const CArray *c, const Array *array, Text *out) {
     Element e = element_of(w, c);
@@ -400,7 +406,7 @@ static void leave_out(Writer *w, const CArray *c, const Array *array, Text *out)
         text_addf(out, "    for (int i = 0; i < %" PRId64 "; i++) m->%s[i][i] = 0;\n", c->extent[0], c->name);
     else if (array->zero_diagonal)
         text_addf(out, "    %s = 0;\n", e.at);
-    if (!array->mask) return;
+    if (!wants_mask(w, array)) return;
     const CArray *mask = &w->arrays.items[w->source->fused->array_of.items[array->mask] - 1];
     text_addf(out, "%sif (m->%s%s == 0) %s = 0;\n", e.open, mask->name, e.at + strlen("m->") + strlen(c->name), e.at);
 }
@@ -437,7 +443,7 @@ static void mark_copied(Writer *w) {
         if (array->initial.kind == INITIAL_COPY &&
             w->arrays.items[w->source->fused->array_of.items[array->symbol] - 1].used)
             w->arrays.items[w->source->fused->array_of.items[array->initial.source] - 1].used = true;
-        if (array->mask && w->arrays.items[w->source->fused->array_of.items[array->symbol] - 1].used)
+        if (wants_mask(w, array) && w->arrays.items[w->source->fused->array_of.items[array->symbol] - 1].used)
             w->arrays.items[w->source->fused->array_of.items[array->mask] - 1].used = true;
     }
 }

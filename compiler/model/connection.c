@@ -161,6 +161,19 @@ static Initial weight_initial(Resolver *r, const Value *start, const SymbolInfo 
     return initial_from(r, start, elements, arena_format(r->arena, "the weight `%s`", info->name));
 }
 
+// Given values of elements that are known to be there or not: what is left is a list, for which no mask is needed.
+static void fold_mask(Resolver *r, Initial *initial, const Structure *structure) {
+    bool known = structure->count > 1 && initial->kind == INITIAL_CONSTANT;
+    for (uint32_t i = 0; known && i < structure->count; i++)
+        known = structure->chance[i] == 0 || structure->chance[i] == 1;
+    if (!known) return;
+    double *values = arena_new_array(r->arena, double, structure->count);
+    for (uint32_t i = 0; i < structure->count; i++)
+        values[i] = structure->chance[i] == 0 ? 0 : initial->values[initial->count > 1 ? i : 0];
+    initial->values = values;
+    initial->count = structure->count;
+}
+
 static bool weight_shape(Resolver *r, const Scope *scope, const Ast *item, SymbolInfo *info) {
     const Ast *dims = item->child[0];
     if (!dims || dims->count > EXPR_MAX_RANK) return false;
@@ -186,7 +199,9 @@ static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *
     }
     info.unit = start.unit;
     Symbol mask = options.structure.option ? structure_mask(r, &info, &options.structure) : 0;
-    Symbol symbol = declare_array(r, info, weight_initial(r, &start, &info, &options.structure));
+    Initial initial = weight_initial(r, &start, &info, &options.structure);
+    fold_mask(r, &initial, &options.structure);
+    Symbol symbol = declare_array(r, info, initial);
     Array *array = &r->model->arrays.items[r->model->arrays.count - 1];
     array->zero_diagonal = options.zero_diagonal;
     array->mask = mask;

@@ -65,9 +65,15 @@ static Initial neuron_initial(Resolver *r, const Population *p, const Value *sta
         return (Initial){.kind = INITIAL_COPY, .source = node.symbol, .scale = 1, .span = start->span};
     if (start->kind == VALUE_NUMBER && !start->rank && !value_const(r, start, &number)) {
         double *values = arena_new_array(r->arena, double, p->size);
-        if (model_known_values(r->model, start->expr, &p->own, 1, values))
-            return (Initial){
-                .kind = INITIAL_CONSTANT, .values = values, .count = p->size, .scale = 1, .span = start->span};
+        if (model_known_values(r->model, start->expr, &p->own, 1, values)) {
+            bool equal = true;
+            for (uint32_t i = 1; i < p->size; i++) equal &= values[i] == values[0];
+            return (Initial){.kind = INITIAL_CONSTANT,
+                             .values = values,
+                             .count = equal ? 1 : p->size,
+                             .scale = 1,
+                             .span = start->span};
+        }
     }
     return initial_from(r, start, p->size, what);
 }
