@@ -132,22 +132,35 @@ static int64_t reflected(int64_t i, int64_t count) {
     return place < count ? place : period - 1 - place;
 }
 
+enum { TOGETHER = 8 }; // samples smoothed side by side: sums that need not wait for each other
+
+// Of up to TOGETHER samples from `first` on. `extended` holds all steps and the mirrored ends, sample by sample.
+static void smooth_samples(const SignalGrid *grid, int64_t first, const double *weights, int64_t radius,
+                           double (*extended)[TOGETHER], double *data) {
+    int64_t left = grid->batch - first, samples = left < TOGETHER ? left : TOGETHER;
+    for (int64_t i = 0; i < grid->steps + 2 * radius; i++) {
+        const double *step = data + reflected(i - radius, grid->steps) * grid->batch + first;
+        for (int s = 0; s < TOGETHER; s++) extended[i][s] = step[s < samples ? s : 0];
+    }
+    for (int64_t n = 0; n < grid->steps; n++) {
+        double sum[TOGETHER];
+        for (int s = 0; s < TOGETHER; s++) sum[s] = weights[0] * extended[n + radius][s];
+        for (int64_t k = 1; k <= radius; k++)
+            for (int s = 0; s < TOGETHER; s++)
+                sum[s] += weights[k] * (extended[n + radius - k][s] + extended[n + radius + k][s]);
+        memcpy(data + n * grid->batch + first, sum, (size_t)samples * sizeof *sum);
+    }
+}
+
 bool smooth_in_time(const SignalGrid *grid, double sigma, double *data, Text *error) {
     if (!grid_fits(grid, "smoothing", false, NULL, error)) return false;
     if (!(sigma >= 0 && sigma <= 1e6))
         return generate_fails("smoothing", "expected a sigma of 0 to 1000000 steps", error);
     if (sigma == 0 || !grid->steps || !grid->batch) return true;
-    int64_t radius = (int64_t)(4 * sigma + 0.5), steps = grid->steps, batch = grid->batch, width = steps + 2 * radius;
-    double *weights = gaussian_weights(sigma, radius), *extended = memory_resize(NULL, (size_t)width, sizeof *extended);
-    for (int64_t b = 0; b < batch; b++) {
-        for (int64_t i = 0; i < width; i++) extended[i] = data[reflected(i - radius, steps) * batch + b];
-        for (int64_t n = 0; n < steps; n++) {
-            const double *centre = extended + n + radius;
-            double sum = weights[0] * *centre;
-            for (int64_t k = 1; k <= radius; k++) sum += weights[k] * (centre[-k] + centre[k]);
-            data[n * batch + b] = sum;
-        }
-    }
+    int64_t radius = (int64_t)(4 * sigma + 0.5);
+    double *weights = gaussian_weights(sigma, radius);
+    double(*extended)[TOGETHER] = memory_resize(NULL, (size_t)(grid->steps + 2 * radius), sizeof *extended);
+    for (int64_t b = 0; b < grid->batch; b += TOGETHER) smooth_samples(grid, b, weights, radius, extended, data);
     free(extended);
     free(weights);
     return true;
