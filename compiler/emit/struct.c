@@ -396,7 +396,8 @@ static void init_derived(Writer *w, Text *out) {
 // A given list has zeros already where a mask that is given, too, leaves elements out.
 static bool wants_mask(const Writer *w, const Array *array) {
     const Array *mask = array->mask ? model_array(w->source->model, array->mask) : NULL;
-    return mask && (mask->initial.kind != INITIAL_CONSTANT || array->initial.kind != INITIAL_CONSTANT);
+    bool moved = array->clamped && (array->low > 0 || array->high < 0);
+    return mask && (moved || mask->initial.kind != INITIAL_CONSTANT || array->initial.kind != INITIAL_CONSTANT);
 }
 
 // What is not there: self-connections, and the elements of a sparse weight that a mask leaves out.
