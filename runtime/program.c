@@ -114,7 +114,10 @@ static bool fuse(const Program *p, uint32_t which, Text *error) {
     return check("fuse", loop_program_verify(&fused->program), error);
 }
 
-static uint32_t form_for(int64_t batch) { return batch == 1 ? FORM_SAMPLE : FORM_BATCH; }
+// What has the same bits everywhere, or is written in C for readers, has one form.
+static uint32_t form_for(const Program *p, int64_t batch) {
+    return batch == 1 && !p->fuse.deterministic && !p->fuse.calls ? FORM_SAMPLE : FORM_BATCH;
+}
 
 static bool make_form(const Program *p, uint32_t which, ProgramTimes *times, Text *error) {
     Form *form = &p->form[which];
@@ -126,7 +129,8 @@ static bool make_form(const Program *p, uint32_t which, ProgramTimes *times, Tex
 
 const Form *program_form(const Program *p, int64_t batch, Text *error) {
     ProgramTimes unused = {0};
-    return make_form(p, form_for(batch), &unused, error) ? &p->form[form_for(batch)] : NULL;
+    uint32_t which = form_for(p, batch);
+    return make_form(p, which, &unused, error) ? &p->form[which] : NULL;
 }
 
 // Under an offline principle, training goes forward as evaluation does.
@@ -185,7 +189,7 @@ static bool compile(Program *p, const ProgramOptions *options, Text *dump_out, T
                             .kept = p->kept,
                             .kept_count = options->recorded_count};
     const Experiment *experiment = p->model->experiment;
-    uint32_t first = experiment && experiment->batch <= 1 ? FORM_SAMPLE : FORM_BATCH;
+    uint32_t first = form_for(p, experiment ? experiment->batch : 0);
     if (!find_recorded(p, options, p->kept, error) || !fuse(p, FORM_BATCH, error)) return false;
     p->times.fuse = lap(&since);
     list_arrays(p);

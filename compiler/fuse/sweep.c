@@ -64,7 +64,7 @@ static void consider(Plan *plan, Item *item) {
 }
 
 void plan_find_sweeps(Plan *plan) {
-    if (!plan->options->one_sample || plan->options->calls) return; // who reads the code reads one thing at a time
+    if (!plan->options->one_sample) return;
     for (uint32_t i = 0; i < plan->items.count; i++) consider(plan, &plan->items.items[i]);
 }
 
