@@ -1,6 +1,6 @@
 # The scaffold of ELiSe: strong fixed connections between somata, grown from the visible neurons into the latent ones
 # before anything is learned. Source: code of K. Kreutzer and others, Senn and Petrovici groups, v2 of arXiv 2402.16763.
-#   awk -f elise_scaffold.awk -v seed=0 -v latent=50 -v visible=13 -v name=elise_scaffold_50_0
+#   awk -f elise_scaffold.awk -v seed=0 -v latent=50 -v visible=13 -v name=elise_13_50_0
 # writes the edges `from, to` of visible to latent neurons into NAME_visible.csv, those among latent neurons into
 # NAME_latent.csv. With `-v summary=1000` it writes nothing, but says for each of so many seeds from `seed` on how many
 # edges there are, how many latent neurons are reached and the largest number of edges into one of them.
@@ -68,7 +68,7 @@ BEGIN {
     if (p == "") p = 0.2
     if (q == "") q = 0.15
     if (p0 == "") p0 = 0.04
-    if (name == "") name = "elise_scaffold_" latent "_" seed
+    if (name == "") name = "elise_" visible "_" latent "_" seed
     for (i = 0; i < summary; i++) {
         start(seed + i)
         grow()
