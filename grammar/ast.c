@@ -118,18 +118,35 @@ Ast *ast_reduction(Parser *parser, Span span, Ast *callee, const AstList *indice
     return ast_build(parser, AST_REDUCE, span, (Name){callee->name, callee->span}, children, 0);
 }
 
+uint32_t ast_counted(const Ast *ast) {
+    static const struct {
+        const char *word;
+        uint32_t flag;
+    } counts[] = {{"step", AST_STEP},
+                  {"steps", AST_STEP},
+                  {"epoch", AST_EPOCH_COUNT},
+                  {"epochs", AST_EPOCH_COUNT},
+                  {"presentation", AST_PRESENTATION_COUNT},
+                  {"presentations", AST_PRESENTATION_COUNT}};
+    if (!ast || ast->kind != AST_NUMBER || !ast->text) return 0;
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (strcmp(ast->text, counts[i].word) == 0) return counts[i].flag;
+    return 0;
+}
+
 // ---- Dump
 
 const char *ast_kind_name(AstKind kind) {
     static const char *const names[] = {
-        "number", "string",     "name",    "member",    "index",       "call",         "argument",   "reduction",
-        "unary",  "binary",     "range",   "list",      "over",        "file",         "import",     "function",
-        "neuron", "synapse",    "network", "optimiser", "experiment",  "parameters",   "parameter",  "state",
-        "input",  "output",     "let",     "energy",    "compartment", "equation",     "assignment", "couple",
-        "noise",  "weight",     "option",  "current",   "plasticity",  "count",        "setting",    "target",
-        "label",  "population", "connect", "for",       "cost",        "dynamics",     "learn",      "from",
-        "until",  "clamp",      "order",   "phase",     "on",          "data",         "present",    "batch",
-        "epochs", "duration",   "settle",  "score",     "evaluate",    "evaluate for", "anneal",     "record"};
+        "number",  "string",     "name",    "member",    "index",       "call",         "argument",   "reduction",
+        "unary",   "binary",     "range",   "list",      "over",        "file",         "import",     "function",
+        "neuron",  "synapse",    "network", "optimiser", "experiment",  "parameters",   "parameter",  "state",
+        "input",   "output",     "let",     "energy",    "compartment", "equation",     "assignment", "couple",
+        "noise",   "weight",     "option",  "current",   "plasticity",  "count",        "setting",    "target",
+        "label",   "population", "connect", "for",       "cost",        "dynamics",     "learn",      "from",
+        "until",   "clamp",      "order",   "phase",     "on",          "data",         "present",    "batch",
+        "epochs",  "duration",   "settle",  "score",     "evaluate",    "evaluate for", "anneal",     "record",
+        "setting", "stage",      "disturb"};
     _Static_assert(sizeof names / sizeof *names == AST_KIND_COUNT, "one name for each kind");
     return kind < AST_KIND_COUNT ? names[kind] : "?";
 }

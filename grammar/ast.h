@@ -83,13 +83,20 @@
 // AFTERWARDS    flag STEP when written with `steps`        value                     evaluate for 600
 // ANNEAL        name = parameter                           rule                      anneal rate by plateau(test.loss, …)
 // RECORD        flag STEP when `every N steps`             LIST of what, every or none
+// SET           -                                          target, value             beta = linear(0.1, 0)
+// STAGE         name                                       DURATION, item…           stage replay for 5 epochs { … }
+// DISTURB       -                                          LIST of FROM/UNTIL/DURATION (every), item…
+//                                                          disturb from 100 until 200 every 1000 { … }
+// LEARN         flag ALL for `learn all`                   LIST of targets           of a stage; `learn nothing` names nothing
+// Amounts (DURATION, FROM, UNTIL) have flag STEP, EPOCH_COUNT or PRESENTATION_COUNT when they count these.
 #define AST_KINDS(X)                                                                                                   \
     X(NUMBER) X(STRING) X(NAME) X(MEMBER) X(INDEX) X(CALL) X(ARGUMENT) X(REDUCE) X(UNARY) X(BINARY) X(RANGE) X(LIST)   \
     X(OVER) X(FILE) X(IMPORT) X(FUNCTION) X(NEURON) X(SYNAPSE) X(NETWORK) X(OPTIMISER) X(EXPERIMENT) X(PARAMETERS)     \
     X(PARAMETER) X(STATE) X(INPUT) X(OUTPUT) X(LET) X(ENERGY) X(COMPARTMENT) X(EQUATION) X(ASSIGN) X(COUPLE) X(NOISE)  \
     X(WEIGHT) X(OPTION) X(CURRENT) X(PLASTICITY) X(COUNT) X(SETTING) X(TARGET) X(LABEL) X(POPULATION) X(CONNECT)       \
     X(FOR) X(COST) X(DYNAMICS) X(LEARN) X(FROM) X(UNTIL) X(CLAMP) X(ORDER) X(PHASE) X(ON) X(DATA) X(PRESENT) X(BATCH)  \
-    X(EPOCHS) X(DURATION) X(SETTLE) X(SCORE) X(EVALUATE) X(AFTERWARDS) X(ANNEAL) X(RECORD)
+    X(EPOCHS) X(DURATION) X(SETTLE) X(SCORE) X(EVALUATE) X(AFTERWARDS) X(ANNEAL) X(RECORD)   \
+    X(SET) X(STAGE) X(DISTURB)
 
 // clang-format on
 
@@ -97,7 +104,15 @@
 typedef enum AstKind { AST_KINDS(X) AST_KIND_COUNT } AstKind;
 #undef X
 
-enum { AST_DRAW = 1, AST_STEP = 2, AST_SHUFFLE = 4, AST_ALL = 8, AST_RESET = 16 }; // flags
+enum { // flags
+    AST_DRAW = 1,
+    AST_STEP = 2,
+    AST_SHUFFLE = 4,
+    AST_ALL = 8,
+    AST_RESET = 16,
+    AST_EPOCH_COUNT = 32,
+    AST_PRESENTATION_COUNT = 64
+};
 
 typedef struct Ast {
     AstKind kind;
@@ -112,6 +127,9 @@ typedef struct Ast {
 } Ast;
 
 const char *ast_kind_name(AstKind kind); // "population"
+
+// The flag of what a literal such as `5 steps` or `3 epochs` counts; 0 for any other expression.
+uint32_t ast_counted(const Ast *ast);
 
 // Parses one source registered in `diags`. Always returns an AST_FILE holding every declaration that could be read
 // (error productions resume at the next statement), so that several independent errors are found in one run; the

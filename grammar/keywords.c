@@ -57,7 +57,7 @@ static const Statement statements[] = {
     {{"connect", TOK_CONNECT}, IN_NETWORK | IN_PHASE},
     {{"cost", TOK_COST}, IN_NETWORK | IN_PHASE},
     {{"dynamics", TOK_DYNAMICS}, IN_NETWORK | IN_PHASE},
-    {{"learn", TOK_LEARN}, IN_NETWORK | IN_PHASE},
+    {{"learn", TOK_LEARN}, IN_NETWORK | IN_PHASE | IN_EXPERIMENT},
     {{"order", TOK_ORDER}, IN_NETWORK | IN_PHASE},
     {{"phase", TOK_PHASE}, IN_NETWORK},
     {{"on", TOK_ON}, IN_NEURON | IN_SYNAPSE | IN_NETWORK | IN_PHASE},
@@ -71,6 +71,8 @@ static const Statement statements[] = {
     {{"evaluate", TOK_EVALUATE}, IN_EXPERIMENT},
     {{"anneal", TOK_ANNEAL}, IN_EXPERIMENT},
     {{"record", TOK_RECORD}, IN_EXPERIMENT},
+    {{"stage", TOK_STAGE}, IN_EXPERIMENT},
+    {{"disturb", TOK_DISTURB}, IN_EXPERIMENT},
 };
 enum { STATEMENT_COUNT = sizeof statements / sizeof *statements };
 
@@ -82,7 +84,9 @@ static int block_of(int opener) {
     case TOK_OPTIMISER: return IN_OPTIMISER;
     case TOK_NETWORK: return IN_NETWORK;
     case TOK_PHASE: return IN_PHASE;
-    case TOK_EXPERIMENT: return IN_EXPERIMENT;
+    case TOK_EXPERIMENT:
+    case TOK_STAGE:
+    case TOK_DISTURB: return IN_EXPERIMENT;
     case 0: return IN_FILE;
     default: return 0;
     }
@@ -142,6 +146,7 @@ static const Keyword infix_keywords[] = {
     {"every", TOK_EVERY},
     {"steps", TOK_STEPS},
     {"epochs", TOK_EPOCH_COUNT},
+    {"presentations", TOK_PRESENTATION_COUNT},
 };
 
 // Words that open an option after a comma outside of brackets.

@@ -21,10 +21,11 @@ uint32_t literal_number_length(const char *text, uint32_t length, uint32_t begin
 }
 
 static bool word_is_unit(const char *word, size_t length) {
-    static const char *const units[] = {"s",    "ms", "us",  "ns",   "min",   "h",     "V",     "mV",   "uV",
-                                        "A",    "mA", "uA",  "nA",   "pA",    "S",     "mS",    "uS",   "nS",
-                                        "pS",   "F",  "mF",  "uF",   "nF",    "pF",    "Ohm",   "kOhm", "MOhm",
-                                        "GOhm", "Hz", "kHz", "step", "steps", "epoch", "epochs"};
+    static const char *const units[] = {
+        "s",    "ms", "us",  "ns",   "min",   "h",     "V",      "mV",           "uV",
+        "A",    "mA", "uA",  "nA",   "pA",    "S",     "mS",     "uS",           "nS",
+        "pS",   "F",  "mF",  "uF",   "nF",    "pF",    "Ohm",    "kOhm",         "MOhm",
+        "GOhm", "Hz", "kHz", "step", "steps", "epoch", "epochs", "presentation", "presentations"};
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
         if (strlen(units[i]) == length && memcmp(units[i], word, length) == 0) return true;
     return false;

@@ -61,7 +61,7 @@ static Name name_of(Parser *p, const char *word, Span span);
 %token TARGET "target" LABEL "label" POPULATION "population" CONNECT "connect" COST "cost" DYNAMICS "dynamics"
 %token LEARN "learn" ORDER "order" PHASE "phase" ON "on"
 %token DATA "data" PRESENT "present" BATCH_SIZE "batch" EPOCHS "epochs" DURATION "duration" SETTLE "settle"
-%token SCORE "score" EVALUATE "evaluate" ANNEAL "anneal" RECORD "record"
+%token SCORE "score" EVALUATE "evaluate" ANNEAL "anneal" RECORD "record" STAGE "stage" DISTURB "disturb"
 %token <name> DERIVATIVE "d(…)"
 
 /* Words that have a meaning only at their place in a statement */
@@ -69,7 +69,7 @@ static Name name_of(Parser *p, const char *word, Span span);
 %token <name> CLAMP "`clamp`" BATCH "`batch`" SHUFFLE "`shuffle`" EXPONENTIAL "`exponential`" RESET "`reset`"
 %token <name> PRESENTATION "presentation" EPOCH "epoch"
 %token <name> GAMMA "gamma" ALL "all"
-%token STEP "step" STEPS "steps" EPOCH_COUNT "epochs " AT_END "end" OF "of"
+%token STEP "step" STEPS "steps" EPOCH_COUNT "epochs " PRESENTATION_COUNT "presentations" AT_END "end" OF "of"
 
 %token ARROW "->" ASSIGN "<-" DOTS ".." EQUAL "==" DIFFERENT "!=" AT_MOST "<=" AT_LEAST ">="
 %token OR "or" AND "and" NOT "not"
@@ -86,11 +86,11 @@ static Name name_of(Parser *p, const char *word, Span span);
 %type <list> declarations neuron_items neuron_item synapse_items synapse_item optimiser_items optimiser_item
 %type <list> network_items network_item phase_items phase_item experiment_items assignments
 %type <list> states state_list inputs input_list parameter_list arguments argument_list values targets
-%type <list> weight_options rule_options bindings records external_list
+%type <list> weight_options rule_options bindings records external_list disturb_options
 %type <ast> declaration parameters parameter state input_one neuron_plain synapse_plain network_plain experiment_item
 %type <ast> parameter_item output let equation assignment on weight weight_option plasticity rate_rule rule_option
 %type <ast> setting population kind gamma connect for dynamics learn by_optimiser external
-%type <ast> data present binding presented_for evaluate every batch_option record
+%type <ast> data present binding presented_for evaluate every batch_option record stage disturb disturb_option
 %type <ast> expression value argument postfix primary target call range operand_list
 %type <name> name period
 
@@ -395,7 +395,7 @@ experiment_items:
 | experiment_items error SEPARATOR         { $$ = $1; yyerrok; }
 
 experiment_item:
-  setting
+  target '=' value                         { $$ = NODE(SET, @$, NO_NAME, 2, $1, $3); }
 | let
 | data
 | present
@@ -408,6 +408,35 @@ experiment_item:
 | SETTLE amount                            { $$ = ast_with_flags(NODE(SETTLE, @$, NO_NAME, 1, $2.value), $2.flags); }
 | SCORE name '=' value                     { $$ = NODE(SCORE, @$, $2, 1, $4); }
 | ANNEAL name BY call                      { $$ = NODE(ANNEAL, @$, $2, 1, $4); }
+| LEARN targets                            { $$ = NODE(LEARN, @$, NO_NAME, 1, NODE_LIST(LIST, @2, NO_NAME, $2)); }
+| LEARN ALL
+    { $$ = ast_with_flags(NODE(LEARN, @$, NO_NAME, 1, NODE0(LIST, @2, NO_NAME)), AST_ALL); }
+| stage
+| disturb
+
+stage:
+  STAGE name FOR amount '{' experiment_items '}'
+    {
+      Ast *length = ast_with_flags(NODE(DURATION, $4.value ? $4.value->span : @4, NO_NAME, 1, $4.value), $4.flags);
+      $$ = ast_build(p, AST_STAGE, @$, $2, $6, 1, length);
+    }
+| STAGE error '{' { yyerrok; } experiment_items '}' { $$ = NULL; }
+
+disturb:
+  DISTURB disturb_options '{' experiment_items '}'
+    { $$ = ast_build(p, AST_DISTURB, @$, NO_NAME, $4, 1, NODE_LIST(LIST, @2, NO_NAME, $2)); }
+| DISTURB error '{' { yyerrok; } experiment_items '}' { $$ = NULL; }
+
+disturb_options:
+  %empty                                   { $$ = ast_list_new(p); }
+| disturb_options disturb_option           { $$ = ast_list_add(p, $1, $2); }
+
+disturb_option:
+  FROM amount                              { $$ = ast_with_flags(NODE(FROM, @$, NO_NAME, 1, $2.value), $2.flags); }
+| FROM STEP expression                     { $$ = ast_with_flags(NODE(FROM, @$, NO_NAME, 1, $3), AST_STEP); }
+| UNTIL amount                             { $$ = ast_with_flags(NODE(UNTIL, @$, NO_NAME, 1, $2.value), $2.flags); }
+| UNTIL STEP expression                    { $$ = ast_with_flags(NODE(UNTIL, @$, NO_NAME, 1, $3), AST_STEP); }
+| EVERY amount                             { $$ = ast_with_flags(NODE(DURATION, @$, NO_NAME, 1, $2.value), $2.flags); }
 
 data: DATA name '=' value                  { $$ = NODE(DATA, @$, $2, 1, $4); }
 
@@ -454,12 +483,11 @@ records:
 amount:
   expression
     {
-      bool steps = $1->kind == AST_NUMBER && $1->text &&
-                   (strcmp($1->text, "steps") == 0 || strcmp($1->text, "step") == 0);
-      $$ = (Amount){$1, steps ? AST_STEP : 0};
+      $$ = (Amount){$1, ast_counted($1)};
     }
 | expression STEPS                         { $$ = (Amount){$1, AST_STEP}; }
-| expression EPOCH_COUNT                   { $$ = (Amount){$1, 0}; }
+| expression EPOCH_COUNT                   { $$ = (Amount){$1, AST_EPOCH_COUNT}; }
+| expression PRESENTATION_COUNT            { $$ = (Amount){$1, AST_PRESENTATION_COUNT}; }
 
 /* ---- Expressions */
 

@@ -161,7 +161,7 @@ static Atom expected_text(Parser *p, Expected expected) {
 static Atom nearest_unit(Parser *p, const char *text, size_t length) {
     static const char *const units[] = {"ms",   "us",   "ns",   "mV", "uV",  "mA",    "uA",    "nA", "pA",
                                         "mS",   "uS",   "nS",   "pS", "mF",  "uF",    "nF",    "pF", "Ohm",
-                                        "kOhm", "MOhm", "GOhm", "Hz", "kHz", "steps", "epochs"};
+                                        "kOhm", "MOhm", "GOhm", "Hz", "kHz", "steps", "epochs", "presentations"};
     Atom words[sizeof units / sizeof *units];
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) words[i] = arena_atom_z(p->arena, units[i]);
     return diag_nearest(arena_atom(p->arena, text, length), words, sizeof units / sizeof *units);
@@ -191,6 +191,7 @@ static Atom nearest_word(Parser *p, Atom found, Expected expected) {
         words[count++] = word;
         if (strcmp(word, "steps") == 0) words[count++] = "step"; // one token, two spellings
         if (strcmp(word, "epochs") == 0) words[count++] = "epoch";
+        if (strcmp(word, "presentations") == 0) words[count++] = "presentation";
     }
     return diag_nearest(found, words, count);
 }

@@ -20,6 +20,7 @@ bool token_ends_operand(int kind) {
     case TOK_ALL:
     case TOK_STEPS:
     case TOK_EPOCH_COUNT:
+    case TOK_PRESENTATION_COUNT:
     case ')':
     case ']': return true;
     default: return false;
@@ -203,6 +204,7 @@ static int word_kind(Parser *p) {
     case TOK_SEPARATOR:
     case '{': return head_word(p);
     case TOK_OVER: kind = raw_is(p, "all") ? TOK_ALL : period_keyword(word, raw_length(p)); break;
+    case TOK_DISTURB: kind = infix_keyword(word, raw_length(p)); break; // from, until, every
     case TOK_EVALUATE: kind = raw_is(p, "for") && operand_follows(p) ? TOK_FOR : 0; break;
     case TOK_OF: kind = period_keyword(word, raw_length(p)); break;
     case TOK_ON: kind = raw_is(p, "end") ? TOK_AT_END : 0; break;
@@ -331,6 +333,8 @@ static bool statement_has_block(const Parser *p) {
     case TOK_EXPERIMENT:
     case TOK_COMPARTMENT:
     case TOK_PHASE:
+    case TOK_STAGE:
+    case TOK_DISTURB:
     case TOK_ON: return keyword_stands_in(p->statement, block_opener(p));
     default: return false;
     }

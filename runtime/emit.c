@@ -161,6 +161,13 @@ static bool emit_both(const EmitSource *source, EmitOptions options, const char 
     return good;
 }
 
+static bool acts_at_ends(const Model *model, bool inference) {
+    bool acts = false;
+    for (int kind = 0; kind < END_COUNT; kind++) acts |= model->ends[kind] != 0;
+    for (uint32_t i = 0; i < model->learn.count && !inference; i++) acts |= model->learn.items[i].end >= 0;
+    return acts;
+}
+
 bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, int64_t bytes[2], Text *error) {
     Arena *arena = arena_new();
     int64_t batch = request->batch ? request->batch : 1;
@@ -196,6 +203,11 @@ bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, 
                   "the noise of `%s`, drawn anew in each step, cannot be written in C yet; expected a model without "
                   "`noise(…)`",
                   symbol_info(p->model->store, p->model->noises.items[0])->name);
+        good = false;
+    }
+    if (good && acts_at_ends(p->model, request->inference)) {
+        text_add(error, "rules and events `on end of …` act when an experiment says so, which emitted code does not "
+                        "know; expected a model without them");
         good = false;
     }
     if (good && program_is_offline(p) && !request->inference) {

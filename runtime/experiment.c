@@ -26,6 +26,7 @@ typedef struct Run {
     int64_t epochs, epoch, steps; // planned, done; of a presentation or of a continuous run
     bool testing, midway;         // the part of the epoch under way; that part was restored in the middle
     int64_t batch;                // of that part, the batch under way
+    int64_t stage;                // of a continuous run
     Identity identity;
     Keeper keeper;
     Trap *trap;            // NULL: nothing is looked for
@@ -65,6 +66,11 @@ static void add_name(void *context, const char *name) {
     vec_push(visit->names, atom);
 }
 
+// x[0] is an element: no array has such a name.
+static void add_score_name(void *context, const char *name) {
+    if (name[strlen(name) - 1] != ']') add_name(context, name);
+}
+
 static bool is_array_name(const Model *model, const char *name) {
     if (strcmp(name, "cost") == 0 || strcmp(name, "loss") == 0) return false;
     for (uint32_t i = 0; model->experiment && i < model->experiment->scores.count; i++)
@@ -80,7 +86,9 @@ void experiment_recorded(const Model *model, const char *const *records, uint32_
             if (is_array_name(model, experiment->recordings.items[i].names.items[k]))
                 add_name(&visit, experiment->recordings.items[i].names.items[k]);
     for (uint32_t i = 0; experiment && i < experiment->scores.count; i++)
-        score_names(experiment->scores.items[i].value, add_name, &visit);
+        score_names(experiment->scores.items[i].value, add_score_name, &visit);
+    for (uint32_t i = 0; experiment && i < experiment->settings.count; i++)
+        add_name(&visit, symbol_info(model->store, experiment->settings.items[i].symbol)->name);
     for (uint32_t i = 0; i < record_count; i++)
         for (const char *rest = records[i], *name; (name = record_next_name(model->arena, &rest));)
             if (is_array_name(model, name)) add_name(&visit, name);
@@ -116,6 +124,94 @@ static bool open_test(Run *run, Text *error) {
     return track_open(&run->test, &plan, error);
 }
 
+// ---- Stages ---------------------------------------------------------------------------------------------------------
+
+// Stages follow each other in the order of the experiment; without any, the run is one. Everything about them is a
+// function of the place in the run, so that a run can go on from anywhere.
+typedef struct Part {
+    int stage;                       // -1: the experiment has none
+    int64_t first_epoch, epochs;     // of samples: the last epoch may be shorter
+    int64_t first_step, steps, last; // last: presentations of the last epoch
+} Part;
+
+static uint32_t part_count(const Run *run) {
+    uint32_t stages = run->experiment->stages.count;
+    return stages ? stages : 1;
+}
+
+static int64_t presentations_of(const Run *run, uint32_t number) {
+    int64_t each = feeder_batches(run->train.feeder);
+    if (!run->experiment->stages.count) return bounded_product(run->epochs, each);
+    const Moment *length = &run->experiment->stages.items[number].length;
+    return length->kind == COUNT_EPOCHS ? bounded_product(length->count, each) : length->count;
+}
+
+static Part part_of(const Run *run, uint32_t number) {
+    const Experiment *experiment = run->experiment;
+    Part part = {.stage = experiment->stages.count ? (int)number : -1};
+    bool continuous = experiment->present_steps == 0;
+    int64_t each = continuous ? 1 : feeder_batches(run->train.feeder);
+    for (uint32_t i = 0; i <= number; i++) {
+        part.first_epoch += part.epochs;
+        part.first_step += part.steps;
+        if (continuous) {
+            part.steps = part.stage < 0 ? run->steps : experiment->stages.items[i].length.count;
+            continue;
+        }
+        int64_t presentations = presentations_of(run, i);
+        part.epochs = presentations / each + (presentations % each != 0);
+        part.last = presentations - (part.epochs - 1) * each;
+        part.steps = bounded_product(presentations, run->steps);
+    }
+    return part;
+}
+
+static uint32_t part_of_epoch(const Run *run, int64_t epoch) {
+    for (uint32_t i = 0; i + 1 < part_count(run); i++) {
+        Part part = part_of(run, i);
+        if (epoch < part.first_epoch + part.epochs) return i;
+    }
+    return part_count(run) - 1;
+}
+
+static bool ends_stage(const Run *run, int64_t epoch) {
+    Part part = part_of(run, part_of_epoch(run, epoch));
+    return epoch + 1 == part.first_epoch + part.epochs;
+}
+
+// Epochs are evaluated in every so many, and at the end of each stage.
+static bool is_tested(const Run *run, int64_t epoch) {
+    int64_t every = run->tests ? run->experiment->evaluate_every : 0;
+    return every && ((epoch + 1) % every == 0 || ends_stage(run, epoch));
+}
+
+static int64_t tested_epochs(const Run *run) {
+    int64_t every = run->experiment->evaluate_every, count = 0;
+    for (uint32_t i = 0; i < part_count(run); i++) {
+        Part part = part_of(run, i);
+        int64_t end = part.first_epoch + part.epochs;
+        if (part.epochs) count += end / every - part.first_epoch / every + (end % every != 0);
+    }
+    return count;
+}
+
+static void enter_part(Track *track, const Part *part) {
+    track_enter_stage(track, part->stage, part->first_step, part->steps);
+}
+
+static bool open_settings(const Run *run, Track *track, int64_t run_steps, bool evaluates, Text *error) {
+    int64_t each = run->experiment->present_steps;
+    SettingsPlan plan = {.program = run->program,
+                         .seed = run->options->seed,
+                         .presentation = each,
+                         .epoch = each ? bounded_product(feeder_batches(run->train.feeder), each) : 0,
+                         .run = run_steps,
+                         .evaluates = evaluates};
+    Settings *settings = settings_new(&plan, error);
+    if (settings) track_set(track, settings);
+    return settings != NULL;
+}
+
 // What an offline principle may keep of a window.
 static bool limit_window(Run *run, Text *error) {
     const double standard = 1 << 30;
@@ -129,7 +225,7 @@ static bool open_train(Run *run, Text *error) {
     bool continuous = experiment->present_steps == 0;
     run->steps = continuous ? experiment->duration : experiment->present_steps;
     if (continuous && run->options->steps >= 0) run->steps = run->options->steps;
-    run->epochs = run->options->epochs >= 0 ? run->options->epochs : experiment->epochs;
+    run->epochs = run->options->epochs >= 0 ? run->options->epochs : experiment->epochs; // stages: when they are open
     if (continuous && run->steps > 0 && run->steps <= experiment->settle_steps) {
         text_addf(error, "a run of %lld steps is over before it has settled, after %lld", (long long)run->steps,
                   (long long)experiment->settle_steps);
@@ -154,8 +250,8 @@ static bool open_train(Run *run, Text *error) {
 
 // Steps that learn: of all epochs, or of a continuous run.
 static int64_t training_steps(const Run *run) {
-    if (run->experiment->present_steps == 0) return run->steps;
-    return bounded_product(run->epochs, bounded_product(feeder_batches(run->train.feeder), run->steps));
+    Part last = part_of(run, part_count(run) - 1);
+    return last.first_step + last.steps;
 }
 
 static double rate_now(const Run *run) {
@@ -184,12 +280,14 @@ static void keep_first_values(Run *run) {
 static bool options_fit(const Run *run, Text *error) {
     const Experiment *experiment = run->experiment;
     bool continuous = experiment && experiment->present_steps == 0;
-    const char *wrong = !experiment ? "the model has no experiment to run"
-                        : continuous && run->options->epochs >= 0
-                            ? "the experiment is one continuous run and has no epochs"
-                        : !continuous && run->options->steps >= 0 ? "the experiment runs in epochs and has no duration"
-                        : run->options->record_count && !run->options->out ? "recordings need a folder to be written to"
-                                                                           : NULL;
+    bool staged = experiment && experiment->stages.count, given = run->options->epochs >= 0 || run->options->steps >= 0;
+    const char *wrong =
+        !experiment       ? "the model has no experiment to run"
+        : staged && given ? "the experiment is as long as its stages: give these other lengths in the model"
+        : continuous && run->options->epochs >= 0          ? "the experiment is one continuous run and has no epochs"
+        : !continuous && run->options->steps >= 0          ? "the experiment runs in epochs and has no duration"
+        : run->options->record_count && !run->options->out ? "recordings need a folder to be written to"
+                                                           : NULL;
     if (wrong) text_add(error, wrong);
     return !wrong;
 }
@@ -197,18 +295,30 @@ static bool options_fit(const Run *run, Text *error) {
 // ---- Checkpoints ----------------------------------------------------------------------------------------------------
 
 // A file with right checksums may still have been made up.
-static bool is_place(const Run *run, const int64_t place[4]) {
+static bool is_place(const Run *run, const int64_t place[5]) {
+    bool continuous = run->experiment->present_steps == 0;
+    if (place[4] < 0 || place[4] >= (continuous ? part_count(run) : 1)) return false;
     if (place[0] < 0 || place[0] > run->epochs || place[1] < 0 || place[1] > run->tests || place[3] < 0) return false;
     const Track *track = place[1] ? &run->test : &run->train;
     int64_t batches = run->experiment->present_steps ? feeder_batches(track->feeder) : 1;
     return place[2] >= 0 && place[2] < batches;
 }
 
+// Puts the tracks where they were, before what they hold is restored.
+static void go_to(Run *run, const int64_t place[5]) {
+    bool continuous = run->experiment->present_steps == 0;
+    if (!continuous && place[0] == run->epochs) return;
+    Part part = part_of(run, continuous ? (uint32_t)place[4] : part_of_epoch(run, place[0]));
+    enter_part(&run->train, &part);
+    if (continuous) track_move(&run->train, part.first_step, part.steps);
+}
+
 // Everything that a run needs to go on. Recordings come last: restoring them cuts files.
 static void keep_run(Run *run, Checkpoint *checkpoint) {
-    int64_t place[] = {run->epoch, run->testing, run->batch, run->progress.done};
+    int64_t place[] = {run->epoch, run->testing, run->batch, run->progress.done, run->stage};
     double plateau[] = {run->plateau.best, run->seconds_before};
-    checkpoint_wholes(checkpoint, "place", place, 4);
+    checkpoint_wholes(checkpoint, "place", place, 5);
+    if (checkpoint_restores(checkpoint) && !checkpoint_failed(checkpoint) && is_place(run, place)) go_to(run, place);
     checkpoint_reals(checkpoint, "plateau", plateau, 2);
     checkpoint_wholes(checkpoint, "plateau bad", &run->plateau.bad, 1);
     score_table_keep(&run->table, checkpoint);
@@ -221,6 +331,7 @@ static void keep_run(Run *run, Checkpoint *checkpoint) {
         run->testing = place[1];
         run->batch = place[2];
         run->progress.done = place[3];
+        run->stage = place[4];
         run->midway = true;
         run->plateau.best = plateau[0];
         run->seconds_before = plateau[1];
@@ -289,6 +400,15 @@ static bool open_run(Run *run, Text *error) {
     const RunOptions *options = run->options;
     if (!options_fit(run, error) || !memory_suffices(run, error) || !open_train(run, error)) return false;
     if (!initialise_arrays(run->program, run->train.instance, options, error) || !open_test(run, error)) return false;
+    if (run->experiment->stages.count && run->experiment->present_steps) {
+        Part last = part_of(run, part_count(run) - 1);
+        run->epochs = last.first_epoch + last.epochs;
+    }
+    if (run->experiment->settings.count || run->experiment->stages.count) {
+        int64_t steps = training_steps(run);
+        if (!open_settings(run, &run->train, steps, false, error)) return false;
+        if (run->tests && !open_settings(run, &run->test, steps, true, error)) return false;
+    }
     keep_first_values(run);
     run->plateau = plateau_new(run->experiment->patience, run->experiment->factor, run->experiment->lower_is_better);
     score_table_open(&run->table, run->experiment, run->model, run->tests);
@@ -342,14 +462,22 @@ static PresentResult present_all(Run *run, Track *track, Text *error) {
                         .stepped = training ? stepped : NULL,
                         .context = run};
     feeder_order(track->feeder, run->epoch, training && run->experiment->shuffle);
+    Part part = part_of(run, part_of_epoch(run, run->epoch));
+    int64_t batches = feeder_batches(track->feeder);
+    if (training && ends_stage(run, run->epoch)) batches = part.last;
+    if (track->settings) enter_part(track, &part);
+    if (!training) track->trained = instance_steps(run->train.instance) - 1;
+    bool midway = run->midway; // its samples were chosen before
     if (!run->midway) {
         run->testing = !training;
         run->batch = 0;
         track_begin(track);
     }
     run->midway = false;
-    for (; run->batch < feeder_batches(track->feeder); run->batch++) {
-        feeder_choose(track->feeder, run->batch);
+    for (; run->batch < batches; run->batch++) {
+        if (!midway) feeder_choose(track->feeder, run->batch);
+        midway = false;
+        track->ends_epoch = run->batch + 1 == batches;
         PresentResult result = track_present(track, &watch, error);
         if (result != PRESENT_DONE) return result;
     }
@@ -366,7 +494,7 @@ static void anneal(Run *run) {
 
 // The row of an epoch: printed, and saved at once, so that a long run can be watched.
 static bool end_epoch(Run *run, bool tested, Text *error) {
-    score_table_add(&run->table, run->epoch, &run->train, tested ? &run->test : NULL, rate_now(run),
+    score_table_add(&run->table, run->epoch, run->train.stage, &run->train, tested ? &run->test : NULL, rate_now(run),
                     clock_seconds() - run->began);
     if (tested || strncmp(run->experiment->anneal_score ? run->experiment->anneal_score : "", "test.", 5) != 0)
         anneal(run);
@@ -379,17 +507,34 @@ static bool end_epoch(Run *run, bool tested, Text *error) {
 }
 
 static PresentResult run_epochs(Run *run, Text *error) {
-    int64_t every = run->tests ? run->experiment->evaluate_every : 0;
     while (run->epoch < run->epochs) {
         bool trained = run->midway && run->testing;
         PresentResult result = trained ? PRESENT_DONE : present_all(run, &run->train, error);
-        bool tested = every && ((run->epoch + 1) % every == 0 || run->epoch + 1 == run->epochs);
+        bool tested = is_tested(run, run->epoch);
         if (result == PRESENT_DONE && tested) result = present_all(run, &run->test, error);
         if (result != PRESENT_DONE) return result;
         run->epoch++;
         if (!end_epoch(run, tested, error)) return PRESENT_FAILED;
     }
     return PRESENT_DONE;
+}
+
+// Those of a continuous run; epochs have a line each.
+static void print_scores(const Run *run) {
+    if (run->experiment->present_steps || !run->table.rows || !run->options->progress) return;
+    Text line = {0};
+    score_table_scores(&run->table, &line);
+    fprintf(run->options->progress, "scores: %s\n", text_z(&line));
+    text_free(&line);
+}
+
+// One stage of a continuous run, or the whole of it.
+static PresentResult present_part(Run *run, const Part *part, const TrackWatch *watch, Text *error) {
+    if (run->train.settings) enter_part(&run->train, part);
+    track_move(&run->train, part->first_step, part->steps);
+    run->train.ends_epoch = true;
+    if (!run->midway) track_begin(&run->train);
+    return track_present(&run->train, watch, error);
 }
 
 static PresentResult run_continuous(Run *run, Text *error) {
@@ -399,25 +544,35 @@ static PresentResult run_continuous(Run *run, Text *error) {
                         .between = between,
                         .stepped = stepped,
                         .context = run};
-    bool trained = run->midway && run->testing; // before the run was resumed
-    PresentResult result = trained ? PRESENT_DONE : track_present(&run->train, &watch, error);
-    run->midway = false;
-    run->testing = result == PRESENT_DONE;
-    double rate = rate_now(run); // of the last step that learned
-    if (result == PRESENT_DONE && run->tests) result = track_present(&run->test, &watch, error);
-    if (result != PRESENT_DONE) return result;
-    score_table_add(&run->table, run->report->steps, &run->train, run->tests ? &run->test : NULL, rate,
-                    clock_seconds() - run->began);
-    bool saved = !run->options->out || score_table_save(&run->table, run->options->out, error);
-    return saved ? PRESENT_DONE : PRESENT_FAILED;
+    PresentResult result = PRESENT_DONE;
+    for (; run->stage < part_count(run); run->stage++) {
+        Part part = part_of(run, (uint32_t)run->stage);
+        bool last = run->stage + 1 == part_count(run), trained = run->midway && run->testing; // before it was resumed
+        result = trained ? PRESENT_DONE : present_part(run, &part, &watch, error);
+        run->midway = false;
+        run->testing = last && result == PRESENT_DONE;
+        double rate = rate_now(run); // of the last step that learned
+        if (run->testing && run->tests) {
+            run->train.stage = -1;
+            instance_enter_stage(run->train.instance, -1);
+            feeder_enter_stage(run->train.feeder, -1);
+            result = track_present(&run->test, &watch, error);
+        }
+        if (result != PRESENT_DONE) return result;
+        score_table_add(&run->table, run->report->steps, part.stage, &run->train,
+                        run->tests && last ? &run->test : NULL, rate, clock_seconds() - run->began);
+        if (run->options->out && !score_table_save(&run->table, run->options->out, error)) return PRESENT_FAILED;
+        if (!last) print_scores(run);
+    }
+    run->stage--; // the last one
+    return PRESENT_DONE;
 }
 
 static int64_t planned_steps(const Run *run) {
     int64_t steps = training_steps(run);
     if (run->experiment->present_steps == 0) return steps + run->experiment->afterwards;
     if (!run->tests) return steps;
-    int64_t every = run->experiment->evaluate_every;
-    int64_t evaluations = run->epochs / every + (run->epochs % every != 0);
+    int64_t evaluations = tested_epochs(run);
     return steps + bounded_product(evaluations, bounded_product(feeder_batches(run->test.feeder), run->steps));
 }
 
@@ -478,15 +633,6 @@ static void save_failed(Run *run, const char *reason) {
         save_manifest(run, "failed", &nowhere);
     }
     text_free(&nowhere);
-}
-
-// Those of a continuous run; epochs have a line each.
-static void print_scores(const Run *run) {
-    if (run->experiment->present_steps || !run->table.rows || !run->options->progress) return;
-    Text line = {0};
-    score_table_scores(&run->table, &line);
-    fprintf(run->options->progress, "scores: %s\n", text_z(&line));
-    text_free(&line);
 }
 
 static void print_learned(const Run *run) {

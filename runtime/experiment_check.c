@@ -115,7 +115,7 @@ bool experiment_check(const Model *model, bool epochs_given) {
     check_recordings(model);
     check_annealing(model);
     check_data(model);
-    if (experiment->present_steps && !experiment->epochs && !epochs_given) {
+    if (experiment->present_steps && !experiment->epochs && !epochs_given && !experiment->stages.count) {
         diag_report(model->diags, DIAG_E0401, experiment->span, "nothing says how often all samples are presented");
         diag_help(model->diags, "write `epochs 10`");
     }

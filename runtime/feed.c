@@ -7,7 +7,8 @@
 enum { WINDOW = 256 }; // steps of a signal that are made at a time
 
 typedef struct Channel { // one feed
-    const Feed *feed;
+    Feed feed;
+    bool active; // in the stage under way
     const External *external;
     uint32_t array;
     Signal *signal;
@@ -22,7 +23,7 @@ struct Feeder {
     const Experiment *experiment;
     Vec(Channel) channels;
     uint32_t *order;
-    const uint32_t *chosen; // [batch] samples
+    int64_t *chosen, *before; // [batch] samples of this presentation and of the one before; -1: none
 };
 
 // ---- Opening --------------------------------------------------------------------------------------------------------
@@ -49,12 +50,12 @@ static int64_t furthest_lead(const Feeder *feeder, uint32_t data) {
 }
 
 static bool open_signal(Feeder *feeder, Channel *channel, Text *error) {
-    const DataSet *data = &feeder->experiment->data.items[channel->feed->data];
+    const DataSet *data = &feeder->experiment->data.items[channel->feed.data];
     SignalPlan plan = {.model = feeder->model,
                        .name = data->name,
                        .seed = feeder->plan.seed,
-                       .steps = feeder->plan.steps + furthest_lead(feeder, channel->feed->data),
-                       .lead = channel->feed->lead,
+                       .steps = feeder->plan.steps + furthest_lead(feeder, channel->feed.data),
+                       .lead = channel->feed.lead,
                        .batch = feeder->plan.batch,
                        .channels = channel->external->size,
                        .classes_allowed = channel->external->kind == EXTERNAL_LABEL};
@@ -86,11 +87,21 @@ static bool classes_fit(const Feeder *feeder, const Channel *channel, Text *sent
     return true;
 }
 
+// Steps from which on a whole presentation would see nothing but the one before.
+static bool delay_fits(const Feeder *feeder, const Channel *channel, Text *sentence) {
+    if (channel->feed.delay < feeder->plan.steps) return true;
+    text_addf(sentence, "`%s` is %lld steps late, but a presentation has only %lld", channel->external->name,
+              (long long)channel->feed.delay, (long long)feeder->plan.steps);
+    return false;
+}
+
 static bool samples_fit(const Feeder *feeder, const Channel *channel, Text *sentence) {
     const SampleSet *samples = feeder->plan.samples;
     const External *external = channel->external;
-    long long width = samples->width, size = external->size, steps = feeder->plan.steps;
-    switch (channel->feed->kind) {
+    long long width = samples->width, size = external->size, hold = channel->feed.hold;
+    long long steps = (feeder->plan.steps + hold - 1) / hold;
+    if (!delay_fits(feeder, channel, sentence)) return false;
+    switch (channel->feed.kind) {
     case FEED_CLASS: return classes_fit(feeder, channel, sentence);
     case FEED_SAMPLE:
         if (width == size) return true;
@@ -99,17 +110,25 @@ static bool samples_fit(const Feeder *feeder, const Channel *channel, Text *sent
         return false;
     case FEED_SAMPLE_AT:
         if (width % size == 0 && width / size >= steps) return true;
-        text_addf(sentence, "a sample has %lld values, but %lld steps of the input `%s[%lld]` need %lld", width, steps,
-                  external->name, size, steps * size);
+        text_addf(sentence, "a sample has %lld values, but %lld steps of the input `%s[%lld]` need %lld", width,
+                  (long long)feeder->plan.steps, external->name, size, steps * size);
         return false;
+    case FEED_CONSTANT: return true;
     case FEED_SIGNAL: break;
     }
     text_addf(sentence, "`%s` is fed by a signal, which does not go with samples", external->name);
     return false;
 }
 
+static void fill_constant(const Feeder *feeder, Channel *channel) {
+    const Feed *feed = &channel->feed;
+    int64_t size = channel->external->size;
+    for (int64_t i = 0; i < feeder->plan.batch * size; i++)
+        channel->values[i] = feed->values[feed->value_count > 1 ? i % size : 0];
+}
+
 static bool open_channel(Feeder *feeder, const Feed *feed, Text *error) {
-    Channel channel = {.feed = feed, .external = &feeder->model->externals.items[feed->external]};
+    Channel channel = {.feed = *feed, .external = &feeder->model->externals.items[feed->external]};
     int64_t array =
         program_find(feeder->plan.program, symbol_info(feeder->model->store, channel.external->symbol)->name);
     if (array < 0) return true; // nothing in the model reads it
@@ -117,6 +136,7 @@ static bool open_channel(Feeder *feeder, const Feed *feed, Text *error) {
     channel.values = memory_resize(NULL, (size_t)(feeder->plan.batch * channel.external->size), sizeof(double));
     vec_push(&feeder->channels, channel);
     Channel *kept = &feeder->channels.items[feeder->channels.count - 1];
+    if (feed->kind == FEED_CONSTANT) return fill_constant(feeder, kept), true;
     if (!feeder->plan.samples) {
         if (feed->kind == FEED_SIGNAL) return open_signal(feeder, kept, error);
         return feed_fails(feeder, feed, error,
@@ -128,6 +148,35 @@ static bool open_channel(Feeder *feeder, const Feed *feed, Text *error) {
     return fine;
 }
 
+static bool is_fed(const Feeder *feeder, uint32_t external, int stage) {
+    for (uint32_t i = 0; i < feeder->channels.count; i++)
+        if (feeder->channels.items[i].feed.external == external && feeder->channels.items[i].feed.stage == stage)
+            return true;
+    return false;
+}
+
+// What only some stages feed is 0 in the others.
+static bool silence_others(Feeder *feeder, Text *error) {
+    static const double zero = 0;
+    bool fine = true;
+    for (uint32_t e = 0; e < feeder->model->externals.count && fine; e++) {
+        bool staged = false;
+        for (uint32_t i = 0; i < feeder->channels.count; i++) staged |= feeder->channels.items[i].feed.external == e;
+        Feed nothing = {
+            .external = e, .kind = FEED_CONSTANT, .hold = 1, .values = &zero, .value_count = 1, .stage = -1};
+        if (staged && !is_fed(feeder, e, -1)) fine = open_channel(feeder, &nothing, error);
+    }
+    return fine;
+}
+
+void feeder_enter_stage(Feeder *feeder, int stage) {
+    for (uint32_t i = 0; i < feeder->channels.count; i++) {
+        Channel *channel = &feeder->channels.items[i];
+        int own = channel->feed.stage;
+        channel->active = own < 0 ? stage < 0 || !is_fed(feeder, channel->feed.external, stage) : own == stage;
+    }
+}
+
 Feeder *feeder_new(const FeederPlan *plan, Text *error) {
     Feeder *feeder = memory_resize(NULL, 1, sizeof *feeder);
     const Model *model = program_model(plan->program);
@@ -135,10 +184,14 @@ Feeder *feeder_new(const FeederPlan *plan, Text *error) {
     bool fine = true;
     for (uint32_t i = 0; i < feeder->experiment->feeds.count && fine; i++)
         fine = open_channel(feeder, &feeder->experiment->feeds.items[i], error);
+    fine = fine && silence_others(feeder, error);
+    feeder_enter_stage(feeder, -1);
     if (fine && plan->samples) {
+        feeder->chosen = memory_resize(NULL, (size_t)plan->batch, sizeof *feeder->chosen);
+        feeder->before = memory_resize(NULL, (size_t)plan->batch, sizeof *feeder->before);
+        for (int64_t b = 0; b < plan->batch; b++) feeder->chosen[b] = feeder->before[b] = -1;
         feeder->order = memory_resize(NULL, (size_t)plan->samples->count, sizeof *feeder->order);
         feeder_order(feeder, 0, false);
-        feeder_choose(feeder, 0);
     }
     if (fine) return feeder;
     feeder_free(feeder);
@@ -154,6 +207,8 @@ void feeder_free(Feeder *feeder) {
     }
     vec_free(&feeder->channels);
     free(feeder->order);
+    free(feeder->chosen);
+    free(feeder->before);
     free(feeder);
 }
 
@@ -170,7 +225,32 @@ void feeder_order(Feeder *feeder, int64_t epoch, bool shuffle) {
         for (uint32_t i = 0; i < count; i++) feeder->order[i] = i;
 }
 
-void feeder_choose(Feeder *feeder, int64_t batch) { feeder->chosen = feeder->order + batch * feeder->plan.batch; }
+void feeder_choose(Feeder *feeder, int64_t batch) {
+    for (int64_t b = 0; b < feeder->plan.batch; b++) {
+        feeder->before[b] = feeder->chosen[b];
+        feeder->chosen[b] = feeder->order[batch * feeder->plan.batch + b];
+    }
+}
+
+static bool are_samples(const Feeder *feeder, const int64_t *samples) {
+    bool good = true;
+    for (int64_t b = 0; b < feeder->plan.batch; b++)
+        good &= samples[b] >= -1 && samples[b] < feeder->plan.samples->count;
+    return good;
+}
+
+void feeder_keep(Feeder *feeder, const char *prefix, Checkpoint *checkpoint) {
+    if (!feeder->plan.samples) return;
+    Text name = {0};
+    text_addf(&name, "%s samples", prefix);
+    checkpoint_wholes(checkpoint, text_z(&name), feeder->chosen, feeder->plan.batch);
+    text_add(&name, " before");
+    checkpoint_wholes(checkpoint, text_z(&name), feeder->before, feeder->plan.batch);
+    text_free(&name);
+    if (!checkpoint_failed(checkpoint) &&
+        (!are_samples(feeder, feeder->chosen) || !are_samples(feeder, feeder->before)))
+        checkpoint_fail(checkpoint, "presents samples that there are not");
+}
 
 int64_t feeder_even_batch(int64_t count, int64_t wanted) {
     if (wanted > count) wanted = count;
@@ -186,23 +266,34 @@ static void one_hot(double *values, int64_t size, double class) {
     if (whole_number_below(class, size)) values[(int64_t) class] = 1;
 }
 
-// True when there is something new to set in step t of a presentation.
-static bool sample_values(const Feeder *feeder, Channel *channel, int64_t t) {
+// The values of sample `sample` (-1: none) in step t of its presentation, for one sample of the batch.
+static void one_sample(const Feeder *feeder, const Channel *channel, int64_t sample, int64_t t, double *values) {
     const SampleSet *samples = feeder->plan.samples;
     int64_t size = channel->external->size;
-    FeedKind kind = channel->feed->kind;
-    if (t > 0 && kind != FEED_SAMPLE_AT) return false; // held
-    for (int64_t b = 0; b < feeder->plan.batch; b++) {
-        int64_t sample = feeder->chosen[b];
-        double *values = channel->values + b * size;
-        const double *from = samples->values + sample * samples->width + (kind == FEED_SAMPLE_AT ? t * size : 0);
-        if (kind != FEED_CLASS)
-            memcpy(values, from, (size_t)size * sizeof *values);
-        else if (channel->external->kind == EXTERNAL_LABEL)
-            one_hot(values, size, samples->classes[sample]);
-        else
-            for (int64_t i = 0; i < size; i++) values[i] = samples->classes[sample];
+    bool class = channel->feed.kind == FEED_CLASS, label = channel->external->kind == EXTERNAL_LABEL;
+    if (sample < 0) {
+        memset(values, 0, (size_t)size * sizeof *values);
+    } else if (class && label) {
+        one_hot(values, size, samples->classes[sample]);
+    } else if (class) {
+        for (int64_t i = 0; i < size; i++) values[i] = samples->classes[sample];
+    } else {
+        int64_t element = channel->feed.kind == FEED_SAMPLE_AT ? t / channel->feed.hold * size : 0;
+        memcpy(values, samples->values + sample * samples->width + element, (size_t)size * sizeof *values);
     }
+}
+
+// True when there is something new to set in step t of a presentation. What comes late still shows the one before.
+static bool sample_values(const Feeder *feeder, Channel *channel, int64_t t) {
+    const Feed *feed = &channel->feed;
+    bool changes = feed->kind == FEED_SAMPLE_AT || t == feed->delay;
+    if (t > 0 && !changes) return false; // held
+    if (feed->kind == FEED_CONSTANT) return true;
+    bool late = t < feed->delay;
+    int64_t own = late ? feeder->plan.steps + t - feed->delay : t - feed->delay;
+    for (int64_t b = 0; b < feeder->plan.batch; b++)
+        one_sample(feeder, channel, late ? feeder->before[b] : feeder->chosen[b], own,
+                   channel->values + b * channel->external->size);
     return true;
 }
 
@@ -222,9 +313,9 @@ static bool class_values(const Feeder *feeder, Channel *channel, int64_t n, cons
         if (!whole_number_below(classes[b], external->size)) {
             Text sentence = {0};
             text_addf(&sentence, "step %lld of `%s` has the class %g, but `%s[%u]` takes 0 to %u", (long long)n,
-                      feeder->experiment->data.items[channel->feed->data].name, classes[b], external->name,
+                      feeder->experiment->data.items[channel->feed.data].name, classes[b], external->name,
                       external->size, external->size - 1);
-            feed_fails(feeder, channel->feed, error, text_z(&sentence));
+            feed_fails(feeder, &channel->feed, error, text_z(&sentence));
             text_free(&sentence);
             return false;
         }
@@ -247,9 +338,10 @@ static bool signal_values(const Feeder *feeder, Channel *channel, int64_t n, Tex
 bool feeder_step(Feeder *feeder, Instance *instance, int64_t n, Text *error) {
     for (uint32_t i = 0; i < feeder->channels.count; i++) {
         Channel *channel = &feeder->channels.items[i];
+        if (!channel->active) continue;
         if (feeder->plan.samples) {
             if (!sample_values(feeder, channel, n)) continue;
-        } else if (!signal_values(feeder, channel, n, error)) {
+        } else if (channel->feed.kind != FEED_CONSTANT && !signal_values(feeder, channel, n, error)) {
             return false;
         }
         instance_set(instance, channel->array, channel->values);

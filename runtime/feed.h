@@ -2,6 +2,7 @@
 #ifndef LEQUEL_FEED_H
 #define LEQUEL_FEED_H
 
+#include "checkpoint.h"
 #include "program.h"
 #include "source.h"
 
@@ -21,7 +22,9 @@ void feeder_free(Feeder *feeder);
 
 int64_t feeder_batches(const Feeder *feeder);                   // whole batches in the set of samples
 void feeder_order(Feeder *feeder, int64_t epoch, bool shuffle); // a new order of the samples for an epoch
-void feeder_choose(Feeder *feeder, int64_t batch);              // the batch-th of that order
+void feeder_choose(Feeder *feeder, int64_t batch);              // the batch-th of that order, for the next presentation
+void feeder_enter_stage(Feeder *feeder, int stage);             // what a stage of the experiment presents; -1: none
+void feeder_keep(Feeder *feeder, const char *prefix, Checkpoint *checkpoint); // which samples were chosen
 
 // Sets what step n needs: n within the presentation, or within the run.
 bool feeder_step(Feeder *feeder, Instance *instance, int64_t n, Text *error);

@@ -64,7 +64,7 @@ static bool add_data_sources(Identity *identity, const Model *model, Text *error
     bool fine = true;
     for (uint32_t i = 0; i < model->experiment->sources.count; i++) {
         const DataSource *source = model->experiment->sources.items[i];
-        if (source->kind != DATA_FILE && source->kind != DATA_IDX) continue;
+        if (source->kind != DATA_FILE && source->kind != DATA_IDX && source->kind != DATA_PATTERN) continue;
         for (size_t k = 0; k < sizeof arguments / sizeof *arguments && fine; k++) {
             const char *word = NULL;
             for (uint32_t a = 0; a < source->arguments.count; a++)

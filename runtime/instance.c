@@ -244,8 +244,12 @@ static void allocate_mirror(Instance *in, const Instance *weights) {
 
 Instance *instance_new(const Program *program, int64_t batch, uint64_t seed, Instance *weights, Text *error) {
     Instance *in = memory_resize(NULL, 1, sizeof *in);
-    *in = (Instance){
-        .program = program, .batch = batch, .seed = seed, .padded = loop_pad(batch, LOOP_PAD), .borrows = weights};
+    *in = (Instance){.program = program,
+                     .batch = batch,
+                     .seed = seed,
+                     .padded = loop_pad(batch, LOOP_PAD),
+                     .stage = -1,
+                     .borrows = weights};
     in->form = program_form(program, batch, error);
     bool good = in->form && allocate(in, weights, error);
     if (good && program->kind == PROGRAM_REFERENCE) allocate_mirror(in, weights);
@@ -322,12 +326,27 @@ void instance_memory_free(InstanceMemory *memory) {
 
 // ---- Stepping -------------------------------------------------------------------------------------------------------
 
+static bool rule_acts(const Instance *in, const LearnRule *rule) {
+    if (in->steps < rule->from || in->steps >= rule->until) return false;
+    if (in->stage >= 0 && !(rule->stages >> in->stage & 1)) return false;
+    return rule->end < 0 || in->ends >> rule->end & 1;
+}
+
+void instance_enter_stage(Instance *in, int stage) { in->stage = stage; }
+
+void instance_set_ends(Instance *in, unsigned ends) {
+    for (int kind = 0; kind < END_COUNT; kind++) {
+        Symbol symbol = in->program->model->ends[kind];
+        if (symbol && in->form->fused->array_of.items[symbol]) instance_set_scalar(in, symbol, ends >> kind & 1);
+    }
+    in->ends = ends;
+}
+
 static uint64_t active_rules(const Instance *in, bool learning) {
     const Model *model = in->program->model;
     uint64_t active = 0;
     for (uint32_t i = 0; learning && i < model->learn.count; i++)
-        if (model->learn.items[i].from <= in->steps && in->steps < model->learn.items[i].until)
-            active |= (uint64_t)1 << i;
+        if (rule_acts(in, &model->learn.items[i])) active |= (uint64_t)1 << i;
     return active;
 }
 

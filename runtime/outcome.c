@@ -172,9 +172,14 @@ static void add_columns(ScoreTable *table, const Experiment *experiment, const c
 }
 
 void score_table_open(ScoreTable *table, const Experiment *experiment, const Model *model, bool tests) {
-    *table = (ScoreTable){
-        .arena = arena_new(), .scores = experiment->scores.count, .tests = tests, .rate = experiment->anneal != 0};
+    *table = (ScoreTable){.experiment = experiment,
+                          .arena = arena_new(),
+                          .scores = experiment->scores.count,
+                          .tests = tests,
+                          .rate = experiment->anneal != 0,
+                          .stages = experiment->stages.count > 0};
     vec_push(&table->names, experiment->present_steps ? "epoch" : "step");
+    if (table->stages) vec_push(&table->names, "stage");
     add_columns(table, experiment, "train");
     if (tests) add_columns(table, experiment, "test");
     if (table->rate) vec_push(&table->names, symbol_info(model->store, experiment->anneal)->name);
@@ -193,9 +198,10 @@ static void add_track(ScoreTable *table, const Track *track) {
     for (uint32_t i = 0; i < table->scores; i++) vec_push(&table->values, track ? track_score(track, i) : NAN);
 }
 
-void score_table_add(ScoreTable *table, int64_t epoch, const Track *train, const Track *test, double rate,
+void score_table_add(ScoreTable *table, int64_t epoch, int stage, const Track *train, const Track *test, double rate,
                      double seconds) {
     vec_push(&table->values, (double)epoch);
+    if (table->stages) vec_push(&table->values, stage + 1);
     add_track(table, train);
     if (table->tests) add_track(table, test);
     if (table->rate) vec_push(&table->values, rate);
@@ -213,9 +219,15 @@ bool score_table_find(const ScoreTable *table, const char *name, double *value) 
     return false;
 }
 
+static const char *stage_name(const ScoreTable *table) {
+    return table->experiment->stages.items[(int)last_row(table)[1] - 1].name;
+}
+
 static void print_scores(const ScoreTable *table, int width, const char *before, const char *after, Text *line) {
     const double *row = last_row(table);
-    for (uint32_t i = 1; i + 1 < table->names.count; i++) {
+    uint32_t first = 1 + table->stages;
+    if (table->stages) text_addf(line, "%sstage %s", before, stage_name(table));
+    for (uint32_t i = first; i + 1 < table->names.count; i++) {
         text_add(line, i > 1 ? after : before);
         if (isnan(row[i]))
             text_addf(line, "%s %-*s", table->names.items[i], width, "-");
@@ -238,7 +250,7 @@ void score_table_line(const ScoreTable *table, int64_t epochs, Text *line) {
 void score_table_note(const ScoreTable *table, char *note, size_t size) {
     const double *row = last_row(table);
     size_t used = (size_t)snprintf(note, size, "epoch %.0f", row[0]);
-    for (uint32_t i = 1; i + 1 < table->names.count && used < size; i++)
+    for (uint32_t i = 1 + table->stages; i + 1 < table->names.count && used < size; i++)
         if (!isnan(row[i]))
             used += (size_t)snprintf(note + used, size - used, "  %s %.4g", table->names.items[i], row[i]);
 }

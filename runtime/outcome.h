@@ -27,19 +27,20 @@ void learned_line(const Program *program, const Instance *instance, Text *line);
 // scores.csv: epoch, train.loss, train.…, test.loss, test.…, rate. The last column, the seconds since the run began, is
 // not the same in every run and stands in times.csv.
 typedef struct ScoreTable {
+    const Experiment *experiment;
     Arena *arena;
     Vec(const char *) names;
     Vec(double) values; // row after row
     uint32_t rows;
     uint32_t scores; // beside the loss
-    bool tests, rate;
+    bool tests, rate, stages;
 } ScoreTable;
 
-// The first column counts epochs, or the steps of a continuous run.
+// The first column counts epochs, or the steps of a continuous run; the second one stages, from 1, where there are any.
 void score_table_open(ScoreTable *table, const Experiment *experiment, const Model *model, bool tests);
 void score_table_free(ScoreTable *table);
 // `test` NULL when this epoch was not evaluated: NaN.
-void score_table_add(ScoreTable *table, int64_t epoch, const Track *train, const Track *test, double rate,
+void score_table_add(ScoreTable *table, int64_t epoch, int stage, const Track *train, const Track *test, double rate,
                      double seconds);
 bool score_table_find(const ScoreTable *table, const char *name, double *value); // in the last row
 void score_table_line(const ScoreTable *table, int64_t epochs, Text *line);      // the last row, for people

@@ -91,6 +91,11 @@ int64_t instance_recomputed(const Instance *instance); // forward steps that wer
 // another instance's are left to that one. Sections are called PREFIX.NAME.
 void instance_keep(Instance *instance, const char *prefix, Checkpoint *checkpoint);
 
+// Which rules act: those of a stage of the experiment (from 0; -1: those of all stages).
+void instance_enter_stage(Instance *instance, int stage);
+// What ends with the next step, a bit 1 << EndKind each: for rules and events `on end of …`. Stays until it is set anew.
+void instance_set_ends(Instance *instance, unsigned ends);
+
 // Values in logical order without padding: [extent…] for parameters; for batched arrays [batch][extent…], sample first.
 int64_t instance_length(const Instance *instance, uint32_t array); // elements
 void instance_get(const Instance *instance, uint32_t array, double *values);

@@ -35,6 +35,8 @@ struct Instance {
     const Program *program;
     const Form *form;
     int64_t batch, padded, steps;
+    int stage;     // of the experiment, whose rules act; -1: those of all
+    unsigned ends; // a bit for each EndKind that ends with the next step
     uint64_t seed;
     void *block;                      // all arrays of this instance; those shared with another are not in it
     void **arrays;                    // one address per array of the loops form

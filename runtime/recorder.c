@@ -11,7 +11,8 @@
 typedef enum ItemKind { ITEM_ARRAY, ITEM_COST, ITEM_LOSS, ITEM_SCORE } ItemKind;
 
 typedef struct Item {
-    Atom name;
+    Atom name, file; // `h.u`, and what its file is called: `replay.h.u` when only the stage `replay` records it
+    int stage;       // -1: all
     ItemKind kind;
     uint32_t array; // or score
     int64_t every, count;
@@ -23,6 +24,7 @@ typedef struct Item {
 typedef struct Clock { // the step numbers of all records made at one interval
     Atom name;
     int64_t every;
+    int stage;
     NpyWriter *writer;
 } Clock;
 
@@ -83,12 +85,14 @@ static bool find_item(const Recorder *recorder, Item *item, Text *error) {
 }
 
 // A name that is asked for again, on the command line, gets the later interval.
-static bool add_item(Recorder *recorder, Atom name, int64_t every, Text *error) {
-    bool continuous = recorder->model->experiment->present_steps == 0;
-    Item item = {.name = name, .every = every > 0 ? every : continuous};
+static bool add_item(Recorder *recorder, Atom name, int64_t every, int stage, Text *error) {
+    const Experiment *experiment = recorder->model->experiment;
+    bool continuous = experiment->present_steps == 0;
+    Item item = {.name = name, .file = name, .stage = stage, .every = every > 0 ? every : continuous};
+    if (stage >= 0) item.file = arena_format(recorder->arena, "%s.%s", experiment->stages.items[stage].name, name);
     if (!find_item(recorder, &item, error)) return false;
     for (uint32_t i = 0; i < recorder->items.count; i++)
-        if (strcmp(recorder->items.items[i].name, name) == 0) {
+        if (strcmp(recorder->items.items[i].file, item.file) == 0) {
             recorder->items.items[i] = item;
             return true;
         }
@@ -101,12 +105,12 @@ static bool collect_items(Recorder *recorder, Text *error) {
     for (uint32_t i = 0; i < experiment->recordings.count; i++) {
         const Recording *recording = &experiment->recordings.items[i];
         for (uint32_t k = 0; k < recording->names.count; k++)
-            if (!add_item(recorder, recording->names.items[k], recording->every, error)) return false;
+            if (!add_item(recorder, recording->names.items[k], recording->every, recording->stage, error)) return false;
     }
     for (uint32_t i = 0; i < recorder->options->record_count; i++) {
         const char *names = recorder->options->records[i];
         for (Atom name; (name = record_next_name(recorder->arena, &names));)
-            if (!add_item(recorder, name, recorder->options->every, error)) return false;
+            if (!add_item(recorder, name, recorder->options->every, -1, error)) return false;
     }
     return true;
 }
@@ -127,14 +131,21 @@ static const char *path_of(Recorder *recorder, const char *name) {
     return arena_format(recorder->arena, "%s/%s.npy", recorder->options->out, name);
 }
 
-// steps.npy belongs to the first interval; other intervals have their own, with the interval in the name.
-static void add_clock(Recorder *recorder, int64_t every) {
-    for (uint32_t i = 0; i < recorder->clocks.count; i++)
+// steps.npy belongs to the first interval; other intervals have their own, with the interval in the name. Those of a
+// stage begin with its name, as its recordings do.
+static void add_clock(Recorder *recorder, int64_t every, int stage) {
+    bool first = true;
+    for (uint32_t i = 0; i < recorder->clocks.count; i++) {
+        if (recorder->clocks.items[i].stage != stage) continue;
         if (recorder->clocks.items[i].every == every) return;
-    Atom name = recorder->clocks.count == 0 ? "steps"
-                : every == 0                ? "steps-presentation"
-                                            : arena_format(recorder->arena, "steps-%lld", (long long)every);
-    Clock clock = {.name = name, .every = every};
+        first = false;
+    }
+    Atom name = first        ? "steps"
+                : every == 0 ? "steps-presentation"
+                             : arena_format(recorder->arena, "steps-%lld", (long long)every);
+    if (stage >= 0)
+        name = arena_format(recorder->arena, "%s.%s", recorder->model->experiment->stages.items[stage].name, name);
+    Clock clock = {.name = name, .every = every, .stage = stage};
     vec_push(&recorder->clocks, clock);
 }
 
@@ -150,7 +161,7 @@ Recorder *recorder_new(const Program *program, const RunOptions *options, int64_
         item->count = 1;
         for (int k = 0; k < rank; k++) item->count *= shape[k];
         if (item->count > widest) widest = item->count;
-        add_clock(recorder, item->every);
+        add_clock(recorder, item->every, item->stage);
     }
     recorder->row = memory_resize(NULL, (size_t)widest, sizeof(double));
     if (fine) return recorder;
@@ -164,7 +175,7 @@ bool recorder_open(Recorder *recorder, Text *error) {
         Item *item = &recorder->items.items[i];
         int64_t shape[EXPR_MAX_RANK + 1];
         int rank = row_shape(recorder, item, shape);
-        item->writer = npy_writer_open_known(path_of(recorder, item->name), rank, shape, error);
+        item->writer = npy_writer_open_known(path_of(recorder, item->file), rank, shape, error);
         fine = item->writer != NULL;
     }
     for (uint32_t i = 0; i < recorder->clocks.count && fine; i++) {
@@ -195,9 +206,9 @@ void recorder_keep(Recorder *recorder, Checkpoint *checkpoint) {
         Item *item = &recorder->items.items[i];
         int64_t shape[EXPR_MAX_RANK + 1];
         int rank = row_shape(recorder, item, shape);
-        keep_writer(recorder, &item->writer, item->name, rank, shape, checkpoint);
-        checkpoint_reals(checkpoint, arena_format(recorder->arena, "recording %s sum", item->name), &item->cost_sum, 1);
-        checkpoint_wholes(checkpoint, arena_format(recorder->arena, "recording %s steps", item->name),
+        keep_writer(recorder, &item->writer, item->file, rank, shape, checkpoint);
+        checkpoint_reals(checkpoint, arena_format(recorder->arena, "recording %s sum", item->file), &item->cost_sum, 1);
+        checkpoint_wholes(checkpoint, arena_format(recorder->arena, "recording %s steps", item->file),
                           &item->cost_steps, 1);
     }
     for (uint32_t i = 0; i < recorder->clocks.count; i++)
@@ -257,6 +268,7 @@ bool recorder_step(Recorder *recorder, Instance *instance, int64_t n, bool prese
                    Text *error) {
     for (uint32_t i = 0; i < recorder->items.count; i++) {
         Item *item = &recorder->items.items[i];
+        if (item->stage >= 0 && item->stage != numbers->stage) continue;
         item->cost_sum += numbers->cost;
         item->cost_steps++;
         if (!is_due(item->every, n, presented)) continue;
@@ -265,7 +277,8 @@ bool recorder_step(Recorder *recorder, Instance *instance, int64_t n, bool prese
     }
     for (uint32_t i = 0; i < recorder->clocks.count; i++) {
         double step = (double)n;
-        if (is_due(recorder->clocks.items[i].every, n, presented) &&
+        int stage = recorder->clocks.items[i].stage;
+        if ((stage < 0 || stage == numbers->stage) && is_due(recorder->clocks.items[i].every, n, presented) &&
             !npy_writer_append(recorder->clocks.items[i].writer, &step, 1, error))
             return false;
     }

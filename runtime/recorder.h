@@ -10,6 +10,7 @@ typedef struct Recorder Recorder;
 typedef struct RecordNumbers {
     double cost;          // of this step, mean over samples
     double loss;          // at the end of a presentation: mean cost over its scored steps
+    int stage;            // of the experiment; -1: none
     const double *scores; // of the last finished presentation, in the experiment's order
 } RecordNumbers;
 

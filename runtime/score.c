@@ -3,6 +3,8 @@
 // from presentation to presentation; where its body holds one over a presentation, it takes that one's result.
 #include "score.h"
 #include "../compiler/support/vec.h"
+#include "../compiler/units.h"
+#include "replay.h"
 #include <math.h>
 #include <string.h>
 
@@ -34,8 +36,11 @@ typedef enum NodeKind {
     NODE_VARIANCE, // the mean squared distance from the mean
     NODE_MAX,
     NODE_MIN,
-    NODE_ARGMAX, // over the elements of a vector
-    NODE_OVER,   // over the steps of a presentation, or over all, combined as `over` says
+    NODE_ARGMAX,      // over the elements of a vector
+    NODE_OVER,        // over the steps of a presentation, or over all, combined as `over` says
+    NODE_CORRELATION, // of two courses over a presentation, a beside b
+    NODE_DISTANCE,
+    NODE_EDITS,
 } NodeKind;
 
 typedef struct Node {
@@ -53,12 +58,17 @@ typedef struct Node {
     int64_t count;     // how many values
     double *total;     // their sum, mean (of a variance), maximum or minimum
     double *deviation; // of a variance: the sum of squared distances from the mean
+    // Two courses: `count` steps of each, [step][batch][length of a], in room for so many
+    double *course[2];
+    int64_t room, lag; // lag: of steps, -1: all
+    double threshold;
 } Node;
 
 struct Scorer {
     ScoreSource source;
     Arena *arena;
     Node *root;
+    Vec(Node *) courses;
     Vec(Node *) over, all, late;  // reductions over a presentation, over all; the arrays read in the last step only
     double *row;                  // an array without samples, before it is repeated
     bool within_over, within_all; // while the tree is built
@@ -149,6 +159,8 @@ static Node *build_name(Scorer *scorer, const Ast *ast) {
     return node;
 }
 
+static bool is_course(const Node *node) { return node->kind >= NODE_CORRELATION; }
+
 static bool is_label(const Node *node) { return node->kind == NODE_ARRAY && node->array.label && node->length > 1; }
 
 typedef struct OperatorWord {
@@ -193,13 +205,13 @@ static Node *build_binary(Scorer *scorer, const Ast *ast) {
 }
 
 static bool holds_presentation(const Node *node) {
-    return node &&
-           ((node->kind == NODE_OVER && !node->all) || holds_presentation(node->a) || holds_presentation(node->b));
+    return node && (is_course(node) || (node->kind == NODE_OVER && !node->all) || holds_presentation(node->a) ||
+                    holds_presentation(node->b));
 }
 
 // The arrays beside reductions over a presentation are read in its last step.
 static void read_late(Scorer *scorer, Node *node) {
-    if (!node || node->kind == NODE_OVER) return;
+    if (!node || node->kind == NODE_OVER || is_course(node)) return;
     if (node->kind == NODE_ARRAY) vec_push(&scorer->late, node);
     read_late(scorer, node->a);
     read_late(scorer, node->b);
@@ -243,12 +255,70 @@ static Node *build_over(Scorer *scorer, const Ast *ast, NodeKind reduction) {
     return body ? over_node(scorer, ast, body, reduction, all) : NULL;
 }
 
+// ---- Two courses: correlation(h.r, y over presentation, lag = 10 ms)
+
+static const OperatorWord course_functions[] = {
+    {"correlation", NODE_CORRELATION}, {"distance", NODE_DISTANCE}, {"edits", NODE_EDITS}, {NULL, NODE_NUMBER}};
+
+// A time of the model, or a number of steps.
+static bool lag_steps(const Scorer *scorer, const Ast *ast, int64_t *lag) {
+    Unit unit = UNIT_NONE;
+    double factor = 1, divisor = 1;
+    if (ast->kind != AST_NUMBER || (ast->text && !unit_parse(ast->text, &unit, &factor, &divisor, NULL))) return false;
+    double steps = ast->number * factor / divisor;
+    if (!unit_equal(unit, UNIT_STEPS)) steps /= scorer->source.dt;
+    if (!(steps >= 0 && steps < 1e12)) return false;
+    *lag = (int64_t)(steps + 0.5);
+    return true;
+}
+
+static bool course_option(Scorer *scorer, Node *node, const Ast *option) {
+    bool edits = node->kind == NODE_EDITS;
+    const char *name = edits ? "threshold" : "lag";
+    const Ast *value = option->kind == AST_ARGUMENT ? option->child[0] : NULL;
+    bool good = value && strcmp(option->name, name) == 0 && value->kind == AST_NUMBER;
+    if (good && edits) node->threshold = value->number;
+    if (good && !edits) good = lag_steps(scorer, value, &node->lag);
+    if (good) return true;
+    text_addf(scorer->error, edits ? "expected `threshold = 0.5`, a number above which an element sounds"
+                                   : "expected `lag = 10 ms` or `lag = 10 steps`, the largest shift");
+    refuse(scorer, option);
+    return false;
+}
+
+static Node *build_courses(Scorer *scorer, const Ast *call, NodeKind kind) {
+    const Ast *a = call->count > 2 ? call->child[1] : NULL, *b = a ? call->child[2] : NULL;
+    bool fits = b && a->kind != AST_OVER && b->kind == AST_OVER && strcmp(b->name, "presentation") == 0;
+    if (!fits || scorer->within_over) {
+        text_addf(scorer->error, "expected two courses, as in `%s(h.r, y over presentation)`", call->child[0]->name);
+        return refuse(scorer, call);
+    }
+    bool within_all = scorer->within_all;
+    scorer->within_over = true;
+    Node *left = build(scorer, a), *right = left ? build(scorer, b->child[0]) : NULL;
+    scorer->within_over = false;
+    scorer->within_all = within_all;
+    if (!right) return NULL;
+    if (left->length != right->length) {
+        text_addf(scorer->error, "%lld values beside %lld", (long long)left->length, (long long)right->length);
+        return refuse(scorer, call);
+    }
+    Node *node = node_new(scorer, kind, left, right, 1);
+    node->ast = call;
+    node->lag = -1;
+    node->threshold = NAN;
+    for (uint32_t i = 3; i < call->count; i++)
+        if (!course_option(scorer, node, call->child[i])) return NULL;
+    vec_push(&scorer->courses, node);
+    return node;
+}
+
 static Node *build_function(Scorer *scorer, const Ast *ast, const char *name, const Ast *argument) {
     NodeKind kind;
     if (!name || !argument || !find_word(functions, name, &kind)) {
         text_addf(scorer->error,
                   "a score has no function `%s` of one argument; it has sum, mean, variance, max, min, argmax, "
-                  "abs, sqrt, exp, log",
+                  "abs, sqrt, exp, log, and correlation, distance, edits of two",
                   name ? name : "?");
         return refuse(scorer, ast);
     }
@@ -284,7 +354,11 @@ static Node *build(Scorer *scorer, const Ast *ast) {
     case AST_UNARY: return build_unary(scorer, ast);
     case AST_BINARY: return build_binary(scorer, ast);
     case AST_REDUCE: return build_function(scorer, ast, ast->name, only_argument(ast));
-    case AST_CALL:
+    case AST_CALL: {
+        NodeKind courses;
+        if (ast->child[0]->kind == AST_NAME && find_word(course_functions, ast->child[0]->name, &courses))
+            return build_courses(scorer, ast, courses);
+    }
         return build_function(scorer, ast, ast->child[0]->kind == AST_NAME ? ast->child[0]->name : NULL,
                               only_argument(ast));
     case AST_OVER: return build_over(scorer, ast, NODE_NUMBER);
@@ -297,7 +371,7 @@ static Node *build(Scorer *scorer, const Ast *ast) {
 // A score with `over all` is one number: nothing that each sample has its own of may stand outside of it.
 static bool stands_for_all(Scorer *scorer, const Node *node) {
     if (!node || (node->kind == NODE_OVER && node->all)) return true;
-    if (node->kind != NODE_OVER && (node->kind != NODE_ARRAY || !node->array.batched))
+    if (node->kind != NODE_OVER && !is_course(node) && (node->kind != NODE_ARRAY || !node->array.batched))
         return stands_for_all(scorer, node->a) && stands_for_all(scorer, node->b);
     text_add(scorer->error, "this has a value for each sample, but beside `over all` there is one number for all of "
                             "them: put it inside of a reduction `over all`");
@@ -322,6 +396,9 @@ Scorer *scorer_new(const Ast *value, const ScoreSource *source, Span *place, Tex
 
 void scorer_free(Scorer *scorer) {
     if (!scorer) return;
+    for (uint32_t i = 0; i < scorer->courses.count; i++)
+        for (int k = 0; k < 2; k++) free(scorer->courses.items[i]->course[k]);
+    vec_free(&scorer->courses);
     vec_free(&scorer->over);
     vec_free(&scorer->all);
     vec_free(&scorer->late);
@@ -406,7 +483,7 @@ static void read_array(Scorer *scorer, Node *node) {
 
 static void evaluate(Scorer *scorer, Node *node, bool reading) {
     int64_t batch = scorer->source.batch, length = node->length;
-    if (node->kind == NODE_OVER) return; // holds what was combined so far
+    if (node->kind == NODE_OVER || is_course(node)) return; // holds what was combined so far
     if (node->kind == NODE_ARRAY) {
         if (reading) read_array(scorer, node);
         return;
@@ -434,6 +511,7 @@ static void evaluate(Scorer *scorer, Node *node, bool reading) {
 
 void scorer_begin(Scorer *scorer) {
     for (uint32_t i = 0; i < scorer->over.count; i++) scorer->over.items[i]->count = 0;
+    for (uint32_t i = 0; i < scorer->courses.count; i++) scorer->courses.items[i]->count = 0;
 }
 
 void scorer_begin_all(Scorer *scorer) {
@@ -481,7 +559,51 @@ static void conclude(Node *over, int64_t batch) {
         }
 }
 
+static void grow_courses(Node *node, int64_t steps, int64_t row) {
+    if (steps <= node->room) return;
+    node->room = steps > 2 * node->room ? steps : 2 * node->room;
+    for (int k = 0; k < 2; k++)
+        node->course[k] = memory_resize(node->course[k], (size_t)(node->room * row), sizeof(double));
+}
+
+static void note_courses(Scorer *scorer, Node *node) {
+    int64_t row = scorer->source.batch * node->a->length;
+    grow_courses(node, node->count + 1, row);
+    const Node *const bodies[] = {node->a, node->b};
+    evaluate(scorer, node->a, true);
+    evaluate(scorer, node->b, true);
+    for (int k = 0; k < 2; k++)
+        memcpy(node->course[k] + node->count * row, bodies[k]->values, (size_t)row * sizeof(double));
+    node->count++;
+}
+
+static double compare_courses(const Node *node, const double *a, const double *b) {
+    if (!node->count) return NAN;
+    int64_t length = node->a->length;
+    switch (node->kind) {
+    case NODE_CORRELATION: return replay_correlation(a, b, node->count, length, node->lag);
+    case NODE_DISTANCE: return replay_error(a, b, node->count, length, node->lag);
+    default: return replay_edits(a, b, node->count, length, node->threshold);
+    }
+}
+
+static void conclude_courses(Scorer *scorer, Node *node) {
+    int64_t batch = scorer->source.batch, length = node->a->length;
+    double *one[2];
+    for (int k = 0; k < 2; k++) one[k] = memory_resize(NULL, (size_t)(node->count * length) + 1, sizeof(double));
+    for (int64_t s = 0; s < batch; s++) {
+        for (int k = 0; k < 2; k++)
+            for (int64_t t = 0; t < node->count; t++)
+                memcpy(one[k] + t * length, node->course[k] + (t * batch + s) * length,
+                       (size_t)length * sizeof(double));
+        node->values[s] = compare_courses(node, one[0], one[1]);
+    }
+    free(one[0]);
+    free(one[1]);
+}
+
 void scorer_observe(Scorer *scorer, bool last) {
+    for (uint32_t i = 0; i < scorer->courses.count; i++) note_courses(scorer, scorer->courses.items[i]);
     for (uint32_t i = 0; i < scorer->over.count + scorer->all.count; i++) {
         bool all = i >= scorer->over.count;
         Node *over = all ? scorer->all.items[i - scorer->over.count] : scorer->over.items[i];
@@ -496,6 +618,7 @@ void scorer_observe(Scorer *scorer, bool last) {
 double scorer_finish(Scorer *scorer, double *per_sample) {
     int64_t batch = scorer->source.batch;
     for (uint32_t i = 0; i < scorer->over.count; i++) conclude(scorer->over.items[i], batch);
+    for (uint32_t i = 0; i < scorer->courses.count; i++) conclude_courses(scorer, scorer->courses.items[i]);
     for (uint32_t i = 0; i < scorer->all.count; i++) {
         Node *all = scorer->all.items[i];
         if (all->late) {
@@ -511,8 +634,33 @@ double scorer_finish(Scorer *scorer, double *per_sample) {
     return scorer->all.count ? scorer->root->values[0] : sum / (double)batch;
 }
 
+// The courses of the presentation under way, as far as it has come.
+static void keep_courses(Scorer *scorer, const char *name, Checkpoint *checkpoint) {
+    Text section = {0};
+    for (uint32_t i = 0; i < scorer->courses.count; i++) {
+        Node *node = scorer->courses.items[i];
+        int64_t row = scorer->source.batch * node->a->length;
+        section.length = 0;
+        text_addf(&section, "%s course %u", name, i);
+        checkpoint_wholes(checkpoint, text_z(&section), &node->count, 1);
+        text_add(&section, " a");
+        int64_t have = checkpoint_count(checkpoint, text_z(&section));
+        if (checkpoint_restores(checkpoint) && !checkpoint_failed(checkpoint) &&
+            (node->count < 0 || node->count > INT64_MAX / 16 / row || have != node->count * row))
+            checkpoint_fail(checkpoint, "has another length of courses than it says");
+        if (checkpoint_failed(checkpoint)) break;
+        grow_courses(node, node->count, row);
+        for (int k = 0; k < 2; k++) {
+            section.bytes[section.length - 1] = (char)('a' + k);
+            checkpoint_reals(checkpoint, text_z(&section), node->course[k], node->count * row);
+        }
+    }
+    text_free(&section);
+}
+
 void scorer_keep(Scorer *scorer, const char *name, Checkpoint *checkpoint) {
     Text section = {0};
+    keep_courses(scorer, name, checkpoint);
     for (uint32_t i = 0; i < scorer->over.count + scorer->all.count; i++) {
         bool all = i >= scorer->over.count;
         Node *over = all ? scorer->all.items[i - scorer->over.count] : scorer->over.items[i];

@@ -18,6 +18,7 @@ typedef struct ScoreArray { // an array as a score sees it: [batch][length], or 
 typedef struct ScoreSource {
     void *context;
     int64_t batch;
+    double dt;                                                        // for options that are times
     bool (*find)(void *context, const char *name, ScoreArray *array); // by its documented name
     void (*read)(void *context, uint32_t number, double *values);
     // Adds names that resemble one that was not found, for messages; may be NULL.
@@ -28,8 +29,8 @@ typedef struct Scorer Scorer;
 
 // Understands: names of arrays and elements of them; numbers; + - * / ^; == != < <= > >=; and, or, not;
 // sum, mean, variance, max, min, argmax of a vector; the same but argmax of (x over presentation) and (x over all);
-// abs, sqrt, exp, log.
-// NULL with a sentence in `error`; `place` is set to the part of the formula that is to blame.
+// abs, sqrt, exp, log; correlation, distance and edits of (a, b over presentation), which compare two courses
+// (replay.h). NULL with a sentence in `error`; `place` is set to the part of the formula that is to blame.
 Scorer *scorer_new(const Ast *value, const ScoreSource *source, Span *place, Text *error);
 void scorer_free(Scorer *scorer);
 

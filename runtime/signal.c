@@ -18,9 +18,10 @@ struct Signal {
     double *whole;   // [channels][steps][batch], where windows cannot be made one by one
     double *channel; // scratch
     int64_t channel_room;
-    Signal *inner; // what a filter filters
-    double sigma;  // of a filter, in steps
-    Table table;   // of a file
+    Signal *inner;  // what a filter filters
+    double sigma;   // of a filter, in steps
+    int64_t period; // of a cycle, or for how long each row of a pattern stands, in steps
+    Table table;    // of a file
     Vec(int64_t) columns;
     int64_t channels;
 };
@@ -126,7 +127,7 @@ static bool file_fits(Signal *signal, const char *path, Text *error) {
     const SignalPlan *plan = &signal->plan;
     int64_t rows = signal->table.shape[0], width = signal->columns.count, wanted = plan->batch * plan->channels;
     Text sentence = {0};
-    if (rows < plan->steps)
+    if (rows < plan->steps && signal->source->kind == DATA_FILE)
         text_addf(&sentence, "`%s` has %lld rows, one for each step, but the run has %lld steps", path, (long long)rows,
                   (long long)plan->steps);
     else if (width == wanted || width == plan->channels)
@@ -141,8 +142,8 @@ static bool file_fits(Signal *signal, const char *path, Text *error) {
     return fine;
 }
 
-static bool open_file(Signal *signal, Text *error) {
-    const Argument *path = argument_find(signal->source, "path");
+static bool open_file(Signal *signal, const char *argument, Text *error) {
+    const Argument *path = argument_find(signal->source, argument);
     const Argument *columns = argument_find(signal->source, "columns");
     const Model *model = signal->plan.model;
     if (!path || !path->word)
@@ -167,6 +168,78 @@ static void window_of_file(const Signal *signal, int64_t first, int64_t count, d
         const double *row = signal->table.data + (first + n) * signal->table.shape[1];
         for (int64_t i = 0; i < wanted; i++) out[n * wanted + i] = row[signal->columns.items[i % width]];
     }
+}
+
+// ---- Patterns and cycles --------------------------------------------------------------------------------------------
+
+static bool steps_argument(Signal *signal, const char *name, Text *error) {
+    const Model *model = signal->plan.model;
+    double steps = argument_time(model, signal->source, name, model->dt) / model->dt;
+    if (steps >= 0.5 && steps <= 1e9) return signal->period = (int64_t)(steps + 0.5), true;
+    Text sentence = {0};
+    text_addf(&sentence, "expected %s of 1 to 1000000000 steps, got %g", name, steps);
+    source_fails(model, signal->source, error, text_z(&sentence));
+    text_free(&sentence);
+    return false;
+}
+
+// Rows in the model itself: one after another, or a class each for a label.
+static bool inline_pattern(Signal *signal, const Argument *values, Text *error) {
+    int64_t count = values->list ? values->list_count : 1;
+    if (signal->plan.classes_allowed) signal->channels = 1;
+    if (!count || count % signal->channels) {
+        Text sentence = {0};
+        text_addf(&sentence, "%lld numbers are no rows of %lld", (long long)count, (long long)signal->channels);
+        source_fails(signal->plan.model, signal->source, error, text_z(&sentence));
+        text_free(&sentence);
+        return false;
+    }
+    int64_t shape[] = {count / signal->channels, signal->channels};
+    signal->table = table_new(2, shape);
+    for (int64_t i = 0; i < count; i++) signal->table.data[i] = values->list ? values->list[i] : values->number;
+    for (int64_t i = 0; i < signal->channels; i++) vec_push(&signal->columns, i);
+    return true;
+}
+
+static bool open_pattern(Signal *signal, Text *error) {
+    const Argument *values = argument_find(signal->source, "values");
+    if (!steps_argument(signal, "hold", error)) return false;
+    if (!values) return source_fails(signal->plan.model, signal->source, error, "expected rows of values");
+    if (!values->word) return inline_pattern(signal, values, error);
+    if (!open_file(signal, "values", error)) return false;
+    return signal->table.shape[0] > 0 ||
+           source_fails(signal->plan.model, signal->source, error, "the file has no rows");
+}
+
+// Its first period, made once.
+static bool open_cycle(Signal *signal, Text *error) {
+    const Argument *inner = argument_find(signal->source, "source");
+    if (!steps_argument(signal, "period", error)) return false;
+    if (!inner || !inner->source)
+        return source_fails(signal->plan.model, signal->source, error, "expected a signal and period = …");
+    SignalPlan plan = signal->plan;
+    plan.steps = signal->period;
+    plan.lead = 0;
+    signal->inner = signal_new(inner->source, &plan, error);
+    if (!signal->inner) return false;
+    signal->channels = signal_channels(signal->inner);
+    signal->table = table_new(2, (int64_t[]){signal->period, plan.batch * signal->channels});
+    return signal_window(signal->inner, 0, signal->period, signal->table.data, error);
+}
+
+static void window_of_pattern(const Signal *signal, int64_t first, int64_t count, double *out) {
+    int64_t width = signal->columns.count, wanted = signal->plan.batch * signal->channels;
+    for (int64_t n = 0; n < count; n++) {
+        int64_t at = (first + n) / signal->period % signal->table.shape[0];
+        const double *row = signal->table.data + at * signal->table.shape[1];
+        for (int64_t i = 0; i < wanted; i++) out[n * wanted + i] = row[signal->columns.items[i % width]];
+    }
+}
+
+static void window_of_cycle(const Signal *signal, int64_t first, int64_t count, double *out) {
+    int64_t row = signal->plan.batch * signal->channels;
+    for (int64_t n = 0; n < count; n++)
+        memcpy(out + n * row, signal->table.data + (first + n) % signal->period * row, (size_t)row * sizeof *out);
 }
 
 // ---- Windows --------------------------------------------------------------------------------------------------------
@@ -223,6 +296,8 @@ static bool window_of_filter(Signal *signal, int64_t first, int64_t count, doubl
 
 bool signal_window(Signal *signal, int64_t first, int64_t count, double *out, Text *error) {
     first += signal->plan.lead;
+    if (signal->source->kind == DATA_PATTERN) return window_of_pattern(signal, first, count, out), true;
+    if (signal->source->kind == DATA_CYCLE) return window_of_cycle(signal, first, count, out), true;
     if (signal->inner) return window_of_filter(signal, first, count, out, error);
     if (signal->whole) return window_of_whole(signal, first, count, out), true;
     if (signal->make) return window_of_wave(signal, first, count, out, error);
@@ -285,7 +360,9 @@ static bool open_signal(Signal *signal, Text *error) {
     case DATA_OU: signal->make = make_ou; return make_whole(signal, error);
     case DATA_MACKEY_GLASS: signal->make = make_mackey_glass; return make_whole(signal, error);
     case DATA_SMOOTH: return open_filter(signal, error);
-    case DATA_FILE: return open_file(signal, error);
+    case DATA_FILE: return open_file(signal, "path", error);
+    case DATA_PATTERN: return open_pattern(signal, error);
+    case DATA_CYCLE: return open_cycle(signal, error);
     case DATA_MNIST1D:
     case DATA_IDX: break;
     }

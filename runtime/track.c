@@ -28,8 +28,12 @@ static void suggest(void *context, const char *name, Text *out) {
 }
 
 static bool open_scorer(Track *track, const Score *score, Text *error) {
-    ScoreSource source = {
-        .context = track, .batch = track->batch, .find = find_array, .read = read_array, .suggest = suggest};
+    ScoreSource source = {.context = track,
+                          .batch = track->batch,
+                          .dt = program_model(track->program)->dt,
+                          .find = find_array,
+                          .read = read_array,
+                          .suggest = suggest};
     Span place = score->span;
     Text sentence = {0};
     Scorer *scorer = scorer_new(score->value, &source, &place, &sentence);
@@ -70,6 +74,8 @@ bool track_open(Track *track, const TrackPlan *plan, Text *error) {
                      .batch = plan->batch,
                      .steps = plan->steps,
                      .settle = plan->settle,
+                     .trained = -1,
+                     .stage = -1,
                      .observe_after = model->order == ORDER_SEQUENTIAL};
     // The larger part first: it can say how much memory is missing.
     track->instance = instance_new(plan->program, plan->batch, plan->seed, plan->weights, error);
@@ -85,6 +91,8 @@ bool track_continue(Track *track, const Track *before, int64_t steps, Text *erro
                      .instance = before->instance,
                      .feeder = before->feeder,
                      .continues = true,
+                     .stage = -1,
+                     .trained = before->first + before->steps,
                      .entry = ENTRY_EVALUATE,
                      .batch = before->batch,
                      .steps = steps,
@@ -93,12 +101,27 @@ bool track_continue(Track *track, const Track *before, int64_t steps, Text *erro
     return open_scorers(track, error);
 }
 
+void track_set(Track *track, Settings *settings) { track->settings = settings; }
+
+void track_enter_stage(Track *track, int stage, int64_t begins, int64_t steps) {
+    track->stage = stage;
+    settings_enter(track->settings, stage, begins, steps);
+    feeder_enter_stage(track->feeder, stage);
+    instance_enter_stage(track->instance, stage);
+}
+
+void track_move(Track *track, int64_t first, int64_t steps) {
+    track->first = first;
+    track->steps = steps;
+}
+
 void track_reset_before_each(Track *track) { track->silence = instance_remember(track->instance); }
 
 void track_close(Track *track) {
     for (uint32_t i = 0; i < track->scorers.count; i++) scorer_free(track->scorers.items[i]);
     vec_free(&track->scorers);
     instance_memory_free(track->silence);
+    settings_free(track->settings);
     if (!track->continues) {
         instance_free(track->instance);
         feeder_free(track->feeder);
@@ -119,15 +142,21 @@ void track_begin(Track *track) {
     }
 }
 
+static bool is_scored(const Track *track, uint32_t score) {
+    int stage = track->experiment->scores.items[score].stage;
+    return stage < 0 || stage == track->stage;
+}
+
 static void observe(Track *track, int64_t t) {
-    for (uint32_t i = 0; i < track->scorers.count; i++) scorer_observe(track->scorers.items[i], t == track->steps - 1);
+    for (uint32_t i = 0; i < track->scorers.count; i++)
+        if (is_scored(track, i)) scorer_observe(track->scorers.items[i], t == track->steps - 1);
 }
 
 static void finish(Track *track) {
     track->loss = track->cost_sum / (double)(track->steps - track->settle);
     track->loss_sum += track->loss;
     for (uint32_t i = 0; i < track->scorers.count; i++) {
-        track->scores[i] = scorer_finish(track->scorers.items[i], NULL);
+        track->scores[i] = is_scored(track, i) ? scorer_finish(track->scorers.items[i], NULL) : NAN;
         track->score_sums[i] += track->scores[i];
     }
     track->presentations++;
@@ -137,6 +166,10 @@ static void finish(Track *track) {
 static bool present_step(Track *track, int64_t t, double *cost, Text *error) {
     if (t == 0 && track->silence) instance_recall(track->instance, track->silence);
     if (!feeder_step(track->feeder, track->instance, track->first + t, error)) return false;
+    int64_t n = track->trained < 0 ? instance_steps(track->instance) : track->trained;
+    if (track->settings) settings_apply(track->settings, track->instance, n);
+    unsigned ends = t == track->steps - 1 ? 1u << END_PRESENTATION | (unsigned)track->ends_epoch << END_EPOCH : 0;
+    instance_set_ends(track->instance, ends);
     bool scored = t >= track->settle;
     if (scored && !track->observe_after) observe(track, t);
     instance_step(track->instance, track->entry, track->entry == ENTRY_TRAIN);
@@ -146,7 +179,7 @@ static bool present_step(Track *track, int64_t t, double *cost, Text *error) {
 }
 
 static bool record(Track *track, Recorder *recorder, double cost, bool presented, Text *error) {
-    RecordNumbers numbers = {.cost = cost, .loss = track->loss, .scores = track->scores};
+    RecordNumbers numbers = {.cost = cost, .loss = track->loss, .scores = track->scores, .stage = track->stage};
     return recorder_step(recorder, track->instance, instance_steps(track->instance) - 1, presented, &numbers, error);
 }
 
@@ -168,6 +201,7 @@ PresentResult track_present(Track *track, const TrackWatch *watch, Text *error) 
         if (last) finish(track);
         track->t++;
         if (watch->recorder && !record(track, watch->recorder, cost, last, error)) return PRESENT_FAILED;
+        if (track->settings) settings_undo(track->settings, track->instance);
         progress_step(watch->progress);
         if (watch->stepped) watch->stepped(watch->context, cost);
     }
@@ -195,6 +229,7 @@ void track_keep(Track *track, const char *prefix, Checkpoint *checkpoint) {
     }
     text_free(&name);
     instance_keep(track->instance, prefix, checkpoint);
+    if (!track->continues) feeder_keep(track->feeder, prefix, checkpoint);
     if (counts[0] < 0 || counts[0] >= (track->steps ? track->steps : 1))
         checkpoint_fail(checkpoint, "step %lld of a presentation of %lld steps", (long long)counts[0],
                         (long long)track->steps);

@@ -6,6 +6,7 @@
 #include "progress.h"
 #include "recorder.h"
 #include "score.h"
+#include "setting.h"
 
 typedef struct Track {
     const Program *program;
@@ -23,8 +24,12 @@ typedef struct Track {
     double loss;                  // of the last presentation
     double *score_sums, loss_sum; // since track_begin
     int64_t presentations;
-    int64_t t;       // the next step of the presentation under way; 0: none is
-    double cost_sum; // of its scored steps so far
+    Settings *settings; // NULL: nothing is ever set
+    int64_t trained;    // steps of training before it, for settings; -1: it is the training
+    int stage;          // of the experiment; -1: none
+    bool ends_epoch;    // the presentation is the last one of an epoch
+    int64_t t;          // the next step of the presentation under way; 0: none is
+    double cost_sum;    // of its scored steps so far
 } Track;
 
 typedef struct TrackPlan {
@@ -42,6 +47,11 @@ bool track_open(Track *track, const TrackPlan *plan, Text *error);
 // A track that goes on with the instance and the signals where `before`, a continuous run, ends: `steps` steps without
 // learning, scores of its own. It must be closed before the other one.
 bool track_continue(Track *track, const Track *before, int64_t steps, Text *error);
+// What holds from now on, and what was set for the whole run. The settings are then the track's.
+void track_set(Track *track, Settings *settings);
+void track_enter_stage(Track *track, int stage, int64_t begins, int64_t steps); // as in settings_enter
+// The part of a continuous run that begins at step `first` and has `steps` steps is what is presented next.
+void track_move(Track *track, int64_t first, int64_t steps);
 // From now on each presentation begins with the states that the instance has now.
 void track_reset_before_each(Track *track);
 void track_close(Track *track);

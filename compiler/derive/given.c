@@ -70,6 +70,7 @@ static void rule(Derivation *d, const LearnRule *r) {
     text_add(&head, "Plasticity");
     if (r->from) text_addf(&head, ", from step %lld", (long long)r->from);
     if (r->until != INT64_MAX) text_addf(&head, ", until step %lld", (long long)r->until);
+    if (r->end >= 0) text_addf(&head, ", at the end of each %s", r->end == END_EPOCH ? "epoch" : "presentation");
     derivation_put(d, PAGE_HEAD, arena_atom_z(d->page.arena, text_z(&head)));
     text_free(&head);
     for (uint32_t i = 0; i < r->assignments.count; i++) {

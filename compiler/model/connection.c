@@ -331,6 +331,15 @@ static void synapse_items(Resolver *r, Connection *c, Scope *scope, const Ast *s
         case AST_LET: scope_bind(scope, item->name, elaborate(r, scope, item->child[0])); break;
         case AST_STATE: synapse_state(r, c, scope, item); break;
         case AST_PLASTICITY: synapse_plasticity(r, c, item); break;
+        case AST_ON:
+            if (item->name) {
+                synapse_plasticity(r, c, item);
+                break;
+            }
+            report(r, DIAG_E0212, item->span, "an event in a synapse");
+            diag_expected(r->diags,
+                          "`on end of presentation { W <- … }`, or an event in the neuron that it happens to");
+            break;
         case AST_EQUATION:
         case AST_ASSIGN: break; // when all populations and connections are known
         default:

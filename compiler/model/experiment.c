@@ -54,6 +54,11 @@ static const Generator generators[] = {
      DATA_SAWTOOTH,
      true,
      {{"period", TAKES_TIME | REQUIRED}, {"low", TAKES_NUMBER}, {"high", TAKES_NUMBER}}},
+    {"pattern",
+     DATA_PATTERN,
+     true,
+     {{"values", TAKES_LIST | TAKES_NUMBER | TAKES_TEXT | REQUIRED}, {"hold", TAKES_TIME}, {"columns", TAKES_TEXT}}},
+    {"cycle", DATA_CYCLE, true, {{"source", TAKES_SIGNAL | REQUIRED}, {"period", TAKES_TIME | REQUIRED}}},
     {"mackey_glass", DATA_MACKEY_GLASS, true, {{"tau", TAKES_TIME}, {"discard", TAKES_TIME}}},
 };
 
@@ -306,12 +311,67 @@ static void add_data(Resolver *r, const Scope *scope, Experiment *e, const Ast *
 
 // ---- Presentation ---------------------------------------------------------------------------------------------------
 
-static bool is_time_index(Resolver *r, const Ast *sample) {
-    const Ast *index = sample->child[1];
-    if (sample->count == 2 && index->kind == AST_NAME && strcmp(index->name, "t") == 0) return true;
+// A number, or a list of them, without a unit.
+static bool plain_numbers(Resolver *r, const Scope *scope, const Ast *ast, const char *what, const double **numbers,
+                          uint32_t *count) {
+    Value value = elaborate(r, scope, ast);
+    if (value.kind == VALUE_ERROR) return false;
+    if (value.kind == VALUE_LIST && unit_is_none(value.unit)) {
+        *numbers = value.list;
+        *count = value.list_count;
+        return true;
+    }
+    double *one = arena_new_array(r->arena, double, 1);
+    Unit unit;
+    *numbers = one;
+    *count = 1;
+    if (value.kind != VALUE_LIST) {
+        if (!constant_number(r, scope, ast, what, one, &unit)) return false;
+        if (unit_is_none(unit)) return true;
+    }
+    diag_report(r->diags, DIAG_E0206, ast->span, "%s has a unit", what);
+    diag_expected(r->diags, "a number without a unit, such as `60 %%`, or a list of them");
+    return false;
+}
+
+static bool is_t(const Ast *ast) { return ast->kind == AST_NAME && strcmp(ast->name, "t") == 0; }
+
+static bool is_operator(const Ast *ast, char operator) {
+    return ast->kind == AST_BINARY && ast->name[0] == operator&& !ast->name[1];
+}
+
+// t, or t - 3: what is presented comes late.
+static bool late_time(Resolver *r, const Scope *scope, const Ast *time, int64_t *delay) {
+    if (is_t(time)) return true;
+    return is_operator(time, '-') && is_t(time->child[0]) &&
+           constant_steps(r, scope, time->child[1], false, "a delay", delay);
+}
+
+// sample[t], sample[t / 10 ms], sample[(t - 3) / 10]
+static bool is_time_index(Resolver *r, const Scope *scope, const Ast *sample, Feed *feed) {
+    const Ast *index = sample->child[1], *time = index;
+    uint32_t before = diag_error_count(r->diags);
+    feed->hold = 1;
+    if (is_operator(index, '/') &&
+        constant_steps(r, scope, index->child[1], false, "how long an element stands", &feed->hold))
+        time = index->child[0];
+    if (sample->count == 2 && feed->hold > 0 && late_time(r, scope, time, &feed->delay)) return true;
+    if (diag_error_count(r->diags) != before) return false;
     diag_report(r->diags, DIAG_E0202, index->span, "a sample is presented element by element over time");
-    diag_expected(r->diags,
-                  "`sample[t]`, where `t` counts the steps of the presentation, or `sample` for all elements at once");
+    diag_expected(r->diags, "`sample[t]`, where `t` counts the steps of the presentation, `sample[t / 10 steps]` for "
+                            "elements that stand for 10 steps each, `sample[t - 3 steps]` for a sample that comes "
+                            "late, or `sample` for all elements at once");
+    return false;
+}
+
+// sample(t - 3), class(t - 3)
+static bool is_late(Resolver *r, const Scope *scope, const Ast *call, Feed *feed) {
+    uint32_t before = diag_error_count(r->diags);
+    if (call->count == 2 && late_time(r, scope, call->child[1], &feed->delay)) return true;
+    if (diag_error_count(r->diags) != before) return false;
+    Atom name = call->child[0]->name;
+    diag_report(r->diags, DIAG_E0202, call->span, "`%s` is no function of this", name);
+    diag_expected(r->diags, "`%s`, or `%s(t - 3 steps)` for what was presented 3 steps before", name, name);
     return false;
 }
 
@@ -324,7 +384,7 @@ static void refuse_feed(Resolver *r, const Experiment *e, const Ast *value, bool
         diag_report(r->diags, DIAG_E0201, named->span, "`%s` is nothing that can be presented", name);
     else
         diag_report(r->diags, DIAG_E0202, value->span, "this can't be presented");
-    diag_expected(r->diags, "the name of a signal declared by `data`, `sample`, `sample[t]` or `class`");
+    diag_expected(r->diags, "the name of a signal declared by `data`, `sample`, `sample[t]`, `class` or a number");
     Vec(Atom) names = {0};
     vec_push(&names, arena_atom_z(r->arena, "sample"));
     vec_push(&names, arena_atom_z(r->arena, "class"));
@@ -354,21 +414,40 @@ static bool lead_of(Resolver *r, const Scope *scope, const Ast *call, int64_t *l
     return false;
 }
 
+// A number, or one for each element.
+static bool constant_feed(Resolver *r, const Scope *scope, const Ast *value, Feed *feed) {
+    const External *external = &r->model->externals.items[feed->external];
+    feed->kind = FEED_CONSTANT;
+    if (!plain_numbers(r, scope, value, "what is presented", &feed->values, &feed->value_count)) return false;
+    if (feed->value_count == 1 || feed->value_count == external->size) return true;
+    diag_report(r->diags, DIAG_E0205, value->span, "%u numbers for `%s[%u]`", feed->value_count, external->name,
+                external->size);
+    diag_expected(r->diags, "one number, or one for each element");
+    return false;
+}
+
+static bool is_constant(const Scope *scope, const Ast *value) {
+    if (value->kind == AST_NAME) {
+        const Value *found = scope_find(scope, value->name);
+        return found && (found->kind == VALUE_NUMBER || found->kind == VALUE_LIST);
+    }
+    return value->kind == AST_NUMBER || value->kind == AST_LIST || value->kind == AST_UNARY ||
+           value->kind == AST_BINARY;
+}
+
 static bool feed_kind(Resolver *r, const Scope *scope, const Experiment *e, const Ast *value, Feed *feed) {
-    if (value->kind == AST_INDEX && value->child[0]->kind == AST_NAME && strcmp(value->child[0]->name, "sample") == 0) {
-        if (!is_time_index(r, value)) return false;
+    const Ast *named = value->kind == AST_CALL || value->kind == AST_INDEX ? value->child[0] : value;
+    bool sample = named->kind == AST_NAME && strcmp(named->name, "sample") == 0;
+    bool class = named->kind == AST_NAME && strcmp(named->name, "class") == 0;
+    if (sample && value->kind == AST_INDEX) {
         feed->kind = FEED_SAMPLE_AT;
-        return true;
+        return is_time_index(r, scope, value, feed);
     }
-    if (value->kind == AST_NAME && strcmp(value->name, "sample") == 0) {
-        feed->kind = FEED_SAMPLE;
-        return true;
+    if ((sample || class) && value->kind != AST_INDEX) {
+        feed->kind = sample ? FEED_SAMPLE : FEED_CLASS;
+        return value == named || is_late(r, scope, value, feed);
     }
-    if (value->kind == AST_NAME && strcmp(value->name, "class") == 0) {
-        feed->kind = FEED_CLASS;
-        return true;
-    }
-    const Ast *named = value->kind == AST_CALL ? value->child[0] : value;
+    named = value->kind == AST_CALL ? value->child[0] : value;
     int64_t data = named->kind == AST_NAME ? find_data(e, named->name) : -1;
     if (data >= 0 && !e->data.items[data].source) return false; // its own mistake is reported
     if (data >= 0 && e->data.items[data].source->is_signal) {
@@ -376,12 +455,20 @@ static bool feed_kind(Resolver *r, const Scope *scope, const Experiment *e, cons
         feed->data = (uint32_t)data;
         return value == named || lead_of(r, scope, value, &feed->lead);
     }
+    if (data < 0 && is_constant(scope, value)) return constant_feed(r, scope, value, feed);
     refuse_feed(r, e, value, data >= 0);
     return false;
 }
 
-static void add_present(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
+static void add_present(Resolver *r, const Scope *scope, Experiment *e, const Ast *item, int stage) {
     e->reset |= (item->flags & AST_RESET) != 0;
+    bool timed = item->count && item->child[item->count - 1] && item->child[item->count - 1]->kind != AST_ARGUMENT;
+    if (stage >= 0 && (timed || item->flags & AST_RESET)) {
+        diag_report(r->diags, DIAG_E0202, item->span, "a stage with presentations of its own length or beginning");
+        diag_expected(r->diags, "what is presented: how long, and whether states are reset, is said once, beside the "
+                                "stages");
+        return;
+    }
     for (uint32_t i = 0; i < item->count; i++) {
         const Ast *child = item->child[i];
         if (!child) continue;
@@ -407,18 +494,18 @@ static void add_present(Resolver *r, const Scope *scope, Experiment *e, const As
             continue;
         }
         for (uint32_t k = 0; k < e->feeds.count; k++) {
-            if (e->feeds.items[k].external != target->number) continue;
+            if (e->feeds.items[k].external != target->number || e->feeds.items[k].stage != stage) continue;
             diag_report(r->diags, DIAG_E0203, child->name_span, "`%s` is presented twice", child->name);
             diag_note(r->diags, e->feeds.items[k].span, "the first time is here");
         }
-        Feed feed = {.external = target->number, .span = child->span};
+        Feed feed = {.external = target->number, .hold = 1, .stage = stage, .span = child->span};
         if (feed_kind(r, scope, e, child->child[0], &feed)) vec_push(&e->feeds, feed);
     }
 }
 
 static bool feeds_samples(const Experiment *e) {
     for (uint32_t i = 0; i < e->feeds.count; i++)
-        if (e->feeds.items[i].kind != FEED_SIGNAL) return true;
+        if (e->feeds.items[i].kind != FEED_SIGNAL && e->feeds.items[i].kind != FEED_CONSTANT) return true;
     return false;
 }
 
@@ -427,10 +514,20 @@ static bool feeds_samples(const Experiment *e) {
 static void refuse_score_function(Resolver *r, const Ast *function) {
     Vec(Atom) names = {0};
     for (const char *const *b = builtin_names(); *b; b++) vec_push(&names, arena_atom_z(r->arena, *b));
+    static const char *const courses[] = {"correlation", "distance", "edits"};
+    for (int i = 0; i < 3; i++) vec_push(&names, arena_atom_z(r->arena, courses[i]));
     diag_report(r->diags, DIAG_E0202, function->span, "this function can't be used in a score");
     diag_expected(r->diags, "`argmax`, `sum`, `mean`, `max`, `abs`, …");
     if (function->kind == AST_NAME) suggest(r, function->name, names.items, names.count);
     vec_free(&names);
+}
+
+// correlation(h.r, y over presentation, lag = 10 ms): the options are numbers, which the runtime reads.
+static bool compares_courses(const Ast *call) {
+    static const char *const names[] = {"correlation", "distance", "edits"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (call->child[0]->kind == AST_NAME && strcmp(call->child[0]->name, names[i]) == 0) return true;
+    return false;
 }
 
 static void check_score(Resolver *r, const Scope *scope, const Ast *ast) {
@@ -449,9 +546,12 @@ static void check_score(Resolver *r, const Scope *scope, const Ast *ast) {
     case AST_MEMBER: elaborate(r, scope, ast); break;
     case AST_INDEX: check_score(r, scope, ast->child[0]); break; // the element is chosen by the runtime
     case AST_CALL:
-        if (ast->child[0]->kind != AST_NAME || !builtin_find(ast->child[0]->name))
+        if (!compares_courses(ast) && (ast->child[0]->kind != AST_NAME || !builtin_find(ast->child[0]->name)))
             refuse_score_function(r, ast->child[0]);
-        for (uint32_t i = 1; i < ast->count; i++) check_score(r, scope, ast->child[i]);
+        for (uint32_t i = 1; i < ast->count; i++) {
+            bool option = compares_courses(ast) && ast->child[i]->kind == AST_ARGUMENT;
+            if (!option) check_score(r, scope, ast->child[i]);
+        }
         break;
     case AST_OVER:
         if (strcmp(ast->name, "epoch") == 0) {
@@ -469,7 +569,7 @@ static void check_score(Resolver *r, const Scope *scope, const Ast *ast) {
 }
 
 // One recording per name, so that each is reported at its own place.
-static void add_record(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
+static void add_record(Resolver *r, const Scope *scope, Experiment *e, const Ast *item, int stage) {
     int64_t every = 0;
     const Ast *interval = item->count > 1 ? item->child[1] : NULL;
     if (interval && constant_steps(r, scope, interval, item->flags & AST_STEP, "the interval of a recording", &every) &&
@@ -478,7 +578,7 @@ static void add_record(Resolver *r, const Scope *scope, Experiment *e, const Ast
         diag_expected(r->diags, "at least one step");
     }
     for (uint32_t i = 0; i < item->child[0]->count; i++) {
-        Recording recording = {.every = every, .span = item->child[0]->child[i]->span};
+        Recording recording = {.every = every, .stage = stage, .span = item->child[0]->child[i]->span};
         Atom name = path_text(r, scope, item->child[0]->child[i]);
         if (!name) continue;
         vec_push(&recording.names, name);
@@ -513,29 +613,6 @@ static void anneal_by_plateau(Resolver *r, const Scope *scope, Experiment *e, co
     }
     size_t length = strlen(e->anneal_score);
     e->lower_is_better = length >= 4 && strcmp(e->anneal_score + length - 4, "loss") == 0;
-}
-
-// A number, or a list of them, without a unit.
-static bool plain_numbers(Resolver *r, const Scope *scope, const Ast *ast, const char *what, const double **numbers,
-                          uint32_t *count) {
-    Value value = elaborate(r, scope, ast);
-    if (value.kind == VALUE_ERROR) return false;
-    if (value.kind == VALUE_LIST && unit_is_none(value.unit)) {
-        *numbers = value.list;
-        *count = value.list_count;
-        return true;
-    }
-    double *one = arena_new_array(r->arena, double, 1);
-    Unit unit;
-    *numbers = one;
-    *count = 1;
-    if (value.kind != VALUE_LIST) {
-        if (!constant_number(r, scope, ast, what, one, &unit)) return false;
-        if (unit_is_none(unit)) return true;
-    }
-    diag_report(r->diags, DIAG_E0206, ast->span, "%s has a unit", what);
-    diag_expected(r->diags, "a number without a unit, such as `60 %%`, or a list of them");
-    return false;
 }
 
 static bool parts_in_order(Resolver *r, const Ast *ast, const double *parts, uint32_t count) {
@@ -626,10 +703,21 @@ static void add_evaluate(Resolver *r, const Scope *scope, Experiment *e, const A
         constant_size(r, scope, item->child[1], "the batch of an evaluation", &e->evaluate_batch);
 }
 
-static void experiment_item(Resolver *r, const Scope *scope, Experiment *e, const Ast *item) {
+static void add_score(Resolver *r, const Scope *scope, Experiment *e, const Ast *item, int stage) {
+    for (uint32_t i = 0; i < e->scores.count; i++) {
+        if (e->scores.items[i].name != item->name) continue;
+        diag_report(r->diags, DIAG_E0203, item->span, "a second `score` called %s", item->name);
+        diag_note(r->diags, e->scores.items[i].span, "the first one is here");
+        return;
+    }
+    check_score(r, scope, item->child[0]);
+    vec_push(&e->scores, (Score){item->name, item->child[0], stage, item->span});
+}
+
+void experiment_item(Resolver *r, const Scope *scope, Experiment *e, const Ast *item, int stage) {
     switch (item->kind) {
     case AST_DATA: add_data(r, scope, e, item); break;
-    case AST_PRESENT: add_present(r, scope, e, item); break;
+    case AST_PRESENT: add_present(r, scope, e, item, stage); break;
     case AST_BATCH:
         if (constant_size(r, scope, item->child[0], "the batch size", &e->batch) && !e->batch)
             diag_report(r->diags, DIAG_E0209, item->child[0]->span, "a batch without samples"),
@@ -643,16 +731,20 @@ static void experiment_item(Resolver *r, const Scope *scope, Experiment *e, cons
     case AST_SETTLE:
         constant_steps(r, scope, item->child[0], item->flags & AST_STEP, "the settling time", &e->settle_steps);
         break;
-    case AST_SCORE:
-        check_score(r, scope, item->child[0]);
-        vec_push(&e->scores, (Score){item->name, item->child[0], item->span});
-        break;
+    case AST_SCORE: add_score(r, scope, e, item, stage); break;
     case AST_EVALUATE: add_evaluate(r, scope, e, item); break;
     case AST_AFTERWARDS:
         constant_steps(r, scope, item->child[0], item->flags & AST_STEP, "the time of evaluation", &e->afterwards);
         break;
     case AST_ANNEAL: add_anneal(r, scope, e, item); break;
-    case AST_RECORD: add_record(r, scope, e, item); break;
+    case AST_RECORD: add_record(r, scope, e, item, stage); break;
+    case AST_SET: add_setting(r, scope, e, item, stage); break;
+    case AST_STAGE: add_stage(r, scope, e, item); break;
+    case AST_DISTURB: add_disturbance(r, scope, e, item, stage); break;
+    case AST_LEARN:
+        diag_report(r->diags, DIAG_E0202, item->span, "`learn` outside of a stage");
+        diag_expected(r->diags, "`stage NAME for 10 epochs { learn … }`; how something learns is said in the network");
+        break;
     default:
         diag_report(r->diags, DIAG_E0212, item->span, "`%s` in an experiment", ast_kind_name(item->kind));
         diag_expected(r->diags, "an experiment without it: this version doesn't run it");
@@ -661,6 +753,8 @@ static void experiment_item(Resolver *r, const Scope *scope, Experiment *e, cons
 
 static void check_experiment(Resolver *r, Experiment *e) {
     bool samples = feeds_samples(e);
+    if (diag_error_count(r->diags)) return;
+    check_stages(r, e, samples);
     if (diag_error_count(r->diags)) return;
     for (uint32_t i = 0; samples && i < e->data.count; i++)
         if (!e->data.items[i].source->is_signal && i != e->test_data && e->train_data < 0) e->train_data = i;
@@ -672,6 +766,9 @@ static void check_experiment(Resolver *r, Experiment *e) {
         diag_help(r->diags, "write `present … for 360 steps`");
     } else if (samples && e->settle_steps >= e->present_steps) {
         diag_report(r->diags, DIAG_E0216, e->span, "a presentation is over before it has settled");
+    } else if (!samples && e->present_steps) {
+        diag_report(r->diags, DIAG_E0202, e->span, "signals and numbers are presented along a run, not for some steps");
+        diag_help(r->diags, "leave out `for …` and write `duration …`, or present samples: `x = sample[t]`");
     } else if (!samples && !e->duration) {
         diag_report(r->diags, DIAG_E0401, e->span, "nothing says how long the experiment runs");
         diag_help(r->diags, "write `duration 100` (a time) or `duration 500 steps`");
@@ -723,10 +820,10 @@ void resolve_experiment(Resolver *r, Scope *scope, const Ast *experiment) {
                       .span = experiment->name_span};
     for (uint32_t i = 0; i < experiment->count; i++)
         if (experiment->child[i] && experiment->child[i]->kind == AST_DATA)
-            experiment_item(r, scope, e, experiment->child[i]);
+            experiment_item(r, scope, e, experiment->child[i], -1);
     for (uint32_t i = 0; i < experiment->count; i++)
         if (experiment->child[i] && experiment->child[i]->kind != AST_DATA && !is_repeated(r, experiment, i))
-            experiment_item(r, scope, e, experiment->child[i]);
+            experiment_item(r, scope, e, experiment->child[i], -1);
     check_experiment(r, e);
     r->model->experiment = e;
 }

@@ -46,7 +46,7 @@ static void scan_item(Resolver *r, NeuronBuild *b, const Ast *item, uint32_t com
 }
 
 static void scan_event(Resolver *r, NeuronBuild *b, const Ast *item) {
-    for (uint32_t i = 1; item && item->kind == AST_ON && !item->name && i < item->count; i++)
+    for (uint32_t i = item && item->name ? 0 : 1; item && item->kind == AST_ON && i < item->count; i++)
         if (item->child[i])
             vec_push(&b->happenings, (Happening){item, item->child[i], moved_member(r, item->child[i], NULL)});
 }
@@ -86,7 +86,7 @@ bool explicit_is_written(const Ast *neuron) {
     for (uint32_t i = 1; i < neuron->count; i++) {
         const Ast *item = neuron->child[i];
         if (item && (item->kind == AST_EQUATION || item->kind == AST_ASSIGN || item->kind == AST_COMPARTMENT ||
-                     (item->kind == AST_ON && !item->name)))
+                     item->kind == AST_ON))
             return true;
     }
     return false;
@@ -449,7 +449,9 @@ static void one_event(Resolver *r, NeuronBuild *b, const Happening *h) {
         return;
     }
     r->after = true;
-    Value condition = elaborate(r, b->scope, h->on->child[0]), value = elaborate(r, b->scope, h->assignment->child[1]);
+    Value condition =
+        h->on->name ? value_expr(end_of(r, h->on), UNIT_NONE, h->on->span) : elaborate(r, b->scope, h->on->child[0]);
+    Value value = elaborate(r, b->scope, h->assignment->child[1]);
     r->after = false;
     if (!require_number(r, &condition, "a condition") || !require_number(r, &value, "what is assigned")) return;
     Value left = value_expr(0, symbol_info(r->store, state->symbol)->unit, h->assignment->child[0]->span);

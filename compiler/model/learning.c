@@ -215,9 +215,33 @@ static void optimise(Resolver *r, Scope *scope, LearnRule *rule, const Ast *call
     scope_free(&inner);
 }
 
+// Targets that learn in the same stages of the experiment are one rule, with an optimiser and a counter of its own.
+static void push_rules(Resolver *r, Scope *scope, LearnRule *rule, const Ast *call) {
+    uint64_t *stages = arena_new_array(r->arena, uint64_t, rule->targets.count + 1);
+    bool *done = arena_new_array(r->arena, bool, rule->targets.count + 1);
+    for (uint32_t i = 0; i < rule->targets.count; i++)
+        stages[i] = stages_that_learn(r, symbol_info(r->store, rule->targets.items[i])->name);
+    uint32_t i = 0;
+    do {
+        LearnRule part = *rule;
+        part.targets.items = NULL;
+        part.targets.count = part.targets.capacity = 0;
+        part.stages = rule->targets.count ? stages[i] : UINT64_MAX;
+        for (uint32_t k = i; k < rule->targets.count; k++)
+            if (!done[k] && stages[k] == part.stages) {
+                done[k] = true;
+                vec_push(&part.targets, rule->targets.items[k]);
+            }
+        optimise(r, scope, &part, call);
+        vec_push(&r->model->learn, part);
+        while (i < rule->targets.count && done[i]) i++;
+    } while (i < rule->targets.count);
+    vec_free(&rule->targets);
+}
+
 void resolve_learn(Resolver *r, Scope *scope, const Ast *item) {
     enum { MOST_RULES = 64 }; // one bit each in what a step is told
-    LearnRule rule = {.from = 0, .until = INT64_MAX, .span = item->span};
+    LearnRule rule = {.from = 0, .until = INT64_MAX, .end = -1, .span = item->span};
     if (r->model->learn.count == MOST_RULES) {
         report(r, DIAG_E0212, item->span, "more than %d `learn` statements", MOST_RULES);
         diag_help(r->diags, "name several parameters in one statement, as in `learn w0.W, w1.W by …`");
@@ -236,6 +260,5 @@ void resolve_learn(Resolver *r, Scope *scope, const Ast *item) {
         diag_expected(r->diags, "connections with weights, declared before `learn`");
     }
     learn_options(r, scope, &rule, item);
-    optimise(r, scope, &rule, item->child[1]);
-    vec_push(&r->model->learn, rule);
+    push_rules(r, scope, &rule, item->child[1]);
 }

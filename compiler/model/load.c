@@ -229,6 +229,7 @@ Model *model_load(Arena *arena, Diagnostics *diags, const ModelOptions *options,
     if (tree && !diag_error_count(diags)) {
         r.experiment = choose(&r, AST_EXPERIMENT, options->experiment, tree);
         find_annealed(&r);
+        find_set_parameters(&r);
         const Ast *network = choose(&r, AST_NETWORK, options->network, tree);
         if (network) resolve_network(&r, network);
         check_unused_declarations(&r);

@@ -76,6 +76,8 @@ static void free_experiment(Experiment *e) {
     for (uint32_t i = 0; i < e->recordings.count; i++) vec_free(&e->recordings.items[i].names);
     vec_free(&e->data);
     vec_free(&e->feeds);
+    vec_free(&e->stages);
+    vec_free(&e->settings);
     vec_free(&e->scores);
     vec_free(&e->schedule);
     vec_free(&e->recordings);

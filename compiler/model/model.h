@@ -191,10 +191,14 @@ typedef struct Assignment { // array <- value, elementwise
     Span span;
 } Assignment;
 
+typedef enum EndKind { END_PRESENTATION, END_EPOCH, END_COUNT } EndKind; // what may come to its end
+
 typedef struct LearnRule {
     Vec(Symbol) targets;
     Atom optimiser;              // adam
     int64_t from, until;         // acts in steps from <= n < until
+    uint64_t stages;             // a bit for each stage of the experiment in which it acts; without stages: bit 0
+    int end;                     // -1: in every step; else an EndKind: in the last step of one only
     Vec(Assignment) assignments; // of all targets in turn; read the gradient symbols and the optimiser's own states
     Vec(Symbol) gradients;       // one per target: w1.grad_W
     Symbol count;                // the optimiser's step counter, or 0
@@ -214,7 +218,9 @@ typedef enum DataKind {
     DATA_OU,
     DATA_STEPS,
     DATA_SAWTOOTH,
-    DATA_MACKEY_GLASS, // signals over time
+    DATA_MACKEY_GLASS,
+    DATA_PATTERN,
+    DATA_CYCLE, // signals over time
 } DataKind;
 
 typedef struct Argument { // a named, constant argument of a generator: a number, a word, a list or another generator
@@ -247,25 +253,78 @@ typedef enum FeedKind {
     FEED_SAMPLE_AT, // sample[t]: element t of the sample, t the step within the presentation
     FEED_SAMPLE,    // sample: the whole sample, held
     FEED_CLASS,     // class: the sample's class
+    FEED_CONSTANT,  // the same values in all steps
 } FeedKind;
 
 typedef struct Feed {
     uint32_t external; // which input, target or label is fed
     FeedKind kind;
-    uint32_t data; // FEED_SIGNAL: which data set
-    int64_t lead;  // FEED_SIGNAL: by how many steps it is ahead, as in series(t + 6)
+    uint32_t data;        // FEED_SIGNAL: which data set
+    int64_t lead;         // FEED_SIGNAL: by how many steps it is ahead, as in series(t + 6)
+    int64_t delay;        // of samples and classes: by how many steps it is behind, as in class(t - 3)
+    int64_t hold;         // FEED_SAMPLE_AT: for how many steps each element stands, as in sample[t / 10]; at least 1
+    const double *values; // FEED_CONSTANT: one, or one per element
+    uint32_t value_count;
+    int stage; // that it belongs to, in which it stands for the experiment's own; -1: to all
     Span span;
 } Feed;
+
+// ---- Stages and what is set for a time
+
+typedef enum CountKind { COUNT_STEPS, COUNT_PRESENTATIONS, COUNT_EPOCHS } CountKind;
+
+typedef struct Moment { // an amount of training; how many steps it is may depend on the data
+    int64_t count;
+    CountKind kind;
+} Moment;
+
+typedef enum ScheduleKind {
+    SCHEDULE_CONSTANT,
+    SCHEDULE_LINEAR,
+    SCHEDULE_EXPONENTIAL, // by equal factors
+    SCHEDULE_STEPS,       // one value after another
+    SCHEDULE_PERIODIC,    // `from` for `length`, then `to`, again after each `period`
+} ScheduleKind;
+
+typedef struct Schedule { // of a number, over the time for which it is set
+    ScheduleKind kind;
+    double from, to;              // CONSTANT: from alone
+    const double *values, *after; // STEPS: count values; values[i + 1] after the part after[i], 0 .. 1, of the time
+    uint32_t count;
+    Moment period, length;
+} Schedule;
+
+// For a time an array is `scale` times what it would be, plus a schedule, plus noise. A state goes on from what it was
+// set to; everything else is afterwards what it would have been without it.
+typedef struct Setting {
+    Symbol symbol;
+    uint32_t first, count; // its elements along its only axis; count 0: all of an array
+    double scale, sigma;   // sigma: deviation of normal numbers, new in each step
+    Schedule value;
+    bool disturbs;             // a disturbance: left out of evaluations
+    int stage;                 // in which it acts; -1: in all
+    Moment from, until, every; // from the beginning of the stage, or of the run; until.count -1: to the end of it;
+                               // every.count 0: once
+    Span span;
+} Setting;
+
+typedef struct Stage {
+    Atom name;
+    Moment length;
+    Span span, length_span;
+} Stage;
 
 typedef struct Score {
     Atom name;
     const Ast *value; // checked by resolve; evaluated per presentation by the runtime
+    int stage;        // in which it is computed; -1: in all
     Span span;
 } Score;
 
 typedef struct Recording {
     Vec(Atom) names; // as written; arrays by their documented names, or cost, loss, a score
     int64_t every;   // steps; 0: once per presentation or epoch (scores)
+    int stage;       // -1: all
     Span span;
 } Recording;
 
@@ -280,6 +339,8 @@ typedef struct Experiment {
     Vec(DataSet) data;
     Vec(DataSource *) sources; // all of them, nested ones too
     Vec(Feed) feeds;
+    Vec(Stage) stages; // in their order; empty: one, as long as `epochs` or `duration` says
+    Vec(Setting) settings;
     int64_t present_steps; // of one sample; 0 for a continuous signal
     int64_t settle_steps;  // of these, the first that are not scored
     bool reset;            // states return to their first values before each presentation
@@ -327,6 +388,7 @@ typedef struct Model {
     Vec(Connection) connections;
     Vec(LearnRule) learn;
     Vec(Scalar) scalars;
+    Symbol ends[END_COUNT]; // 1 in the last step of a presentation or epoch, else 0; 0: nobody asks
     Vec(Symbol) noises;     // standard normal numbers, drawn anew before each step
     Vec(Array) arrays;      // initial values of all symbols with storage declared by the model
     Experiment *experiment; // NULL when the file has none

@@ -59,7 +59,7 @@ bool explicit_moves(const NeuronBuild *b, Atom member);          // an equation,
 void explicit_open(Resolver *r, NeuronBuild *b);                 // declares what is in compartments
 void explicit_let(Resolver *r, NeuronBuild *b, uint32_t number); // works it out, unless that is done
 void explicit_finish(Resolver *r, NeuronBuild *b);               // equations and couplings, units known
-bool explicit_is_written(const Ast *neuron); // has equations, assignments, events or compartments
+bool explicit_is_written(const Ast *neuron);                     // has equations, assignments, events or compartments
 void explicit_free(NeuronBuild *b);
 bool is_explicit(const NeuronBuild *b);
 // delay.c
@@ -87,6 +87,20 @@ void plasticity_finish(Resolver *r);
 bool synapse_has_rules(const Ast *synapse);                           // equations, assignments, plasticity
 void synapse_plasticity(Resolver *r, Connection *c, const Ast *item); // notes which weight has a rule of its own
 void synapse_state(Resolver *r, Connection *c, Scope *scope, const Ast *item);
+
+// stage.c
+enum { MOST_STAGES = 64 }; // a bit each in what a rule is told
+// The stages of the experiment in which the parameter or weight of this name learns.
+uint64_t stages_that_learn(Resolver *r, Atom name);
+Expr end_of(Resolver *r, const Ast *on); // of `on end of …`: 1 in that step, else 0
+EndKind end_kind(const Ast *on);
+void find_set_parameters(Resolver *r); // network parameters that the experiment sets must stay variable
+void add_setting(Resolver *r, const Scope *scope, Experiment *e, const Ast *item, int stage);
+void add_stage(Resolver *r, const Scope *scope, Experiment *e, const Ast *item);
+void add_disturbance(Resolver *r, const Scope *scope, Experiment *e, const Ast *item, int stage);
+void check_stages(Resolver *r, Experiment *e, bool samples);
+// experiment.c: an item of the experiment, or of one of its stages
+void experiment_item(Resolver *r, const Scope *scope, Experiment *e, const Ast *item, int stage);
 
 // A neuron's energy is elaborated after all connections, when the units of its inputs are known.
 typedef struct NeuronSource {

@@ -7,7 +7,8 @@
 bool synapse_has_rules(const Ast *synapse) {
     for (uint32_t i = 1; i < synapse->count; i++) {
         const Ast *item = synapse->child[i];
-        if (item && (item->kind == AST_PLASTICITY || item->kind == AST_EQUATION || item->kind == AST_ASSIGN))
+        if (item && (item->kind == AST_PLASTICITY || item->kind == AST_EQUATION || item->kind == AST_ASSIGN ||
+                     item->kind == AST_ON))
             return true;
     }
     return false;
@@ -32,8 +33,11 @@ static bool is_among(const Symbol *symbols, uint32_t count, Symbol symbol) {
 
 // Before the rules are worked out: `learn all` passes over such weights.
 void synapse_plasticity(Resolver *r, Connection *c, const Ast *item) {
-    Symbol symbol = named(r, c, left_name(item->child[0]));
-    if (is_among(c->weights.items, c->weights.count, symbol)) vec_push(&c->plastic, symbol);
+    uint32_t rules = item->kind == AST_ON ? item->count : 1;
+    for (uint32_t i = 0; i < rules; i++) {
+        Symbol symbol = item->child[i] ? named(r, c, left_name(item->child[i])) : 0;
+        if (is_among(c->weights.items, c->weights.count, symbol)) vec_push(&c->plastic, symbol);
+    }
 }
 
 void synapse_state(Resolver *r, Connection *c, Scope *scope, const Ast *item) {
@@ -211,17 +215,21 @@ static void split_samples(Resolver *r, Expr value, Expr *samples, Expr *rest) {
 }
 
 // The rule that acts in these steps: all plasticities of the same steps are one.
-static LearnRule *rule_of(Resolver *r, int64_t from, int64_t until, Span span) {
+static LearnRule *rule_of(Resolver *r, LearnRule wanted) {
     Model *m = r->model;
-    for (uint32_t i = 0; i < m->learn.count; i++)
-        if (m->learn.items[i].written_out && m->learn.items[i].from == from && m->learn.items[i].until == until)
-            return &m->learn.items[i];
+    for (uint32_t i = 0; i < m->learn.count; i++) {
+        LearnRule *rule = &m->learn.items[i];
+        if (rule->written_out && rule->from == wanted.from && rule->until == wanted.until &&
+            rule->stages == wanted.stages && rule->end == wanted.end)
+            return rule;
+    }
     enum { MOST_RULES = 64 }; // one bit each in what a step is told
     if (m->learn.count == MOST_RULES) {
-        report(r, DIAG_E0212, span, "more than %d `learn` statements and spans of plasticity", MOST_RULES);
+        report(r, DIAG_E0212, wanted.span, "more than %d `learn` statements and spans of plasticity", MOST_RULES);
         return NULL;
     }
-    vec_push(&m->learn, (LearnRule){.from = from, .until = until, .written_out = true, .span = span});
+    wanted.written_out = true;
+    vec_push(&m->learn, wanted);
     return &m->learn.items[m->learn.count - 1];
 }
 
@@ -290,15 +298,20 @@ static void change_by(Resolver *r, const Connection *c, LearnRule *rule, Symbol 
     vec_push(&rule->assignments, (Assignment){symbol, rest, written->span});
 }
 
-static void one_plasticity(Resolver *r, const SynapseSource *source, const Ast *item) {
+// `written`: the equation or assignment of a `plasticity`, or one of an `on end of …`.
+static void one_plasticity(Resolver *r, const SynapseSource *source, const Ast *item, const Ast *written) {
     const Connection *c = &r->model->connections.items[source->connection];
-    const Ast *written = item->child[0], *left = left_name(written);
+    const Ast *left = left_name(written);
     Symbol symbol = named(r, c, left);
     if (!is_among(c->weights.items, c->weights.count, symbol)) {
         bool state = is_among(c->states.items, c->states.count, symbol);
         report(r, DIAG_E0202, written->child[0]->span, "this names no weight of the synapse");
-        diag_expected(r->diags, "a `weight` declared in it%s", state ? "" : ", as in `plasticity d(W) = …`");
-        if (state) diag_help(r->diags, "a state changes by an equation: leave out `plasticity`");
+        diag_expected(r->diags, "a `weight` declared in it%s",
+                      state                  ? ""
+                      : item->kind == AST_ON ? ", as in `W <- …`"
+                                             : ", as in `plasticity d(W) = …`");
+        if (state && item->kind != AST_ON)
+            diag_help(r->diags, "a state changes by an equation: leave out `plasticity`");
         return;
     }
     for (uint32_t i = 0; i < r->model->learn.count; i++)
@@ -308,10 +321,14 @@ static void one_plasticity(Resolver *r, const SynapseSource *source, const Ast *
             return;
         }
     Value value;
-    int64_t from = 0, until = INT64_MAX;
+    LearnRule wanted = {.until = INT64_MAX,
+                        .stages = stages_that_learn(r, symbol_info(r->store, symbol)->name),
+                        .end = item->kind == AST_ON ? (int)end_kind(item) : -1,
+                        .span = item->span};
     if (!right_side(r, source, written, symbol, &value)) return;
-    if (!plasticity_options(r, source, item, symbol, &from, &until)) return;
-    LearnRule *rule = rule_of(r, from, until, item->span);
+    if (item->kind == AST_PLASTICITY && !plasticity_options(r, source, item, symbol, &wanted.from, &wanted.until))
+        return;
+    LearnRule *rule = rule_of(r, wanted);
     if (rule) change_by(r, c, rule, symbol, written, value.expr);
 }
 
@@ -340,7 +357,9 @@ static void one_synapse(Resolver *r, const SynapseSource *source) {
             scope_bind(source->scope, item->name, elaborate(r, source->scope, item->child[0]));
         if (item->kind == AST_EQUATION || item->kind == AST_ASSIGN) one_motion(r, source, item);
         r->after = true;
-        if (item->kind == AST_PLASTICITY) one_plasticity(r, source, item);
+        if (item->kind == AST_PLASTICITY) one_plasticity(r, source, item, item->child[0]);
+        for (uint32_t k = 0; item->kind == AST_ON && item->name && k < item->count; k++)
+            if (item->child[k]) one_plasticity(r, source, item, item->child[k]);
         r->after = false;
     }
     check_states_move(r, &r->model->connections.items[source->connection]);

@@ -3,10 +3,26 @@
 #include "resolve.h"
 #include <string.h>
 
+static bool reads_array(const ExprStore *store, Expr expr, void *context) {
+    ExprNode node = expr_node(store, expr);
+    bool scalar = node.kind == EXPR_ACCESS && symbol_info(store, node.symbol)->role == ROLE_SCALAR;
+    if (node.kind == EXPR_ACCESS) ((bool *)context)[scalar] = true;
+    return true;
+}
+
+// A number made of network parameters that stay variable, and of nothing else that varies.
+static bool changes_between_steps(const Resolver *r, const Value *value) {
+    bool reads[2] = {0}; // arrays, single numbers
+    if (value->kind != VALUE_NUMBER || value->rank) return false;
+    expr_visit(r->store, value->expr, reads_array, reads);
+    return reads[1] && !reads[0];
+}
+
 // A number, list or draw given to a neuron's parameter becomes an array with one element per neuron.
 static void parameter_array(Resolver *r, Population *p, Scope *scope, Binding *binding, Span declared) {
     Value *value = &binding->value;
     if (value->kind != VALUE_NUMBER && value->kind != VALUE_LIST && value->kind != VALUE_INITIAL) return;
+    if (changes_between_steps(r, value)) return; // one number for all, which the experiment sets
     Atom name = arena_format(r->arena, "%s.%s", p->name, binding->name);
     Initial initial = initial_from(r, value, p->size, arena_format(r->arena, "`%s`", name));
     SymbolInfo info = {
@@ -220,9 +236,7 @@ static void neuron_item(Resolver *r, NeuronBuild *b, const Ast *item, NeuronSour
     case AST_ASSIGN:
     case AST_COUPLE: break; // when the units of inputs are known
     case AST_ENERGY: neuron_energy(r, b, item, source); break;
-    case AST_ON:
-        if (!item->name) break; // an event: later as well
-        // fall through
+    case AST_ON: break; // an event: later as well
     default:
         report(r, DIAG_E0212, item->span, "`%s` in a neuron", ast_kind_name(item->kind));
         diag_expected(r->diags, "`state`, `input`, `output`, `let`, `param`, `compartment`, `couple`, `energy`, an "

@@ -70,7 +70,7 @@ static Formula parse(const char *formula) {
 
 static void expect(const char *text, double first, double second) {
     World world = {0};
-    ScoreSource source = {&world, BATCH, find, read, suggest};
+    ScoreSource source = {&world, BATCH, 1, find, read, suggest};
     Formula formula = parse(text);
     Span place;
     Text error = {0};
@@ -90,7 +90,7 @@ static void expect(const char *text, double first, double second) {
 
 static void expect_refusal(const char *text, const char *sentence) {
     World world = {0};
-    ScoreSource source = {&world, BATCH, find, read, suggest};
+    ScoreSource source = {&world, BATCH, 1, find, read, suggest};
     Formula formula = parse(text);
     Span place = {0};
     Text error = {0};
@@ -125,7 +125,7 @@ static void reduces_over_time(void **state) {
 // What a score is after one presentation, after a second one, and when it begins anew.
 static void expect_of_all(const char *text, double first, double second) {
     World world = {0};
-    ScoreSource source = {&world, BATCH, find, read, suggest};
+    ScoreSource source = {&world, BATCH, 1, find, read, suggest};
     Formula formula = parse(text);
     Span place;
     Text error = {0};
