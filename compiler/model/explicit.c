@@ -275,7 +275,8 @@ bool explicit_operator(Resolver *r, ExprKind kind, const Value *x, const Value *
     if (kind == EXPR_DELAY) return delay_line(r, x, time, span, result);
     StateSearch search = {.population = r->build->population};
     expr_visit(r->store, x->expr, note_state, &search);
-    if (!search.state && !delay_by_energy(r->build) && search.other) {
+    bool given = is_explicit(r->build) || !r->build->population->states.count; // else an energy is missing
+    if (!search.state && given && !delay_by_energy(r->build) && search.other) {
         report_operator(r, kind, NULL, span);
         *result = value_error();
         return true;
