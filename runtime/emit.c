@@ -198,13 +198,6 @@ bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, 
                   "`%s` cannot begin names in C: expected a letter, then at most 31 letters, digits and underscores, "
                   "and no word of the language",
                   options.prefix);
-    if (good && p->model->noises.count) {
-        text_addf(error,
-                  "the noise of `%s`, drawn anew in each step, cannot be written in C yet; expected a model without "
-                  "`noise(…)`",
-                  symbol_info(p->model->store, p->model->noises.items[0])->name);
-        good = false;
-    }
     if (good && acts_at_ends(p->model, request->inference)) {
         text_add(error, "rules and events `on end of …` act when an experiment says so, which emitted code does not "
                         "know; expected a model without them");

@@ -57,6 +57,17 @@ static void describe_array(const LoopArray *array, uint32_t number, Text *out) {
     text_add(out, ")\n");
 }
 
+static void describe_noise(const Program *p, Text *out) {
+    const Fused *fused = p->form[FORM_BATCH].fused;
+    for (uint32_t i = 0; i < p->model->noises.count; i++) {
+        uint32_t number = fused->array_of.items[p->model->noises.items[i]];
+        if (!number) continue; // nobody reads it
+        text_addf(out, " * Array %" PRIu32 " (", number - 1);
+        comment(fused->program.arrays.items[number - 1].name, out);
+        text_add(out, ") is noise: fill it with standard normal numbers before each step.\n");
+    }
+}
+
 static void describe(const Program *p, const char *path, Text *out) {
     const Fused *fused = p->form[FORM_BATCH].fused;
     const LoopProgram *loops = &fused->program;
@@ -70,17 +81,18 @@ static void describe(const Program *p, const char *path, Text *out) {
                   " * axis, where `padded` is the number of samples rounded up to 16. Samples lie side by side. All "
                   "padding must be zero\n"
                   " * at first, and array ");
-    text_addf(
+    text_addf(out,
+              "%" PRIu32
+              " (batch.size) hold the number of samples. Compile the object with the same options as this header.\n",
+              fused->array_of.items[p->step[ENTRY_TRAIN]->batch_size] - 1);
+    describe_noise(p, out);
+    text_add(
         out,
-        "%" PRIu32
-        " (batch.size) hold the number of samples. Compile the object with the same options as this header.\n */\n",
-        fused->array_of.items[p->step[ENTRY_TRAIN]->batch_size] - 1);
-    text_add(out,
-             "#ifndef LEQUEL_OBJECT_H\n#define LEQUEL_OBJECT_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern "
-             "\"C\" {\n#endif\n\n"
-             "typedef struct LequelArguments {\n    int64_t batch, padded; /* samples; the same rounded up to 16 */\n"
-             "    uint64_t active;       /* bit r: learning rule r acts in this step */\n} LequelArguments;\n\n"
-             "/* `arrays` holds the addresses of all arrays, in the order below. */\n");
+        " */\n#ifndef LEQUEL_OBJECT_H\n#define LEQUEL_OBJECT_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern "
+        "\"C\" {\n#endif\n\n"
+        "typedef struct LequelArguments {\n    int64_t batch, padded; /* samples; the same rounded up to 16 */\n"
+        "    uint64_t active;       /* bit r: learning rule r acts in this step */\n} LequelArguments;\n\n"
+        "/* `arrays` holds the addresses of all arrays, in the order below. */\n");
     for (uint32_t e = 0; e < loops->entries.count; e++)
         text_addf(out,
                   "void lequel_entry_%" PRIu32 "(void *const *arrays, const LequelArguments *arguments); /* %s */\n", e,

@@ -407,11 +407,13 @@ static void draw_noise(Instance *in) {
         uint32_t number = loop_array_of(in->form, symbol);
         int64_t elements = logical_count(&in->form->fused->program.arrays.items[number], 1);
         RandomStream stream = instance_noise(model, symbol, in->seed, in->steps);
-        for (int64_t e = 0; e < elements; e++) {
-            Row row = row_of(in, number, e);
-            for (int64_t b = 0; b < in->batch; b++)
-                row_set(row, b, random_normal(&stream, (uint64_t)(b * elements + e)));
-        }
+        double pair[2] = {0};
+        uint64_t n = 0;
+        for (int64_t b = 0; b < in->batch; b++)
+            for (int64_t e = 0; e < elements; e++, n++) {
+                if (n % 2 == 0) random_normal_pair(&stream, n / 2, pair);
+                row_set(row_of(in, number, e), b, pair[n % 2]);
+            }
     }
 }
 

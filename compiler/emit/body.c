@@ -27,9 +27,17 @@ typedef struct Piece {
     bool lanes;
 } Piece;
 
+typedef struct Standing { // of an operation among the loops that body_write opens
+    uint32_t level;       // how many it is inside of
+    bool reads;           // depends on an access
+    bool leaves;          // is used further inside
+} Standing;
+
 typedef struct Writing {
     const Body *body;
+    const char *indent;
     Piece *pieces;
+    Standing *standing;
     Text *out;
     NameSet *names;
     const char **locals; // per access: the local it was read into
@@ -93,33 +101,6 @@ const char *real_literal(Writer *w, LoopReal real, double value) {
 
 // ---- Operations -----------------------------------------------------------------------------------------------------
 
-static uint32_t operands_of(const LoopOp *op, uint32_t *numbers) {
-    numbers[0] = op->a;
-    numbers[1] = op->b;
-    numbers[2] = op->c;
-    switch (op->kind) {
-    case LOOP_CONST:
-    case LOOP_ICONST:
-    case LOOP_LOAD: return 0;
-    case LOOP_FMA:
-    case LOOP_SELECT: return 3;
-    case LOOP_CALL: return op->bits == MATH_POWER ? 2 : 1;
-    case LOOP_NEG:
-    case LOOP_ABS:
-    case LOOP_SQRT:
-    case LOOP_RINT:
-    case LOOP_NOT:
-    case LOOP_TO_BITS:
-    case LOOP_FROM_BITS:
-    case LOOP_TO_INT:
-    case LOOP_TO_REAL:
-    case LOOP_ISHL:
-    case LOOP_ISHR:
-    case LOOP_IASR: return 1;
-    default: return 2;
-    }
-}
-
 static Arena *arena_of(const Writing *g) { return g->body->w->arena; }
 
 // An operand in a place where at least `needed` must bind.
@@ -129,7 +110,7 @@ static const char *operand(const Writing *g, uint32_t op, Binding needed) {
 }
 
 static bool are_lanes(const Writing *g, const LoopOp *op) {
-    uint32_t numbers[3], operands = operands_of(op, numbers);
+    uint32_t numbers[3], operands = loop_op_operands(op, numbers);
     if (op->kind == LOOP_LOAD) return g->body->moves && g->body->moves[op->a];
     for (uint32_t k = 0; k < operands; k++)
         if (g->pieces[numbers[k]].lanes) return true;
@@ -294,7 +275,7 @@ static bool piece_of_fixed(const Writing *g, const LoopOp *op, Piece *piece) {
                                    operand(g, op->a, BIND_CHOICE), operand(g, op->b, BIND_CHOICE));
         return true;
     }
-    uint32_t numbers[3], operands = operands_of(op, numbers);
+    uint32_t numbers[3], operands = loop_op_operands(op, numbers);
     const char *name = op->kind == LOOP_CALL ? maths_name((MathFunction)op->bits) : names[op->kind];
     if (!name) return false;
     piece->text = operands == 1 ? arena_format(arena, "lequel_%s(%s)", name, operand(g, op->a, BIND_CHOICE))
@@ -375,7 +356,7 @@ static const char *type_of(const Writing *g, uint32_t op) {
 
 static void count_uses(const Writing *g) {
     for (uint32_t i = g->body->count; i-- > 0;) { // what nobody uses does not count as a user
-        uint32_t numbers[3], operands = operands_of(&g->body->ops[i], numbers);
+        uint32_t numbers[3], operands = loop_op_operands(&g->body->ops[i], numbers);
         for (uint32_t r = 0; r < g->body->result_count; r++) g->pieces[i].uses += g->body->results[r] == i;
         for (uint32_t k = 0; k < operands && g->pieces[i].uses; k++) g->pieces[numbers[k]].uses++;
         const LoopOp *op = &g->body->ops[i];
@@ -396,8 +377,8 @@ static bool wants_local(const Writing *g, uint32_t op) {
     const Body *body = g->body;
     LoopOpKind kind = body->ops[op].kind;
     if (kind == LOOP_CONST || kind == LOOP_ICONST || kind == LOOP_LOAD) return false;
-    if (kind == LOOP_NEG && g->pieces[op].uses == 1) return false;
-    if (g->pieces[op].uses > 1) return true;
+    if (kind == LOOP_NEG && g->pieces[op].uses == 1 && !g->standing[op].leaves) return false;
+    if (g->pieces[op].uses > 1 || g->standing[op].leaves) return true;
     if (is_result(body, op)) return false;
     return (body->wanted && body->wanted[op]) || strlen(g->pieces[op].text) > LONGEST;
 }
@@ -412,9 +393,48 @@ static void bind_accesses(const Writing *g) {
         const char *type = number_type(g->body->w, g->body->real);
         if (g->body->moves && g->body->moves[op->a])
             type = arena_format(arena_of(g), "lequel_v%s", real_suffix(g->body->real));
-        text_addf(g->out, "%sconst %s %s = %s;\n", g->body->indent, type, name, loaded(g, op->a));
+        text_addf(g->out, "%sconst %s %s = %s;\n", g->indent, type, name, loaded(g, op->a));
         g->locals[op->a] = name;
     }
+}
+
+static void find_levels(const Writing *g) {
+    const Body *body = g->body;
+    for (uint32_t i = 0; body->loops && i < body->count; i++) {
+        Standing *here = &g->standing[i];
+        uint32_t numbers[3], operands = loop_op_operands(&body->ops[i], numbers);
+        uint32_t slot = body->ops[i].kind == LOOP_LOAD ? body->accesses[body->ops[i].a].slot : 0;
+        if (slot) numbers[operands++] = slot - 1;
+        here->reads = body->ops[i].kind == LOOP_LOAD;
+        here->level = here->reads ? body->level[body->ops[i].a] : 0;
+        for (uint32_t k = 0; k < operands; k++) {
+            const Standing *operand = &g->standing[numbers[k]];
+            here->reads |= operand->reads;
+            if (operand->level > here->level) here->level = operand->level;
+        }
+        for (uint32_t k = 0; k < operands && g->pieces[i].uses; k++) {
+            Standing *operand = &g->standing[numbers[k]];
+            operand->leaves |= operand->reads && operand->level < here->level;
+        }
+        here->leaves |= here->reads && here->level < body->loops && is_result(body, i);
+    }
+}
+
+static void write_piece(const Writing *g, uint32_t number) {
+    const Body *body = g->body;
+    Arena *arena = arena_of(g);
+    Piece *piece = &g->pieces[number];
+    uint32_t uses = piece->uses;
+    *piece = piece_of(g, number);
+    piece->uses = uses;
+    piece->lanes = are_lanes(g, &body->ops[number]);
+    if (!wants_local(g, number)) return;
+    bool named = body->wanted && body->wanted[number];
+    const char *name = named ? body->wanted[number] : arena_format(arena, "v%" PRIu32, number);
+    name = name_make(body->names, name);
+    text_addf(g->out, "%sconst %s %s = %s;\n", g->indent, type_of(g, number), name, piece->text);
+    piece->text = name;
+    piece->binding = BIND_ATOM;
 }
 
 void body_write(const Body *body, Text *out, const char **values) {
@@ -422,24 +442,17 @@ void body_write(const Body *body, Text *out, const char **values) {
     uint32_t accesses = 0;
     for (uint32_t i = 0; i < body->count; i++)
         if (body->ops[i].kind == LOOP_LOAD && body->ops[i].a >= accesses) accesses = body->ops[i].a + 1;
-    Writing g = {.body = body, .out = out, .names = body->names};
+    Writing g = {.body = body, .indent = body->indent, .out = out, .names = body->names};
     g.pieces = arena_new_array(arena, Piece, body->count + 1);
+    g.standing = arena_new_array(arena, Standing, body->count + 1);
     g.locals = arena_new_array(arena, const char *, accesses + 1);
     count_uses(&g);
-    bind_accesses(&g);
-    for (uint32_t i = 0; i < body->count; i++) {
-        Piece *piece = &g.pieces[i];
-        if (!piece->uses) continue;
-        uint32_t uses = piece->uses;
-        *piece = piece_of(&g, i);
-        piece->uses = uses;
-        piece->lanes = are_lanes(&g, &body->ops[i]);
-        if (!wants_local(&g, i)) continue;
-        const char *name = body->wanted && body->wanted[i] ? body->wanted[i] : arena_format(arena, "v%" PRIu32, i);
-        name = name_make(body->names, name);
-        text_addf(out, "%sconst %s %s = %s;\n", body->indent, type_of(&g, i), name, piece->text);
-        piece->text = name;
-        piece->binding = BIND_ATOM;
+    find_levels(&g);
+    for (uint32_t level = 0; level <= body->loops; level++) {
+        if (level) g.indent = body->enter(body->nest, level - 1);
+        if (level == body->loops) bind_accesses(&g);
+        for (uint32_t i = 0; i < body->count; i++)
+            if (g.pieces[i].uses && g.standing[i].level == level) write_piece(&g, i);
     }
     for (uint32_t r = 0; r < body->result_count; r++) {
         const Piece *piece = &g.pieces[body->results[r]];

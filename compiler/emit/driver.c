@@ -48,13 +48,14 @@ static const char *role_words[] = {
 
 static void array_row(const Writer *w, const CArray *array, Text *out) {
     const SymbolInfo *info = symbol_info(w->store, array->symbol);
+    const char *role = is_noise(w, array->symbol) ? "noise" : role_words[info->role];
     Text unit = {0};
     unit_print(info->unit, &unit);
     text_addf(out, "| `%s` | `", array->name);
     emit_comment(out, array->shown);
     text_add(out, "` | ");
     for (uint32_t k = 0; k < array->rank; k++) text_addf(out, "[%" PRId64 "]", array->extent[k]);
-    text_addf(out, "%s | %s | %s |\n", array->rank ? "" : "one number", text_z(&unit), role_words[info->role]);
+    text_addf(out, "%s | %s | %s |\n", array->rank ? "" : "one number", text_z(&unit), role);
     text_free(&unit);
 }
 
@@ -71,7 +72,8 @@ static void describe_use(const Writer *w, Text *out) {
     const char *p = w->prefix;
     text_addf(out, "## Use\n\n```c\n#include \"%s.h\"\n\nstatic %s m;\n\n%s_init(&m, 0);\nfor (;;) {\n", p, w->type, p);
     for (uint32_t i = 0; i < w->arrays.count; i++)
-        if (w->arrays.items[i].used && symbol_info(w->store, w->arrays.items[i].symbol)->role == ROLE_INPUT)
+        if (w->arrays.items[i].used && symbol_info(w->store, w->arrays.items[i].symbol)->role == ROLE_INPUT &&
+            !is_noise(w, w->arrays.items[i].symbol))
             text_addf(out, "    /* set m.%s */\n", w->arrays.items[i].name);
     text_addf(out, "    %s_%s(&m);\n}\n```\n\n", p, w->options->inference ? "evaluate" : "step");
     text_addf(
@@ -79,6 +81,19 @@ static void describe_use(const Writer *w, Text *out) {
         "`make` builds the driver `%s`, which steps the model on tables of inputs; `./%s` alone says how it is used.\n"
         "`cmake` builds it too, and a library `%s_lib`.\n\n",
         p, p, p);
+}
+
+static void describe_noise(const Writer *w, Text *out) {
+    if (!w->noisy) return;
+    text_addf(out,
+              "## Noise\n\nEvery step draws its noise anew, learning or not. Each number follows from the seed that "
+              "`%s_init` was "
+              "given, from the\nnumber of steps done, `m.steps`, and from its place; both are in the struct and in a "
+              "saved state, which "
+              "therefore goes on\nwith the noise that would have come. They are the numbers that `lequel run` draws "
+              "with the same "
+              "`--seed`%s.\n\n",
+              w->prefix, w->options->fraction ? ", in fixed point" : "");
 }
 
 static void describe_bits(const Writer *w, Text *out) {
@@ -115,6 +130,7 @@ static Text description(const Writer *w) {
               w->options->batch == 1 ? "" : "s");
     describe_use(w, &text);
     describe_arrays(w, &text);
+    describe_noise(w, &text);
     describe_bits(w, &text);
     text_add(&text, "## Equations\n\nThe derivation from the energy, by `lequel derive`. The functions of the source "
                     "repeat these equations where "

@@ -181,7 +181,30 @@ static const char **wanted_names(const CNest *n, uint32_t entry, uint32_t call) 
     return wanted;
 }
 
-static void write_body(const CNest *n, uint32_t entry, uint32_t call, const char **values) {
+// Opens a loop of the call, not counting axes that have none.
+static const char *enter_loop(void *nest, uint32_t loop) {
+    CNest *n = nest;
+    uint32_t axis = 0;
+    for (uint32_t left = loop + 1; left; axis++) left -= has_loop(n, axis);
+    open_loop(n, axis - 1);
+    return indent(n->depth);
+}
+
+// How many loops an access must be inside of. What is overwritten is read where it is.
+static const uint32_t *levels_of(const CNest *n) {
+    uint32_t accesses = n->kernel->accesses.count, *level = arena_new_array(n->w->arena, uint32_t, accesses + 1);
+    for (uint32_t a = 0; a < accesses; a++)
+        for (uint32_t axis = 0, open = 0; axis < n->kernel->axes; axis++) {
+            LoopSize stride = n->call->stride[a * LOOP_MAX_AXES + axis];
+            if (!has_loop(n, axis)) continue;
+            open++;
+            if (stride.fixed || stride.padded || is_stored(n, a)) level[a] = open;
+        }
+    return level;
+}
+
+// `opens` loops before what stands inside of them; for a NULL they are open.
+static void write_body(const CNest *n, CNest *opens, uint32_t entry, uint32_t call, const char **values) {
     uint32_t accesses = n->kernel->accesses.count, stores = n->kernel->stores.count;
     Arena *arena = n->w->arena;
     CAccess *access = arena_new_array(arena, CAccess, accesses + 1);
@@ -211,6 +234,8 @@ static void write_body(const CNest *n, uint32_t entry, uint32_t call, const char
                  .numbers = stores,
                  .indent = indent(n->depth),
                  .names = &names};
+    for (uint32_t axis = 0; opens && axis < n->kernel->axes; axis++) body.loops += has_loop(n, axis);
+    if (body.loops) body.level = levels_of(n), body.enter = enter_loop, body.nest = opens;
     body_write(&body, n->out, values);
     name_set_free(&names);
 }
@@ -252,10 +277,9 @@ static bool fills_rows(const CNest *n) {
 static void write_map(CNest *n, uint32_t entry, uint32_t call) {
     n->lanes = goes_by_lanes(n, n->kernel->axes);
     n->rows = !n->lanes && fills_rows(n);
-    for (uint32_t axis = 0; axis < n->kernel->axes; axis++) open_loop(n, axis);
     uint32_t stores = n->kernel->stores.count, places = 0;
     const char **values = arena_new_array(n->w->arena, const char *, 2 * stores);
-    write_body(n, entry, call, values);
+    write_body(n, n, entry, call, values);
     for (uint32_t s = 0; s < stores; s++) {
         uint32_t access = n->kernel->stores.items[s].access;
         bool slot = n->kernel->accesses.items[access].slot;
@@ -288,6 +312,18 @@ static const char *only_term(const CNest *n, const char *a, const char *b) {
     if (n->w->options->fraction) return arena_format(arena, "lequel_mul(%s, %s)", a, b);
     if (!n->w->program->deterministic) return arena_format(arena, "%s * %s", a, b);
     return arena_format(arena, "%s + %s * %s", real_literal(n->w, n->kernel->real, 0), a, b);
+}
+
+// The same, of a sum that is no product.
+static const char *from_zero(const CNest *n, const char *value) {
+    if (n->kernel->maximum || n->w->options->fraction || !n->w->program->deterministic) return value;
+    return arena_format(n->w->arena, "%s + (%s)", real_literal(n->w, n->kernel->real, 0), value);
+}
+
+static bool is_one_term(const CNest *n) {
+    for (uint32_t axis = n->kernel->outer; axis < n->kernel->axes; axis++)
+        if (has_loop(n, axis)) return false;
+    return true;
 }
 
 static void begin_sum(const CNest *n, bool lanes) {
@@ -340,13 +376,13 @@ static void write_sum_over_samples(CNest *n, uint32_t entry, uint32_t call) {
     line(n, arena_format(arena, "for (int b = 0; b < %s; b += lequel_lanes%s) {", whole, f));
     n->depth++;
     n->lanes = true;
-    write_body(n, entry, call, &value);
+    write_body(n, NULL, entry, call, &value);
     line(n, arena_format(arena, "sums += %s;", value));
     n->lanes = false;
     close_loops(n, inner);
     line(n, arena_format(arena, "for (int b = %s; b < %s; b++) {", whole, batch));
     n->depth++;
-    write_body(n, entry, call, &value);
+    write_body(n, NULL, entry, call, &value);
     line(n, arena_format(arena, "sum += %s;", value));
     close_loops(n, depth);
     line(n, arena_format(arena, "%s = sum + lequel_total%s(sums);", access_text(n, kernel->stores.items[0].access), f));
@@ -364,10 +400,16 @@ static void write_reduce(CNest *n, uint32_t entry, uint32_t call) {
     if (n->lanes && lanes) n->lanes = false;
     for (uint32_t axis = 0; axis < kernel->outer; axis++) open_loop(n, axis);
     uint32_t depth = n->depth;
+    const char *value;
+    if (is_one_term(n)) {
+        write_body(n, NULL, entry, call, &value);
+        assign(n, kernel->stores.items[0].access, from_zero(n, value), "");
+        close_loops(n, 1);
+        return;
+    }
     begin_sum(n, lanes);
     for (uint32_t axis = kernel->outer; axis < kernel->axes; axis++) open_loop(n, axis);
-    const char *value;
-    write_body(n, entry, call, &value);
+    write_body(n, NULL, entry, call, &value);
     add_term(n, lanes, value);
     close_loops(n, depth);
     const char *sum = "sum";
@@ -398,12 +440,12 @@ static const char *samples(const CNest *n) {
     return one_sample(n->w) ? "" : over(n, "b", arena_format(n->w->arena, "%s_BATCH", n->w->upper));
 }
 
-// Each result sums in the order of k. Which loop is innermost changes no bit, only whether memory is read in order.
+// Each result sums in the order of j. Which loop is innermost changes no bit, only whether memory is read in order.
 static void write_product(CNest *n) {
     Arena *arena = n->w->arena;
     const LoopArray *matrix = &n->w->program->arrays.items[n->call->array[1]];
     const char *name = n->w->arrays.items[n->call->array[1]].name;
-    const char *i = n->index[0], *k = strcmp(n->index[1], "0") == 0 ? "0" : "k";
+    const char *i = n->index[0], *k = n->index[1];
     bool straight = n->call->stride[0].fixed == loop_array_stride(matrix, 0).fixed;
     const char *factor = arena_format(arena, "m->%s[%s][%s]", name, straight ? i : k, straight ? k : i);
     const char *out = vector_element(n, 0, i), *x = vector_element(n, 2, k);
@@ -418,11 +460,11 @@ static void write_product(CNest *n) {
                   real_suffix(n->kernel->real), n->w->arrays.items[n->call->array[0]].name, name, straight ? row : 1,
                   straight ? 1 : row, n->w->arrays.items[n->call->array[2]].name,
                   loop_pad(n->w->options->batch, LOOP_PAD), extent_text(n, 0), extent_text(n, 1), n->w->upper);
-    } else if (in_rows(n->w) && straight && n->call->axis[1].extent >= LOOP_PAD) {
-        text_addf(n->out, "    lequel_matrix%s(&m->%s[0], &m->%s[0][0], %" PRId64 ", &m->%s[0], %s, %s);\n",
-                  real_suffix(n->kernel->real), n->w->arrays.items[n->call->array[0]].name, name,
-                  n->w->arrays.items[n->call->array[1]].declared[1], n->w->arrays.items[n->call->array[2]].name,
-                  extent_text(n, 0), extent_text(n, 1));
+    } else if (in_rows(n->w) && n->call->axis[straight].extent >= LOOP_PAD) {
+        text_addf(n->out, "    lequel_%s%s(&m->%s[0], &m->%s[0][0], %" PRId64 ", &m->%s[0], %s, %s);\n",
+                  straight ? "matrix" : "transposed", real_suffix(n->kernel->real),
+                  n->w->arrays.items[n->call->array[0]].name, name, n->w->arrays.items[n->call->array[1]].declared[1],
+                  n->w->arrays.items[n->call->array[2]].name, extent_text(n, 0), extent_text(n, 1));
     } else if (scalar && !*over_k) {
         text_addf(n->out, "    %s%s = %s;\n", over_i, out, only_term(n, factor, x));
     } else if (scalar && straight) {
@@ -454,6 +496,13 @@ static void write_outer(CNest *n) {
                   loop_pad(n->w->options->batch, LOOP_PAD), extent_text(n, 0), extent_text(n, 1), n->w->upper);
         return;
     }
+    if (in_rows(n->w) && n->call->axis[1].extent >= LOOP_PAD) {
+        text_addf(n->out, "    lequel_outer%s(&m->%s[0][0], %" PRId64 ", &m->%s[0], &m->%s[0], %s, %s);\n",
+                  real_suffix(n->kernel->real), n->w->arrays.items[n->call->array[0]].name,
+                  n->w->arrays.items[n->call->array[0]].declared[1], n->w->arrays.items[n->call->array[1]].name,
+                  n->w->arrays.items[n->call->array[2]].name, extent_text(n, 0), extent_text(n, 1));
+        return;
+    }
     text_addf(n->out, "    %s\n        %s", over_i, over_j);
     if (one_sample(n->w)) {
         text_addf(n->out, "%s = %s;\n", out, only_term(n, left, right));
@@ -472,6 +521,17 @@ bool call_is_empty(const Writer *w, const LoopCall *call) {
     return false;
 }
 
+// Of lines.
+static void drop_last_blanks(Text *out) {
+    size_t kept = 0;
+    for (size_t i = 0; i < out->length; i++) {
+        while (out->bytes[i] == '\n' && kept && out->bytes[kept - 1] == ' ') kept--;
+        out->bytes[kept++] = out->bytes[i];
+    }
+    out->length = kept;
+    if (out->bytes) out->bytes[kept] = 0;
+}
+
 bool call_write(Writer *w, uint32_t entry, uint32_t number, Text *out) {
     const LoopCall *call = &w->program->entries.items[entry].calls.items[number];
     CNest n = {.w = w, .call = call, .kernel = &w->program->kernels.items[call->kernel], .out = out, .depth = 1};
@@ -485,5 +545,6 @@ bool call_write(Writer *w, uint32_t entry, uint32_t number, Text *out) {
     case LOOP_OUTER: write_outer(&n); break;
     }
     text_add(out, "}\n");
+    drop_last_blanks(out);
     return !w->error->length;
 }

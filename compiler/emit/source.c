@@ -13,7 +13,7 @@ typedef struct Source {
     Writer w;
     NameSet names; // at file scope
     Vec(Function) functions;
-    Text functions_text, steps_text;
+    Text functions_text, draws, steps_text;
 } Source;
 
 static const char *type_name(Arena *arena, const char *prefix) {
@@ -43,28 +43,75 @@ void emit_part(const Writer *w, const char *part, Text *out) {
 // ---- Functions ------------------------------------------------------------------------------------------------------
 
 // What a function is called after: the error or state among the things it computes, else the first that has a name.
+enum { RANK_HIDDEN = 1, RANK_SIGNAL, RANK_STATE, RANK_LEARNED, RANK_ERROR };
+
 static int rank_of(const Writer *w, Symbol symbol) {
     const SymbolInfo *info = symbol_info(w->store, symbol);
     for (uint32_t i = 0; i < w->source->equations->neurons.count; i++)
         if (w->source->equations->neurons.items[i].error == symbol ||
             w->source->equations->neurons.items[i].state == symbol)
-            return 5;
-    if (info->role == ROLE_WEIGHT || info->role == ROLE_PARAMETER) return 4;
-    return info->hidden ? 1 : info->role == ROLE_STATE || info->role == ROLE_REGISTER ? 3 : 2;
+            return RANK_ERROR;
+    if (info->role == ROLE_WEIGHT || info->role == ROLE_PARAMETER) return RANK_LEARNED;
+    if (info->hidden) return RANK_HIDDEN;
+    return info->role == ROLE_STATE || info->role == ROLE_REGISTER ? RANK_STATE : RANK_SIGNAL;
 }
 
-static const char *subject_of(const Writer *w, uint32_t entry, uint32_t call) {
+// Whether a call stores what a note is about.
+static bool is_stored(const Writer *w, const FusedNote *note, uint32_t entry, uint32_t call) {
     const Fused *fused = w->source->fused;
-    const char *best = "part";
+    return note->entry == entry && note->call == call && note->symbol < fused->array_of.count &&
+           fused->array_of.items[note->symbol];
+}
+
+// The first that was declared, of those that stand highest; 0 for none.
+static Symbol subject_of(const Writer *w, uint32_t entry, uint32_t call) {
+    const Fused *fused = w->source->fused;
+    Symbol best = 0;
     int best_rank = 0;
     for (uint32_t i = 0; i < fused->notes.count; i++) {
         const FusedNote *note = &fused->notes.items[i];
-        bool stored = note->symbol < fused->array_of.count && fused->array_of.items[note->symbol];
-        if (note->entry != entry || note->call != call || !stored || rank_of(w, note->symbol) <= best_rank) continue;
-        best_rank = rank_of(w, note->symbol);
-        best = symbol_info(w->store, note->symbol)->name;
+        if (!is_stored(w, note, entry, call)) continue;
+        int rank = rank_of(w, note->symbol);
+        bool earlier = rank == best_rank && rank == RANK_STATE && note->symbol < best;
+        if (rank > best_rank || earlier) best_rank = rank, best = note->symbol;
     }
     return best;
+}
+
+// update_h_u; what only serves another function is called after what it does: sum_w1_W_h_r is w1.W times h.r,
+// sum_back_w1_W_out_error the transposed w1.W times out.error.
+static const char *function_name(const Writer *w, uint32_t entry, uint32_t number, bool training) {
+    const LoopCall *call = &w->program->entries.items[entry].calls.items[number];
+    LoopKernelKind kind = w->program->kernels.items[call->kernel].kind;
+    Symbol subject = subject_of(w, entry, number);
+    bool serves = !subject || rank_of(w, subject) == RANK_HIDDEN;
+    if (serves && (kind == LOOP_PRODUCT || kind == LOOP_OUTER)) {
+        const CArray *a = &w->arrays.items[call->array[1]], *b = &w->arrays.items[call->array[2]];
+        const LoopArray *matrix = &w->program->arrays.items[call->array[1]];
+        bool back = kind == LOOP_PRODUCT && call->stride[0].fixed != loop_array_stride(matrix, 0).fixed;
+        return arena_format(w->arena, "%s_%s_%s",
+                            kind == LOOP_OUTER ? "multiply"
+                            : back             ? "sum_back"
+                                               : "sum",
+                            a->name, b->name);
+    }
+    return arena_format(w->arena, "%s_%s", training ? "update" : "evaluate",
+                        subject ? symbol_info(w->store, subject)->name : "part");
+}
+
+// What a call leaves for all to read, for the comment beside it, if that is more than its name says.
+static void results_write(const Writer *w, uint32_t entry, uint32_t call, Text *out) {
+    const Fused *fused = w->source->fused;
+    Text names = {0};
+    int count = 0;
+    for (uint32_t i = 0; i < fused->notes.count; i++) {
+        const FusedNote *note = &fused->notes.items[i];
+        if (!is_stored(w, note, entry, call) || symbol_info(w->store, note->symbol)->hidden) continue;
+        text_add(&names, count++ ? ", " : "");
+        emit_comment(&names, symbol_info(w->store, note->symbol)->name);
+    }
+    if (count > 1) text_addf(out, " /* %s */", text_z(&names));
+    text_free(&names);
 }
 
 // A function that does exactly this already, or a new one.
@@ -79,8 +126,7 @@ static const char *function_of(Source *s, uint32_t entry, uint32_t call, bool tr
             strcmp(s->functions.items[i].comment, text_z(&comment)) == 0)
             name = s->functions.items[i].name;
     if (!name) {
-        const char *verb = training ? "update" : "evaluate";
-        name = name_make(&s->names, arena_format(w->arena, "%s_%s", verb, subject_of(w, entry, call)));
+        name = name_make(&s->names, function_name(w, entry, call, training));
         vec_push(&s->functions,
                  ((Function){name, arena_atom_z(w->arena, text_z(&comment)), arena_atom_z(w->arena, text_z(&body))}));
         text_addf(&s->functions_text, "%sstatic void %s(%s *m)\n%s\n", text_z(&comment), name, w->type, text_z(&body));
@@ -89,6 +135,35 @@ static const char *function_of(Source *s, uint32_t entry, uint32_t call, bool tr
     text_free(&body);
     return name;
 }
+
+// ---- Noise ----------------------------------------------------------------------------------------------------------
+
+static const char *draw_of(Source *s, const CArray *noise) {
+    Writer *w = &s->w;
+    const SymbolInfo *info = symbol_info(w->store, noise->symbol);
+    const char *name = name_make(&s->names, arena_format(w->arena, "draw_%s", info->name)),
+               *place = emit_place(w, info->span);
+    text_addf(&s->functions_text, "/* From %s:\n *   ", *place ? place : "the compiler");
+    emit_comment(&s->functions_text, noise->shown);
+    text_addf(&s->functions_text,
+              "[i, b] = a standard normal number of its own for each neuron and sample, which follows from the seed\n"
+              " *   and the number of the step\n */\nstatic void %s(%s *m)\n",
+              name, w->type);
+    noise_write(w, noise, &s->functions_text);
+    text_add(&s->functions_text, "\n");
+    return name;
+}
+
+// Calls of what draws all noise of a step.
+static void draws_write(Source *s) {
+    Writer *w = &s->w;
+    for (uint32_t i = 0; i < w->arrays.count; i++) {
+        const CArray *noise = &w->arrays.items[i];
+        if (noise->used && is_noise(w, noise->symbol)) text_addf(&s->draws, "    %s(m);\n", draw_of(s, noise));
+    }
+}
+
+// ---- Steps ----------------------------------------------------------------------------------------------------------
 
 static void write_rule(const Writer *w, uint32_t number, Text *out) {
     const LearnRule *rule = &w->source->model->learn.items[number];
@@ -123,12 +198,15 @@ static void write_entry(Source *s, uint32_t number, const char *function) {
               flushes ? "    LEQUEL_FLUSH_BEGIN\n" : "");
     for (uint32_t g = 0; g < 64; g++)
         if (guards >> g & 1) write_rule(&s->w, g, &s->steps_text);
+    text_add(&s->steps_text, text_z(&s->draws));
     for (uint32_t c = 0; c < entry->calls.count; c++) {
         const LoopCall *call = &entry->calls.items[c];
         if (call_is_empty(&s->w, call)) continue;
         text_add(&s->steps_text, "    ");
         if (call->guard) text_addf(&s->steps_text, "if (learns_%" PRIu32 ") ", call->guard);
-        text_addf(&s->steps_text, "%s(m);\n", function_of(s, number, c, training));
+        text_addf(&s->steps_text, "%s(m);", function_of(s, number, c, training));
+        results_write(&s->w, number, c, &s->steps_text);
+        text_add(&s->steps_text, "\n");
     }
     text_addf(&s->steps_text, "    m->steps++;\n%s}\n\n", flushes ? "    LEQUEL_FLUSH_END\n" : "");
 }
@@ -203,9 +281,9 @@ static void declare_functions(const Writer *w, Text *out) {
     const char *p = w->prefix, *t = w->type;
     text_addf(
         out,
-        "/* A network in its initial state, drawn from `seed`: the same numbers as `lequel run --seed` draws. */\n"
+        "/* A network in its initial state, drawn from `seed`: the same numbers as `lequel run --seed` draws%s. */\n"
         "void %s_init(%s *m, uint64_t seed);\n\n",
-        p, t);
+        w->noisy ? ",\n * and later the same noise" : "", p, t);
     if (!w->options->inference)
         text_addf(out, "/* One time step with errors and learning. */\nvoid %s_step(%s *m);\n\n", p, t);
     text_addf(out, "/* One time step of states, rates and the cost only. */\nvoid %s_evaluate(%s *m);\n\n", p, t);
@@ -231,7 +309,7 @@ static void declare_functions(const Writer *w, Text *out) {
               "int fraction; /* of a fixed-point number, bits behind the point; else 0 */\n    "
               "int batched;  /* the samples are the last "
               "axis */\n"
-              "    int rank;     /* without the batch */\n        int extent[%d], stride[%d]; /* in elements; samples "
+              "    int rank;     /* without the batch */\n    int extent[%d], stride[%d]; /* in elements; samples "
               "are next to each other */\n} %sArray;\nextern const %sArray "
               "%s_arrays[];\n"
               "extern const int %s_array_count;\nextern const size_t %s_size; /* of the struct */\n#endif\n\n",
@@ -286,7 +364,12 @@ static void source_comment(const Source *s, Text *out) {
                   " * from, and which derived equation stands behind them. There x is the value before this step, x' "
                   "that of this\n"
                   " * step, b the sample; ahead(x, tau) is x + tau*dx/dt, lowpass(x, tau) its inverse, d(x) the rate "
-                  "of x.\n *\n");
+                  "of x.\n *\n"
+                  " * Functions are called after what they compute: update_h_error computes the error of population h, "
+                  "update_w1_W\n"
+                  " * the new weights of connection w1; sum_... and multiply_... are products of a matrix and a vector "
+                  "and of two\n"
+                  " * vectors that such a function needs. The steps further down call them in their order.\n *\n");
     text_add(
         out,
         w->program->deterministic
@@ -306,6 +389,9 @@ static void includes(const Source *s, bool root, Text *out) {
                   "#if LEQUEL_LIBM\n#include <math.h>\n#endif\n\n");
 }
 
+// For first values or, unless these are integers, for noise.
+static bool draws_normals(const Writer *w) { return w->normal || (w->noisy && !w->options->fraction); }
+
 // The square root of a normal number is that of doubles, whatever the model's numbers.
 static void normal_write(const Writer *w, Text *out) {
     const char *root = "lequel_sqrt(", *at = strstr(part_normal_text, root);
@@ -317,13 +403,16 @@ static void normal_write(const Writer *w, Text *out) {
     text_addf(out, "lequel_sqrt_exact(%s", at + strlen(root));
 }
 
-// What the first values need, and no more: compilers complain of functions that nobody calls.
+// What first values and noise need, and no more: compilers complain of functions that nobody calls.
 static void random_write(const Writer *w, const char *init, Text *out) {
-    if (w->uniform || w->normal || w->below) text_addf(out, "%s\n", part_random_text);
-    if (w->uniform || w->normal) text_add(out, rounded_text);
-    if (w->uniform) text_add(out, part_uniform_text);
-    if (w->below) text_add(out, part_below_text);
-    if (w->normal) normal_write(w, out);
+    if (w->uniform || w->normal || w->below || w->noisy) text_addf(out, "%s\n", part_random_text);
+    if (w->uniform || draws_normals(w)) text_add(out, rounded_text);
+    if (w->uniform) text_addf(out, "%s\n", part_uniform_text);
+    if (w->below) text_addf(out, "%s\n", part_below_text);
+    if (draws_normals(w)) normal_write(w, out), text_add(out, "\n");
+    if (w->normal) text_addf(out, "%s\n", part_normal_one_text);
+    if (w->noisy) text_addf(out, "%s\n", part_child_text);
+    if (w->noisy && w->options->fraction) text_addf(out, "%s\n", part_noise_text);
     if (strstr(init, "lequel_clamped(")) text_add(out, clamped_text);
 }
 
@@ -332,7 +421,7 @@ static void source_write(Source *s, Text *out) {
     Text init = {0}, save = {0}, helpers = {0};
     init_write(w, &init);
     bool fixed = w->options->fraction > 0;
-    if (w->normal && !fixed) need(w, LOOP_F64, HELPER_SQRT);
+    if (draws_normals(w) && !fixed) need(w, LOOP_F64, HELPER_SQRT);
     save_write(w, &save);
     helpers_write(w, &helpers);
     bool root = w->helpers[LOOP_F32][HELPER_SQRT] || w->helpers[LOOP_F64][HELPER_SQRT];
@@ -341,7 +430,7 @@ static void source_write(Source *s, Text *out) {
     if (helpers.length)
         text_add(out, "/* ---- Functions of one number "
                       "-------------------------------------------------------------------------------- */\n\n");
-    if (root || (fixed && w->normal)) text_add(out, part_sqrt_text);
+    if (root || (fixed && w->normal)) text_addf(out, "%s\n", part_sqrt_text);
     text_add(out, text_z(&helpers));
     random_write(w, text_z(&init), out);
     text_add(out, text_z(&init));
@@ -425,7 +514,9 @@ bool emit_c(const EmitSource *source, const EmitOptions *options, Emitted *emitt
                       .prefix = options->prefix}};
     s.names.arena = emitted->arena;
     take_names(&s);
-    bool good = arrays_plan(&s.w) && entries_write(&s);
+    bool good = arrays_plan(&s.w);
+    if (good) draws_write(&s);
+    good = good && entries_write(&s);
     if (good) {
         Text header = {0}, code = {0};
         source_write(&s, &code);
@@ -441,6 +532,7 @@ bool emit_c(const EmitSource *source, const EmitOptions *options, Emitted *emitt
     name_set_free(&s.names);
     vec_free(&s.functions);
     text_free(&s.functions_text);
+    text_free(&s.draws);
     text_free(&s.steps_text);
     vec_free(&s.w.arrays);
     return good;

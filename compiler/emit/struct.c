@@ -26,11 +26,17 @@ static void mark_calls(Writer *w) {
     }
 }
 
+bool is_noise(const Writer *w, Symbol symbol) {
+    for (uint32_t i = 0; i < w->source->model->noises.count; i++)
+        if (w->source->model->noises.items[i] == symbol) return true;
+    return false;
+}
+
 // Inputs are the caller's to set and outputs theirs to read, whoever else uses them.
 static void mark_interface(Writer *w) {
     for (uint32_t i = 0; i < w->arrays.count; i++) {
         SymbolRole role = symbol_info(w->store, w->arrays.items[i].symbol)->role;
-        if (role == ROLE_INPUT) w->arrays.items[i].used = true;
+        if (role == ROLE_INPUT && !is_noise(w, w->arrays.items[i].symbol)) w->arrays.items[i].used = true;
         if (!w->options->inference && (role == ROLE_WEIGHT || role == ROLE_STATE)) w->arrays.items[i].used = true;
     }
 }
@@ -74,7 +80,6 @@ static bool share_place(Writer *w, uint32_t number, uint32_t entry) {
         if (!have_one_shape(&arrays[i], &arrays[number])) continue;
         there->guest = entry;
         w->arrays.items[number].place = i;
-        symbol_edit(w->store, w->arrays.items[number].symbol)->name = symbol_info(w->store, there->symbol)->name;
         return true;
     }
     return false;
@@ -122,6 +127,14 @@ static bool plan_array(Writer *w, uint32_t number, NameSet *names) {
     return true;
 }
 
+// What no array keeps stands in comments all the same.
+static void name_scratch(const Writer *w) {
+    const Fused *fused = w->source->fused;
+    for (Symbol s = 1; s <= symbol_count(w->store); s++)
+        if (s >= fused->array_of.count || !fused->array_of.items[s])
+            symbol_edit(w->store, s)->name = shown_name(w, symbol_info(w->store, s)->name);
+}
+
 bool arrays_plan(Writer *w) {
     const Fused *fused = w->source->fused;
     NameSet names = {.arena = w->arena};
@@ -133,14 +146,20 @@ bool arrays_plan(Writer *w) {
     for (uint32_t i = 0; i < w->arrays.count && good; i++) {
         uint32_t place = w->arrays.items[i].place;
         Symbol symbol = w->arrays.items[i].symbol;
-        if (place == i)
+        if (place == i) {
             good = plan_array(w, i, &names);
-        else
-            w->arrays.items[i] = w->arrays.items[place], w->arrays.items[i].symbol = symbol;
+            continue;
+        }
+        w->arrays.items[i] = w->arrays.items[place];
+        w->arrays.items[i].symbol = symbol;
+        symbol_edit(w->store, symbol)->name = w->arrays.items[place].shown; // comments call both what the struct does
     }
     name_set_free(&names);
+    name_scratch(w);
     mark_calls(w);
     mark_interface(w);
+    for (uint32_t i = 0; i < w->arrays.count; i++)
+        w->noisy |= w->arrays.items[i].used && is_noise(w, w->arrays.items[i].symbol);
     return good;
 }
 
@@ -155,24 +174,26 @@ int64_t carray_count(const CArray *array) {
 typedef struct Section {
     const char *title;
     uint32_t roles; // a set
-    bool hidden;
+    bool hidden, noise;
 } Section;
 
 #define ROLE(role) (1u << (role))
 static const Section sections[] = {
-    {"Inputs, targets and labels: set them before a step.", ROLE(ROLE_INPUT), false},
-    {"Parameters and weights.", ROLE(ROLE_PARAMETER) | ROLE(ROLE_WEIGHT), false},
-    {"States: what a neuron remembers from step to step.", ROLE(ROLE_STATE), false},
-    {"Messages between neurons, held for one step.", ROLE(ROLE_REGISTER), false},
-    {"Signals of the last step.", ROLE(ROLE_SIGNAL) | ROLE(ROLE_LEAF) | ROLE(ROLE_DRIVE), false},
-    {"What the optimisers remember.", ROLE(ROLE_OPTIMISER), false},
-    {"Single numbers: rates, counters.", ROLE(ROLE_SCALAR), false},
-    {"Constants and intermediate results: nothing to set or to read here.", ~0u, true},
+    {"Inputs, targets and labels: set them before a step.", ROLE(ROLE_INPUT), false, false},
+    {"Noise: each step draws it anew.", ROLE(ROLE_INPUT), false, true},
+    {"Parameters and weights.", ROLE(ROLE_PARAMETER) | ROLE(ROLE_WEIGHT), false, false},
+    {"States: what a neuron remembers from step to step.", ROLE(ROLE_STATE), false, false},
+    {"Messages between neurons, held for one step.", ROLE(ROLE_REGISTER), false, false},
+    {"Signals of the last step.", ROLE(ROLE_SIGNAL) | ROLE(ROLE_LEAF) | ROLE(ROLE_DRIVE), false, false},
+    {"What the optimisers remember.", ROLE(ROLE_OPTIMISER), false, false},
+    {"Single numbers: rates, counters.", ROLE(ROLE_SCALAR), false, false},
+    {"Constants and intermediate results: nothing to set or to read here.", ~0u, true, false},
 };
 
 static bool in_section(const Writer *w, const CArray *array, const Section *section) {
     SymbolRole role = symbol_info(w->store, array->symbol)->role;
-    return array->used && array->hidden == section->hidden && (section->roles & ROLE(role));
+    return array->used && array->hidden == section->hidden && (section->roles & ROLE(role)) &&
+           is_noise(w, array->symbol) == section->noise;
 }
 
 static void declare(const Writer *w, const CArray *array, Text *out) {
@@ -210,8 +231,9 @@ static void add_member(Writer *w, const CArray *array) {
 }
 
 void struct_write(Writer *w, Text *out) {
-    w->struct_bytes = 8; // steps
+    w->struct_bytes = w->noisy ? 16 : 8; // steps and seed
     text_addf(out, "typedef struct %s {\n    int64_t steps; /* done so far */\n", w->type);
+    if (w->noisy) text_add(out, "    uint64_t seed; /* of the noise; with `steps`, all that its draws depend on */\n");
     for (size_t s = 0; s < sizeof sections / sizeof *sections; s++) {
         bool any = false;
         for (uint32_t i = 0; i < w->arrays.count; i++) {
@@ -349,6 +371,22 @@ static void draw(Writer *w, const CArray *c, const Array *array, Text *out) {
     if (initial->kind == INITIAL_CHANCE && initial->count > 1) text_add(out, "    }\n");
 }
 
+// Drawn as the runtime draws it: neuron i of n in sample b has number b*n + i, and numbers come in pairs.
+void noise_write(Writer *w, const CArray *noise, Text *out) {
+    bool fixed = w->options->fraction > 0, batch = w->options->batch > 1;
+    const char *at = element_of(w, noise).at, *blanks = batch ? "        " : "    ";
+    text_addf(out,
+              "{\n    const uint64_t stream = lequel_child(m->seed, UINT64_C(0x%" PRIx64 "), (uint64_t)m->steps);\n"
+              "    %s pair[2] = {0};\n    uint64_t n = 0;\n",
+              stream_of(symbol_info(w->store, noise->symbol)->name), fixed ? "int32_t" : "double");
+    if (batch) text_addf(out, "    for (int b = 0; b < %s_BATCH; b++)\n", w->upper);
+    text_addf(out, "%sfor (int i = 0; i < %" PRId64 "; i++, n++) {\n", blanks, noise->extent[0]);
+    text_addf(out, "%s    if (n %% 2 == 0) lequel_%s(m->seed, stream, n / 2, pair);\n", blanks,
+              fixed ? "noises" : "normals");
+    text_addf(out, "%s    %s = %spair[n %% 2];\n%s}\n}\n", blanks, at,
+              noise->real == LOOP_F32 && !fixed ? "(float)" : "", blanks);
+}
+
 // One sample's values serve all. Both arrays have the same shape.
 static void copy_initial(Writer *w, const CArray *c, const Array *array, Text *out) {
     const CArray *from = &w->arrays.items[w->source->fused->array_of.items[array->initial.source] - 1];
@@ -400,27 +438,15 @@ static bool wants_mask(const Writer *w, const Array *array) {
     return mask && (moved || mask->initial.kind != INITIAL_CONSTANT || array->initial.kind != INITIAL_CONSTANT);
 }
 
-// What is not there: self-connections, and the elements of a sparse weight that a mask leaves out.
+// The elements of a sparse weight that are not there.
 static void leave_out(Writer *w, const CArray *c, const Array *array, Text *out) {
     Element e = element_of(w, c);
-    if (array->zero_diagonal && c->extent[0] > 1)
-        text_addf(out, "    for (int i = 0; i < %" PRId64 "; i++) m->%s[i][i] = 0;\n", c->extent[0], c->name);
-    else if (array->zero_diagonal)
-        text_addf(out, "    %s = 0;\n", e.at);
     if (!wants_mask(w, array)) return;
     const CArray *mask = &w->arrays.items[w->source->fused->array_of.items[array->mask] - 1];
     text_addf(out, "%sif (m->%s%s == 0) %s = 0;\n", e.open, mask->name, e.at + strlen("m->") + strlen(c->name), e.at);
 }
 
-static void init_array(Writer *w, const Array *array, Text *out) {
-    uint32_t loop = w->source->fused->array_of.items[array->symbol] - 1;
-    const CArray *c = &w->arrays.items[loop];
-    int64_t count = carray_count(c) / (c->batched ? w->options->batch : 1);
-    if (!c->used) return;
-    if (w->source->given && w->source->given[loop]) {
-        fill_given(w, loop, out);
-        return;
-    }
+static void init_from(Writer *w, const CArray *c, const Array *array, int64_t count, Text *out) {
     const Initial *initial = &array->initial;
     if (initial->kind == INITIAL_COPY) {
         copy_initial(w, c, array, out);
@@ -434,6 +460,21 @@ static void init_array(Writer *w, const Array *array, Text *out) {
         fill_list(w, c, values, count, out);
     }
     leave_out(w, c, array, out);
+}
+
+static void init_array(Writer *w, const Array *array, Text *out) {
+    uint32_t loop = w->source->fused->array_of.items[array->symbol] - 1;
+    const CArray *c = &w->arrays.items[loop];
+    int64_t count = carray_count(c) / (c->batched ? w->options->batch : 1);
+    if (!c->used) return;
+    if (w->source->given && w->source->given[loop]) {
+        fill_given(w, loop, out);
+        return;
+    }
+    init_from(w, c, array, count, out);
+    if (array->zero_diagonal)
+        text_addf(out, "    for (int i = 0; i < %" PRId64 "; i++) m->%s[i][i] = %s;\n", c->extent[0], c->name,
+                  real_literal(w, c->real, 0));
 }
 
 // What an array is copied from, or masked by, must be there, used or not.
@@ -466,7 +507,8 @@ void init_write(Writer *w, Text *out) {
         text_addf(&body, w->options->fraction ? "    m->%s = lequel_fixed(%s_BATCH);\n" : "    m->%s = %s_BATCH;\n",
                   size->name, w->upper);
     if (w->source->steps) text_addf(&body, "    m->steps = %" PRId64 ";\n", w->source->steps);
-    bool draws = w->uniform || w->normal || w->below;
+    bool draws = w->noisy || w->uniform || w->normal || w->below;
+    if (w->noisy) text_add(&body, "    m->seed = seed;\n");
     text_addf(out, "void %s_init(%s *m, uint64_t seed)\n{\n%s    memset(m, 0, sizeof *m);\n%s}\n\n", w->prefix, w->type,
               draws ? "" : "    (void)seed; /* nothing is drawn */\n", text_z(&body));
     text_free(&body);
@@ -481,7 +523,7 @@ static bool is_saved(const Writer *w, const CArray *array) {
 
 static uint64_t fingerprint(const Writer *w) {
     Text text = {0};
-    text_addf(&text, "%s %" PRId64 "\n", w->source->model->name, w->options->batch);
+    text_addf(&text, "%s %" PRId64 "%s\n", w->source->model->name, w->options->batch, w->noisy ? " seed" : "");
     for (uint32_t i = 0; i < w->arrays.count; i++) {
         const CArray *array = &w->arrays.items[i];
         if (is_saved(w, array)) text_addf(&text, "%s %d %" PRId64 "\n", array->shown, array->real, carray_count(array));
@@ -505,7 +547,8 @@ static void save_rows(const Writer *w, const CArray *array, int64_t width, Text 
 
 void save_write(Writer *w, Text *out) {
     Text parts = {0};
-    w->state_bytes = 24;
+    w->state_bytes = w->noisy ? 32 : 24;
+    if (w->noisy) text_addf(&parts, "    {offsetof(%s, seed), 1, 1, 1, 8},\n", w->type);
     for (uint32_t i = 0; i < w->arrays.count; i++) {
         const CArray *array = &w->arrays.items[i];
         if (!is_saved(w, array)) continue;

@@ -47,6 +47,7 @@ typedef struct Writer {
     bool helpers[2][HELPER_COUNT];     // that the code needs, by element type
     bool functions[2][MATH_POWER + 1], lane_functions[2][MATH_POWER + 1];
     bool uniform, normal, below;          // random numbers
+    bool noisy;                           // some are drawn anew in each step
     int64_t state_bytes;                  // of a saved state
     int64_t struct_bytes, constant_bytes; // memory: of the struct, of first values
 } Writer;
@@ -90,6 +91,12 @@ typedef struct Body {
     uint32_t numbers; // the first results; those behind them are places, the same in all lanes
     const char *indent;
     NameSet *names; // locals of the function
+    // What does not move in inner loops is computed outside of them. `enter` opens a loop and returns the indent
+    // inside.
+    uint32_t loops;        // to open; 0: all are open already
+    const uint32_t *level; // per access: the loops that it must be inside of
+    const char *(*enter)(void *nest, uint32_t loop);
+    void *nest;
 } Body;
 
 // Writes the locals; `values` receives an expression per result.
@@ -123,6 +130,8 @@ int64_t element_bytes(const Writer *w, const CArray *array);
 int64_t carray_count(const CArray *array); // elements, all samples
 void struct_write(Writer *w, Text *out);
 void init_write(Writer *w, Text *out);
+bool is_noise(const Writer *w, Symbol symbol);               // drawn anew before each step, not the caller's to set
+void noise_write(Writer *w, const CArray *noise, Text *out); // the body of a function that does it
 void save_write(Writer *w, Text *out);
 void table_write(const Writer *w, Text *out);
 

@@ -114,13 +114,13 @@ static void plan_value(Nest *nest, uint32_t number) {
         plan->level = nest->accesses[op->a].level > slot_level ? nest->accesses[op->a].level : slot_level;
         plan->in_lanes = nest->accesses[op->a].vector != LOOP_SPLAT;
     }
-    const uint32_t operands[] = {op->a, op->b, op->c};
-    for (uint32_t i = 0; i < loop_operand_count(op->kind); i++) {
+    uint32_t operands[3], count = loop_op_operands(op, operands);
+    for (uint32_t i = 0; i < count; i++) {
         const NestValue *operand = &nest->values[operands[i]];
         if (operand->level > plan->level) plan->level = operand->level;
         plan->in_lanes = plan->in_lanes || operand->in_lanes;
     }
-    for (uint32_t i = 0; plan->in_lanes && i < loop_operand_count(op->kind); i++)
+    for (uint32_t i = 0; plan->in_lanes && i < count; i++)
         nest->values[operands[i]].want_vector = true;
 }
 
@@ -219,8 +219,8 @@ static void emit_value(Nest *nest, uint32_t number) {
         return;
     }
     LLVMValueRef operands[3], result;
-    const uint32_t numbers[] = {op->a, op->b, op->c};
-    for (uint32_t i = 0; i < loop_operand_count(op->kind); i++) {
+    uint32_t numbers[3], count = loop_op_operands(op, numbers);
+    for (uint32_t i = 0; i < count; i++) {
         const NestValue *operand = &nest->values[numbers[i]];
         operands[i] = value->in_lanes ? operand->vector : operand->scalar;
     }

@@ -50,10 +50,10 @@ static void plan_access(Sweep *s, uint32_t number) {
 
 static void plan_value(Sweep *s, uint32_t number) {
     const LoopOp *op = &s->kernel->ops.items[number];
-    const uint32_t operands[] = {op->a, op->b, op->c};
+    uint32_t operands[3], count = loop_op_operands(op, operands);
     SweepValue *plan = &s->values[number];
     if (op->kind == LOOP_LOAD) plan->moves = s->accesses[op->a].moves;
-    for (uint32_t i = 0; i < loop_operand_count(op->kind); i++) plan->moves |= s->values[operands[i]].moves;
+    for (uint32_t i = 0; i < count; i++) plan->moves |= s->values[operands[i]].moves;
 }
 
 // A block's sums along rows stay in registers, beside one row's worth of other values.
@@ -92,9 +92,9 @@ static LLVMValueRef constant(const Sweep *s, const LoopOp *op) {
 static LLVMValueRef value_of_row(Sweep *s, const LoopOp *op, unsigned row) {
     if (op->kind == LOOP_CONST || op->kind == LOOP_ICONST) return constant(s, op);
     if (op->kind == LOOP_LOAD) return load_access(s, &s->accesses[op->a], row);
-    const uint32_t numbers[] = {op->a, op->b, op->c};
+    uint32_t numbers[3], count = loop_op_operands(op, numbers);
     LLVMValueRef operands[3];
-    for (uint32_t i = 0; i < loop_operand_count(op->kind); i++) {
+    for (uint32_t i = 0; i < count; i++) {
         const SweepValue *operand = &s->values[numbers[i]];
         operands[i] = operand->vector[of_row(operand->moves, row)];
     }

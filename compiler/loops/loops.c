@@ -90,31 +90,29 @@ LoopValueType loop_op_type(const LoopOp *ops, uint32_t op) {
     }
 }
 
-uint32_t loop_operand_count(LoopOpKind kind) {
-    switch (kind) {
+static bool is_shift(LoopOpKind kind) { return kind == LOOP_ISHL || kind == LOOP_ISHR || kind == LOOP_IASR; }
+
+uint32_t loop_op_operands(const LoopOp *op, uint32_t numbers[3]) {
+    numbers[0] = op->a;
+    numbers[1] = op->b;
+    numbers[2] = op->c;
+    switch (op->kind) {
     case LOOP_CONST:
     case LOOP_ICONST:
     case LOOP_LOAD: return 0;
     case LOOP_FMA:
     case LOOP_SELECT: return 3;
-    case LOOP_ADD:
-    case LOOP_SUB:
-    case LOOP_MUL:
-    case LOOP_DIV:
-    case LOOP_MIN:
-    case LOOP_MAX:
-    case LOOP_COPYSIGN:
-    case LOOP_LT:
-    case LOOP_LE:
-    case LOOP_EQ:
-    case LOOP_AND:
-    case LOOP_OR:
-    case LOOP_IADD:
-    case LOOP_ISUB:
-    case LOOP_IAND:
-    case LOOP_IOR:
-    case LOOP_IXOR: return 2;
-    default: return 1;
+    case LOOP_CALL: return op->bits == MATH_POWER ? 2 : 1;
+    case LOOP_NEG:
+    case LOOP_ABS:
+    case LOOP_SQRT:
+    case LOOP_RINT:
+    case LOOP_NOT:
+    case LOOP_TO_BITS:
+    case LOOP_FROM_BITS:
+    case LOOP_TO_INT:
+    case LOOP_TO_REAL: return 1;
+    default: return is_shift(op->kind) ? 1 : 2;
     }
 }
 
@@ -169,34 +167,13 @@ static void dump_size(LoopSize size, Text *out) {
 
 static void dump_op(const LoopOp *op, uint32_t number, Text *out) {
     text_addf(out, "    v%" PRIu32 " = %s", number, op_names[op->kind]);
-    switch (op->kind) {
-    case LOOP_CONST:
-        text_add(out, " ");
-        text_add_number(out, op->value);
-        break;
-    case LOOP_ICONST: text_addf(out, " 0x%" PRIx64, op->bits); break;
-    case LOOP_LOAD: text_addf(out, " @%" PRIu32, op->a); break;
-    case LOOP_FMA:
-    case LOOP_SELECT: text_addf(out, " v%" PRIu32 " v%" PRIu32 " v%" PRIu32, op->a, op->b, op->c); break;
-    case LOOP_NEG:
-    case LOOP_ABS:
-    case LOOP_SQRT:
-    case LOOP_RINT:
-    case LOOP_NOT:
-    case LOOP_TO_BITS:
-    case LOOP_FROM_BITS:
-    case LOOP_TO_INT:
-    case LOOP_TO_REAL: text_addf(out, " v%" PRIu32, op->a); break;
-    case LOOP_ISHL:
-    case LOOP_ISHR:
-    case LOOP_IASR: text_addf(out, " v%" PRIu32 " by %" PRIu64, op->a, op->bits); break;
-    case LOOP_CALL: {
-        text_addf(out, " %s v%" PRIu32, maths_name((MathFunction)op->bits), op->a);
-        if (op->bits == MATH_POWER) text_addf(out, " v%" PRIu32, op->b);
-        break;
-    }
-    default: text_addf(out, " v%" PRIu32 " v%" PRIu32, op->a, op->b);
-    }
+    if (op->kind == LOOP_CONST) text_add(out, " "), text_add_number(out, op->value);
+    if (op->kind == LOOP_ICONST) text_addf(out, " 0x%" PRIx64, op->bits);
+    if (op->kind == LOOP_LOAD) text_addf(out, " @%" PRIu32, op->a);
+    if (op->kind == LOOP_CALL) text_addf(out, " %s", maths_name((MathFunction)op->bits));
+    uint32_t operands[3], count = loop_op_operands(op, operands);
+    for (uint32_t i = 0; i < count; i++) text_addf(out, " v%" PRIu32, operands[i]);
+    if (is_shift(op->kind)) text_addf(out, " by %" PRIu64, op->bits);
     text_add(out, "\n");
 }
 

@@ -63,7 +63,7 @@ typedef struct LoopOp {
 
 typedef enum LoopValueType { LOOP_REAL, LOOP_INT, LOOP_BOOL } LoopValueType;
 LoopValueType loop_op_type(const LoopOp *ops, uint32_t op);
-uint32_t loop_operand_count(LoopOpKind kind); // how many of a, b, c are operations; a power has one more
+uint32_t loop_op_operands(const LoopOp *op, uint32_t numbers[3]); // how many operations it reads, and which
 
 // How an access moves along the vector axis.
 typedef enum LoopStride {

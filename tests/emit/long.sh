@@ -1,6 +1,7 @@
 #!/bin/bash
 # Emitted C on other processors: LagLine on a Cortex-M3 without an operating system, on aarch64 and riscv64, with the very
-# trace of the host; then 300 random models instead of 40. `./bootstrap test --long` installs the compilers and emulators.
+# trace of the host, and noise on the latter; how fast vectors are; then 300 random models instead of 40.
+# `./bootstrap test --long` installs the compilers and emulators.
 set -u
 [ -x "${LEQUEL:-}" ] || exit 77
 here=$LEQUEL_SOURCE_DIR/tests/emit
@@ -71,6 +72,34 @@ for compiler in "${LEQUEL_CC:-cc}" "aarch64-linux-gnu-gcc -static" "riscv64-linu
     cmp "$work/other.csv" "$work/host.csv" || fail "$compiler, with vectors: something else is computed"
 done
 [ "$(wc -l <"$work/host.csv")" -gt 100 ] || fail "the host's recording"
+
+# Noise of other processors, in double and in integers: the same numbers from the same seed.
+names=jumping.noise,h.noise2,jumping.u,h.u
+for form in --deterministic --fixed=Q8.24; do
+    rm -rf "$work/noise" "$work/host.csv"
+    "$LEQUEL" emit c "$here/noise.leq" $form --batch 3 --main --quiet -o "$work/noise" || fail "noise, $form"
+    for compiler in "${LEQUEL_CC:-cc}" "aarch64-linux-gnu-gcc -static" "riscv64-linux-gnu-gcc -static"; do
+        # shellcheck disable=SC2086
+        $compiler -std=c99 -O2 $bits -DMODEL_TABLE -DMODEL_REFERENCE_TABLE "$work"/noise/*.c -o "$work/image" -lm ||
+            fail "$compiler, with noise, $form"
+        case $compiler in *aarch64*) run=qemu-aarch64 ;; *riscv64*) run=qemu-riscv64 ;; *) run= ;; esac
+        $run "$work/image" --steps 200 --seed 3 --record $names >"$work/other.csv" || fail "$compiler: no run with noise"
+        [ -e "$work/host.csv" ] || cp "$work/other.csv" "$work/host.csv"
+        cmp "$work/other.csv" "$work/host.csv" || fail "$compiler, $form: other noise"
+    done
+    [ "$(cut -d, -f2- "$work/host.csv" | sort -u | wc -l)" -eq 201 ] || fail "the host's noise, $form"
+done
+# shellcheck disable=SC2086
+arm-none-eabi-gcc -std=c99 $warnings -ffreestanding $core $bits -c "$work/noise/model.c" -o "$work/model.o" ||
+    fail "noise in fixed point for a Cortex-M3"
+
+# ---- Speed ----------------------------------------------------------------------------------------------------------
+
+# Vectors keep up with machine code; half of it would be a defect, whatever else the machine does meanwhile.
+bench=$LEQUEL_BINARY_DIR/tests/bench_emit
+if [ -e "$LEQUEL_BINARY_DIR/lequel-llvm.so" ]; then
+    "$bench" rounds=15 floor=0.45 || fail "emitted vectors are slow"
+fi
 
 [ "$failures" -eq 0 ] || { echo "$failures failures"; exit 1; }
 bash "$here/run.sh" 300

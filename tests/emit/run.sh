@@ -120,12 +120,8 @@ every_name() { # model options…: the names of all arrays, separated by commas
     "$LEQUEL" inspect "$@" | awk 'NR > 1 && NF == 0 { exit } NR > 1 { print $1 }' | paste -sd,
 }
 
-for model in "$models"/*.leq "$models"/golden/*.leq "$here/names.leq"; do
+for model in "$models"/*.leq "$models"/golden/*.leq "$here/names.leq" "$here/noise.leq"; do
     case $(basename "$model") in prelude.leq) continue ;; esac
-    "$LEQUEL" emit c "$model" --quiet -o "$work/model" 2>&1 | grep -q 'cannot be written in C yet' && {
-        echo "$(basename "$model"): not in C"
-        continue
-    }
     more="" same=""
     for define in $(defines "$model"); do more="$more -D $define" same="$same define=$define"; done
     echo "$(basename "$model")$more"
@@ -187,6 +183,74 @@ for seed in $(seq 1 "$random"); do
         compare "$model" "$work/random" batch="$batch" backend=reference bound=1e-9 steps=200 seed="$seed" record="$names"
     fi
     [ "$failures" -eq "$before" ] || cat "$model"
+done
+
+# ---- Noise ----------------------------------------------------------------------------------------------------------
+
+echo "noise"
+noisy=$here/noise.leq
+for seed in $(seq 1 $((random / 4))); do # sizes and samples with odd and even counts: a draw makes pairs
+    sizes="n=$((1 + seed * 7 % 11)) hidden=$((1 + seed * 5 % 18))" batch=$((1 + seed * 3 % 8)) more="" same=""
+    for define in $sizes sigma=0.$seed; do more="$more -D $define" same="$same define=$define"; done
+    precision=double
+    [ $((seed % 3)) -eq 0 ] && precision=float
+    simd=""
+    [ $((seed % 2)) -eq 1 ] && simd=--simd
+    # shellcheck disable=SC2086
+    emit "$work/noise" "$noisy" --deterministic --batch $batch --precision $precision $simd $more
+    # shellcheck disable=SC2046
+    build "$work/noise" $(compiler_number "$seed") -ffp-contract=off
+    # shellcheck disable=SC2086
+    compare "$noisy" "$work/noise" batch=$batch deterministic precision=$precision backend=$jit steps=100 \
+        seed=$((seed * 1000000007)) $same
+done
+emit "$work/noise" "$noisy" --inference --deterministic --main
+check_warnings "$work/noise"
+build "$work/noise" "$first" -O3 -ffp-contract=off
+compare "$noisy" "$work/noise" deterministic backend=$jit
+emit "$work/noise" "$noisy" --deterministic --main
+check_warnings "$work/noise"
+$first -std=c99 $warnings -O2 -ffreestanding -c "$work/noise/model.c" -o "$work/object.o" || fail "noise, freestanding"
+build "$work/noise" "$first" -O2 -ffp-contract=off -DLEQUEL_LIBM=0
+compare "$noisy" "$work/noise" deterministic backend=$jit seed=18446744073709551615
+sed -i 's/lequel_child(m->seed, /lequel_child(m->seed + 1, /' "$work/noise/model.c"
+build "$work/noise" "$first"
+"$tests/emit-compare" "$noisy" "$work/noise/model.so" deterministic backend=$jit >"$work/said" 2>&1 && fail "other noise is not noticed"
+grep -q 'but .* in the program' "$work/said" || { fail "the deviation is not named"; cat "$work/said"; }
+"$LEQUEL" emit header "$noisy" | grep -q '(h.noise) is noise' || fail "the header of an object says nothing of noise"
+grep -q 'set m.*noise' "$work/noise/README.md" && fail "the README asks for noise"
+
+# A saved state goes on with the noise that would have come, whatever seed it is loaded into; so does a step after a run.
+emit "$work/noise" "$noisy" --deterministic --main
+$first -std=c99 -O2 -ffp-contract=off -DMODEL_TABLE "$work"/noise/*.c -o "$work/noise/model" -lm || fail "the noisy driver"
+noises=jumping.noise,jumping.noise3,jumping.noise4,h.noise,h.noise2,jumping.u,h.u,around.W
+"$work/noise/model" --seed 5 --steps 90 --record $noises | tail -n 40 | cut -d, -f2- >"$work/whole.csv"
+"$work/noise/model" --seed 5 --steps 50 --save "$work/state" || fail "no state of a noisy model"
+"$work/noise/model" --seed 6 --steps 40 --load "$work/state" --record $noises | tail -n 40 | cut -d, -f2- >"$work/rest.csv"
+cmp "$work/whole.csv" "$work/rest.csv" || fail "a loaded state goes on with other noise"
+[ "$(sort -u "$work/whole.csv" | wc -l)" -eq 40 ] || fail "the noise repeats"
+cat >"$work/noisy.leq" <<TEXT
+import "$noisy"
+experiment quiet {
+  data none = sines(frequencies = 1, amplitudes = 0)
+  present x = none, y = none
+  duration 50 steps
+  record jumping.u, h.u, out.r, around.W
+}
+TEXT
+run="--backend $jit --precision double --deterministic --seed 5 --quiet"
+# shellcheck disable=SC2086
+"$LEQUEL" run "$work/noisy.leq" $run --save-states --out "$work/short" || fail "the noisy model does not run"
+# shellcheck disable=SC2086
+"$LEQUEL" run "$work/noisy.leq" $run --duration "90 steps" --out "$work/longer" || fail "the noisy model does not run on"
+emit "$work/noise" "$work/noisy.leq" --deterministic --main --weights "$work/short" --states
+$first -std=c99 -O2 -ffp-contract=off -DMODEL_TABLE "$work"/noise/*.c -o "$work/noise/model" -lm || fail "the noisy driver with states"
+rm -rf "$work/traces" && mkdir "$work/traces"
+"$work/noise/model" --seed 5 --steps 40 --record jumping.u,h.u,out.r,around.W --out "$work/traces" || fail "the noisy model does not go on"
+for name in jumping.u h.u out.r around.W; do
+    bytes=$((($(stat -c %s "$work/traces/$name.npy") - 128)))
+    cmp -s <(tail -c $bytes "$work/traces/$name.npy") <(tail -c $bytes "$work/longer/$name.npy") ||
+        fail "$name does not go on where the noisy run has ended"
 done
 
 # The comparison itself: it sees a constant that is off by the last digit.
@@ -325,6 +389,21 @@ done
 emit "$work/fixed" "$here/names.leq" --fixed=Q16.16 --main --batch 3 --inference
 check_warnings "$work/fixed" -DMODEL_REFERENCE_TABLE
 make -s -C "$work/fixed" CC="$first" || fail "make, fixed point"
+
+# Noise in fixed point: the numbers of double, drawn without a double, in the same bits from every compiler.
+for format in Q16.16 Q8.24 Q4.28; do
+    emit "$work/fixed" "$noisy" --fixed=$format --main -D sigma=0.1
+    [ $format = Q16.16 ] && check_warnings "$work/fixed" -DMODEL_REFERENCE_TABLE
+    for compiler in $compilers; do
+        $compiler -std=c99 -O2 -fsanitize=undefined -fno-sanitize-recover=all -DMODEL_TABLE -DMODEL_REFERENCE_TABLE \
+            "$work"/fixed/*.c -o "$work/fixed/model" -lm || fail "$compiler, noise in $format"
+        "$work/fixed/model" --steps 400 --record h.noise,jumping.noise3,jumping.u >"$work/fixed/$compiler.csv" || fail "no noise in $format"
+        cmp "$work/fixed/$compiler.csv" "$work/fixed/$first.csv" || fail "$compiler and $first draw other noise in $format"
+    done
+    "$work/fixed/model" --steps 400 --report | awk -v most="$(case $format in Q16.16) echo 1e-5 ;; *) echo 1e-6 ;; esac)" '
+        $1 ~ /noise/ { rows++; if ($4 > most || $3 < 2.5 || $2 > -2.5) bad = 1 }
+        END { exit !(rows == 7 && !bad) }' || fail "the noise of a fixed-point model in $format"
+done
 
 # ---- What it takes --------------------------------------------------------------------------------------------------
 

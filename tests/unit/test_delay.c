@@ -259,7 +259,8 @@ static const char golden_text[] = "import \"%s/models/elise_fuer_elise.leq\"\n"
                                   "  connect up: fixed -> taught.ge by NudgeUp(lambda = 0.6, on = 1)\n"
                                   "  connect down: fixed -> taught.gi by NudgeDown(lambda = 0.6, on = 1)\n"
                                   "  connect w: source -> taught.dend by Dendritic(eta = 1e-4 mV, sigma = 0 mV)\n"
-                                  "}\n";
+                                  "}\n"
+                                  "experiment still { present target = 0; duration 1 ms }\n";
 
 static double relative(double expected) { return 1e-6 * fabs(expected); }
 

@@ -9,4 +9,3 @@ static uint64_t lequel_below(uint64_t seed, uint64_t stream, uint64_t index, uin
     const uint64_t carry = ((low * n_low) >> 32) + (first & UINT64_C(0xFFFFFFFF)) + (second & UINT64_C(0xFFFFFFFF));
     return high * n_high + (first >> 32) + (second >> 32) + (carry >> 32);
 }
-

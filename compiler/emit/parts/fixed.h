@@ -53,10 +53,10 @@ static inline int32_t lequel_div(int32_t a, int32_t b)
     return lequel_saturated((top < 0 ? top - half : top + half) / b);
 }
 
-static inline int32_t lequel_sqrt(int32_t x)
+/* The root of a whole number, to nearest. */
+static inline uint64_t lequel_root(uint64_t x)
 {
-    if (x <= 0) return 0;
-    uint64_t rest = (uint64_t)x << LEQUEL_FRACTION, root = 0, bit = (uint64_t)1 << 62;
+    uint64_t rest = x, root = 0, bit = (uint64_t)1 << 62;
     while (bit > rest) bit >>= 2;
     for (; bit; bit >>= 2) {
         if (rest >= root + bit) {
@@ -66,7 +66,12 @@ static inline int32_t lequel_sqrt(int32_t x)
             root >>= 1;
         }
     }
-    return lequel_saturated((int64_t)(root + (rest > root))); /* to nearest */
+    return root + (rest > root);
+}
+
+static inline int32_t lequel_sqrt(int32_t x)
+{
+    return x > 0 ? lequel_saturated((int64_t)lequel_root((uint64_t)x << LEQUEL_FRACTION)) : 0;
 }
 
 /* ---- Functions: inside, numbers have 28 bits behind the point ------------------------------------------------ */
@@ -158,7 +163,7 @@ static inline int32_t lequel_power(int32_t x, int32_t y)
 }
 
 /* sin(2 pi turns / 2^32), by the series of the sine or cosine of an eighth. */
-static inline int32_t lequel_wave(uint32_t turns)
+static inline int64_t lequel_inner_wave(uint32_t turns)
 {
     static const int64_t sine[] = {268435456, -44739243, 2236962, -53261, 740, -7};
     static const int64_t cosine[] = {268435456, -134217728, 11184811, -372827, 6658, -74};
@@ -170,9 +175,11 @@ static inline int32_t lequel_wave(uint32_t turns)
                   z = lequel_times(x, x); /* times pi/2 */
     int64_t sum = 0;
     for (int k = 5; k >= 0; k--) sum = lequel_times(sum, z) + (far ? cosine[k] : sine[k]);
-    const int32_t value = lequel_outer_value(far ? sum : lequel_times(sum, x));
+    const int64_t value = far ? sum : lequel_times(sum, x);
     return quadrant & 2 ? -value : value;
 }
+
+static inline int32_t lequel_wave(uint32_t turns) { return lequel_outer_value(lequel_inner_wave(turns)); }
 
 /* x / (2 pi) as a part of 2^32, whole turns dropped. */
 static inline uint32_t lequel_turns(int32_t x)

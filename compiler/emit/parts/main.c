@@ -529,5 +529,6 @@ int main(int argc, char **argv)
         write_npy(o.out, "steps", numbers, rows, NULL);
     else if (record_count)
         write_csv(numbers);
+    free(numbers);
     return 0;
 }

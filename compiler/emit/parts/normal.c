@@ -40,14 +40,15 @@ static double lequel_draw_sine(double r, int quadrant)
 }
 
 /* Box and Muller: a pair of normal numbers from a pair of uniform ones. */
-static double lequel_normal(uint64_t seed, uint64_t stream, uint64_t index)
+static void lequel_normals(uint64_t seed, uint64_t stream, uint64_t pair, double normal[2])
 {
     uint64_t half[2];
-    lequel_draw(seed, stream, index / 2, half);
+    lequel_draw(seed, stream, pair, half);
     const double length = (double)((half[0] >> 11) + 1) * 1.1102230246251565e-16; /* (0, 1] */
     const double turn = (double)(half[1] >> 11) * 1.1102230246251565e-16;
     const double radius = lequel_sqrt(-2 * lequel_draw_log(length));
     const int quadrant = (int)(lequel_rounded(4 * turn) + 0.5);
     const double r = (lequel_rounded(4 * turn) - quadrant) * 1.5707963267948966;
-    return radius * lequel_draw_sine(r, quadrant + (index % 2 ? 0 : 1));
+    normal[0] = radius * lequel_draw_sine(r, quadrant + 1);
+    normal[1] = radius * lequel_draw_sine(r, quadrant);
 }

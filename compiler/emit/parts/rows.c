@@ -31,3 +31,30 @@ LEQUEL_UNUSED static void lequel_matrix$f($R *out, const $R *a, int row, const $
         for (int k = whole; k < depth; k++) out[i] += a[k] * x[k];
     }
 }
+
+/* A transposed matrix times a vector: out[i] = sum over k of a[k*row + i] * x[k], four terms at a time. */
+LEQUEL_UNUSED static void lequel_transposed$f($R *__restrict out, const $R *__restrict a, int row,
+                                              const $R *__restrict x, int rows, int depth)
+{
+    for (int i = 0; i < rows; i++) out[i] = 0;
+    int k = 0;
+    for (; k + 4 <= depth; k += 4, a += 4 * row) {
+        const $R x0 = x[k], x1 = x[k + 1], x2 = x[k + 2], x3 = x[k + 3];
+        for (int i = 0; i < rows; i++)
+            out[i] += (a[i] * x0 + a[row + i] * x1) + (a[2 * row + i] * x2 + a[3 * row + i] * x3);
+    }
+    for (; k < depth; k++, a += row) {
+        const $R x0 = x[k];
+        for (int i = 0; i < rows; i++) out[i] += a[i] * x0;
+    }
+}
+
+/* The outer product of two vectors: out[i*row + j] = left[i] * right[j]. */
+LEQUEL_UNUSED static void lequel_outer$f($R *__restrict out, int row, const $R *__restrict left,
+                                         const $R *__restrict right, int rows, int columns)
+{
+    for (int i = 0; i < rows; i++, out += row) {
+        const $R factor = left[i];
+        for (int j = 0; j < columns; j++) out[j] = factor * right[j];
+    }
+}
