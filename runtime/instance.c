@@ -380,7 +380,7 @@ static void step_mirror(Instance *in, const Step *step, uint64_t active) {
 
 void instance_run_entry(Instance *in, ProgramEntry entry, uint64_t active) {
     const Program *p = in->program;
-    LoopArguments arguments = {in->batch, in->padded, active};
+    LoopArguments arguments = {.batch = in->batch, .batch_padded = in->padded, .active = active};
     if (p->kind == PROGRAM_JIT)
         in->form->function[entry](in->arrays, &arguments);
     else if (p->kind == PROGRAM_LOOPS)

@@ -48,9 +48,11 @@ static bool is_stored(const LoopKernel *kernel, uint32_t access) {
 }
 
 // What follows the vector axis' elements in a row is padding, not elements outside a slice.
-static bool ends_in_padding(const LoopArray *array, LoopAxis axis) {
+static bool ends_in_padding(const LoopArray *array, LoopAxis axis, LoopSize offset) {
     if (axis.batch || array->batched) return axis.batch && array->batched;
-    return axis.extent % LOOP_PAD == 0 || (array->rank && axis.extent >= array->extent[array->rank - 1]);
+    if (axis.extent % LOOP_PAD == 0 || !array->rank) return axis.extent % LOOP_PAD == 0;
+    int64_t row = array->rank > 1 ? loop_array_stride(array, array->rank - 2).fixed : INT64_MAX;
+    return offset.fixed % row + axis.extent >= array->extent[array->rank - 1];
 }
 
 // Contiguous accesses go by whole vectors, the last of a row into its padding. That needs rows that begin on whole
@@ -60,7 +62,7 @@ static bool fits_whole_vectors(const Emitter *e, const LoopKernel *kernel, uint3
     for (uint32_t c = 0; c < e->code->calls.count; c++) {
         const LoopCall *call = e->code->calls.items[c];
         const LoopArray *array = &e->program->arrays.items[call->array[kernel->accesses.items[access].argument]];
-        if (stored && !ends_in_padding(array, call->axis[vector_axis])) return false;
+        if (stored && !ends_in_padding(array, call->axis[vector_axis], call->offset[access])) return false;
         if (call->offset[access].fixed % LOOP_PAD) return false;
         for (uint32_t axis = 0; axis < kernel->axes; axis++)
             if (axis != vector_axis && call->stride[access * LOOP_MAX_AXES + axis].fixed % LOOP_PAD) return false;
@@ -120,8 +122,7 @@ static void plan_value(Nest *nest, uint32_t number) {
         if (operand->level > plan->level) plan->level = operand->level;
         plan->in_lanes = plan->in_lanes || operand->in_lanes;
     }
-    for (uint32_t i = 0; plan->in_lanes && i < count; i++)
-        nest->values[operands[i]].want_vector = true;
+    for (uint32_t i = 0; plan->in_lanes && i < count; i++) nest->values[operands[i]].want_vector = true;
 }
 
 // --- Values ---------------------------------------------------------------------------------------------------------

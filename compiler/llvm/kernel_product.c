@@ -209,8 +209,12 @@ static void product_strip(Emitter *e, const void *context, const Strip *strip) {
     emit_end(e, &pass, NULL);
 }
 
+static LLVMValueRef emit_operand(Emitter *e, uint32_t argument) {
+    return emit_address(e, element_type(e), emit_array(e, argument), emit_offset(e, argument));
+}
+
 void emit_product_kernel(Emitter *e) {
-    Product p = {.out = emit_array(e, 0), .a = emit_array(e, 1), .x = emit_array(e, 2)};
+    Product p = {.out = emit_operand(e, 0), .a = emit_operand(e, 1), .x = emit_array(e, 2)};
     p.rows = emit_extent(e, 0);
     p.depth = emit_extent(e, 1);
     p.a_row = emit_stride(e, 0);
@@ -298,8 +302,8 @@ void emit_outer_kernel(Emitter *e) {
     LLVMTypeRef block = LLVMArrayType2(vector_type(e), PANEL_MAX * SAMPLES);
     Outer p = {.scratch = LLVMBuildAlloca(e->builder, block, "scratch")};
     LLVMSetAlignment(p.scratch, 64);
-    p.out = emit_array(e, 0);
-    p.left = emit_array(e, 1);
+    p.out = emit_operand(e, 0);
+    p.left = emit_operand(e, 1);
     p.right = emit_array(e, 2);
     p.rows = emit_extent(e, 0);
     LLVMValueRef columns = emit_extent(e, 1);

@@ -91,6 +91,41 @@ static LLVMValueRef flush_denormals(Emitter *e) {
     return saved;
 }
 
+// Lets the thread of number `part` through to the block that is returned, where the others arrive, too.
+static LLVMBasicBlockRef only_for(Emitter *e, LLVMValueRef own, uint32_t part) {
+    LLVMBasicBlockRef then = emit_block(e, "part"), after = emit_block(e, "after");
+    LLVMValueRef mine = LLVMBuildICmp(e->builder, LLVMIntEQ, own, emit_int(e, part), "");
+    LLVMBuildCondBr(e->builder, mine, then, after);
+    LLVMPositionBuilderAtEnd(e->builder, then);
+    return after;
+}
+
+static void emit_wait(Emitter *e) {
+    LLVMTypeRef type = LLVMFunctionType(e->no_value, &e->pointer, 1, 0), byte = LLVMInt8TypeInContext(e->context);
+    LLVMValueRef members[2];
+    const size_t offsets[] = {offsetof(LoopArguments, wait), offsetof(LoopArguments, team)};
+    for (int i = 0; i < 2; i++)
+        members[i] =
+            emit_load(e, e->pointer, emit_address(e, byte, emit_argument(e, 1), emit_int(e, (int64_t)offsets[i])), 8);
+    LLVMBuildCall2(e->builder, type, members[0], members + 1, 1, "");
+}
+
+// Calls stand in order of their levels, and within a level in order of their parts.
+static void emit_levels(Emitter *e, const LoopEntry *entry, LLVMValueRef active) {
+    LLVMValueRef own = load_member(e, emit_argument(e, 1), offsetof(LoopArguments, part));
+    for (uint32_t c = 0, level = 0; c < entry->calls.count;) {
+        uint32_t part = entry->calls.items[c].part;
+        if (entry->calls.items[c].level != level) emit_wait(e);
+        level = entry->calls.items[c].level;
+        LLVMBasicBlockRef after = only_for(e, own, part);
+        for (; c < entry->calls.count && entry->calls.items[c].level == level && entry->calls.items[c].part == part;
+             c++)
+            emit_call(e, &entry->calls.items[c], active);
+        LLVMBuildBr(e->builder, after);
+        LLVMPositionBuilderAtEnd(e->builder, after);
+    }
+}
+
 static void emit_entry(Emitter *e, uint32_t number) {
     const LoopEntry *entry = &e->program->entries.items[number];
     char name[32];
@@ -99,7 +134,10 @@ static void emit_entry(Emitter *e, uint32_t number) {
     emit_function(e, name, type, false);
     LLVMValueRef saved = e->target->x86 && !e->program->deterministic ? flush_denormals(e) : NULL;
     LLVMValueRef active = load_member(e, emit_argument(e, 1), offsetof(LoopArguments, active));
-    for (uint32_t c = 0; c < entry->calls.count; c++) emit_call(e, &entry->calls.items[c], active);
+    if (entry->parts)
+        emit_levels(e, entry, active);
+    else
+        for (uint32_t c = 0; c < entry->calls.count; c++) emit_call(e, &entry->calls.items[c], active);
     if (saved) emit_intrinsic(e, "llvm.x86.sse.ldmxcsr", NULL, &saved, 1);
     LLVMBuildRetVoid(e->builder);
 }

@@ -338,13 +338,14 @@ static void interpret_product(const LoopProgram *program, const LoopCall *call, 
     LoopReal real = program->kernels.items[call->kernel].real;
     int64_t n = call->axis[0].extent, m = call->axis[1].extent, row = arguments->batch_padded;
     int64_t sa = size_of(call->stride[0], arguments), sk = size_of(call->stride[1], arguments);
+    int64_t out = size_of(call->offset[0], arguments), a = size_of(call->offset[1], arguments);
     for (int64_t i = 0; i < n; i++)
         for (int64_t b = 0; b < arguments->batch; b++) {
             double sum = 0;
             for (int64_t k = 0; k < m; k++)
-                sum = add_product(program, real, sum, read_element(real, arrays[call->array[1]], i * sa + k * sk),
+                sum = add_product(program, real, sum, read_element(real, arrays[call->array[1]], a + i * sa + k * sk),
                                   read_element(real, arrays[call->array[2]], k * row + b));
-            write_element(real, arrays[call->array[0]], i * row + b, sum);
+            write_element(real, arrays[call->array[0]], out + i * row + b, sum);
         }
 }
 
@@ -353,13 +354,14 @@ static void interpret_outer(const LoopProgram *program, const LoopCall *call, vo
     LoopReal real = program->kernels.items[call->kernel].real;
     int64_t n = call->axis[0].extent, m = call->axis[1].extent, row = arguments->batch_padded;
     int64_t stride = size_of(call->stride[0], arguments);
+    int64_t out = size_of(call->offset[0], arguments), e = size_of(call->offset[1], arguments);
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < m; j++) {
             double sum = 0;
             for (int64_t b = 0; b < arguments->batch; b++)
-                sum = add_product(program, real, sum, read_element(real, arrays[call->array[1]], i * row + b),
+                sum = add_product(program, real, sum, read_element(real, arrays[call->array[1]], e + i * row + b),
                                   read_element(real, arrays[call->array[2]], j * row + b));
-            write_element(real, arrays[call->array[0]], i * stride + j, sum);
+            write_element(real, arrays[call->array[0]], out + i * stride + j, sum);
         }
 }
 

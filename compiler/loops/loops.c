@@ -2,6 +2,8 @@
 // interpret.c runs it.
 #include "maths.h"
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 int64_t loop_pad(int64_t count, int64_t multiple) { return (count + multiple - 1) / multiple * multiple; }
 
@@ -124,16 +126,32 @@ static void kernel_free(LoopKernel *kernel) {
     free(kernel->key);
 }
 
+void loop_call_free(LoopCall *call) {
+    free(call->array);
+    free(call->stride);
+    free(call->offset);
+}
+
+LoopCall loop_call_copy(const LoopProgram *program, const LoopCall *call) {
+    const LoopKernel *kernel = &program->kernels.items[call->kernel];
+    bool nest = loop_kernel_is_nest(kernel);
+    size_t offsets = nest ? kernel->accesses.count : 3, strides = nest ? offsets * LOOP_MAX_AXES : LOOP_MAX_AXES;
+    LoopCall copy = *call;
+    copy.array = memory_resize(NULL, call->array_count, sizeof *copy.array);
+    copy.stride = memory_resize(NULL, strides, sizeof *copy.stride);
+    copy.offset = memory_resize(NULL, offsets, sizeof *copy.offset);
+    memcpy(copy.array, call->array, call->array_count * sizeof *copy.array);
+    memcpy(copy.stride, call->stride, strides * sizeof *copy.stride);
+    memcpy(copy.offset, call->offset, offsets * sizeof *copy.offset);
+    return copy;
+}
+
 void loop_program_free(LoopProgram *program) {
     if (!program) return;
     for (uint32_t k = 0; k < program->kernels.count; k++) kernel_free(&program->kernels.items[k]);
     for (uint32_t e = 0; e < program->entries.count; e++) {
         LoopEntry *entry = &program->entries.items[e];
-        for (uint32_t c = 0; c < entry->calls.count; c++) {
-            free(entry->calls.items[c].array);
-            free(entry->calls.items[c].stride);
-            free(entry->calls.items[c].offset);
-        }
+        for (uint32_t c = 0; c < entry->calls.count; c++) loop_call_free(&entry->calls.items[c]);
         vec_free(&entry->calls);
     }
     vec_free(&program->entries);
@@ -211,7 +229,7 @@ static void dump_accesses(const LoopKernel *kernel, const LoopCall *call, Text *
     }
 }
 
-static void dump_call(const LoopProgram *program, const LoopCall *call, Text *out) {
+static void dump_call(const LoopProgram *program, const LoopCall *call, uint32_t parts, Text *out) {
     const LoopKernel *kernel = &program->kernels.items[call->kernel];
     bool nest = loop_kernel_is_nest(kernel);
     uint32_t axes = nest ? kernel->axes : 2;
@@ -231,7 +249,12 @@ static void dump_call(const LoopProgram *program, const LoopCall *call, Text *ou
         text_add(out, i ? ", " : " stride ");
         dump_size(call->stride[i], out);
     }
+    for (uint32_t i = 0; !nest && i < 2 && (call->offset[i].fixed || call->offset[i].padded); i++) {
+        text_add(out, i ? ", " : " from ");
+        dump_size(call->offset[i], out);
+    }
     if (call->guard) text_addf(out, " %s guard %" PRIu32, call->unless ? "unless" : "if", call->guard - 1);
+    if (parts) text_addf(out, " level %" PRIu32 " part %" PRIu32, call->level, call->part);
     text_add(out, "\n");
     if (nest) dump_accesses(kernel, call, out);
 }
@@ -251,7 +274,9 @@ void loop_program_dump(const LoopProgram *program, Text *out) {
     for (uint32_t i = 0; i < program->kernels.count; i++) dump_kernel(&program->kernels.items[i], i, out);
     for (uint32_t i = 0; i < program->entries.count; i++) {
         const LoopEntry *entry = &program->entries.items[i];
-        text_addf(out, "entry %s\n", entry->name);
-        for (uint32_t c = 0; c < entry->calls.count; c++) dump_call(program, &entry->calls.items[c], out);
+        text_addf(out, "entry %s", entry->name);
+        if (entry->parts) text_addf(out, " for %" PRIu32 " threads", entry->parts);
+        text_add(out, "\n");
+        for (uint32_t c = 0; c < entry->calls.count; c++) dump_call(program, &entry->calls.items[c], entry->parts, out);
     }
 }

@@ -138,6 +138,7 @@ typedef struct LoopCall {
     uint32_t kernel;
     uint32_t guard;               // 0: always; g: only when bit g-1 of LoopArguments.active is set,
     bool unless;                  // or, with this, when it is not
+    uint32_t level, part;         // in an entry for several threads: see LoopEntry
     Span span;                    // where in the model file this comes from
     LoopAxis axis[LOOP_MAX_AXES]; // MAP, REDUCE, SWEEP: per axis. PRODUCT: i, k. OUTER: i, j
     // Arrays by number: per argument of the kernel. PRODUCT: out, A, X. OUTER: out, E, R. This and the two arrays below
@@ -146,13 +147,18 @@ typedef struct LoopCall {
     uint32_t array_count;
     // MAP, REDUCE, SWEEP: stride[access * LOOP_MAX_AXES + axis] in elements, and offset[access]; stride along the
     // vector axis is 0, 1 or, for LOOP_STRIDED, any. PRODUCT: stride[0] = sa, stride[1] = sk; rows of out and X are one
-    // padded batch apart. OUTER: stride[0] = the row stride of out.
+    // padded batch apart. OUTER: stride[0] = the row stride of out. Both: offset[]
+    // of out and of A or E.
     LoopSize *stride;
     LoopSize *offset;
 } LoopCall;
 
+// The calls of an entry are made in order. One for several threads (`parts` of them) is called by all of them, each
+// with its own LoopArguments.part: each makes the calls of its part, and before a higher level begins, all wait for each
+// other. Calls of one level do not touch what another of that level writes.
 typedef struct LoopEntry {
     const char *name; // "step", "evaluate", …
+    uint32_t parts;   // 0: for one thread
     Vec(LoopCall) calls;
 } LoopEntry;
 
@@ -170,6 +176,9 @@ typedef struct LoopProgram {
 typedef struct LoopArguments {
     int64_t batch, batch_padded; // samples, and the same rounded up to LOOP_PAD
     uint64_t active;             // guards that hold in this step
+    int64_t part;                // entries for several threads only: number of this one,
+    void (*wait)(void *team);    // what it calls between levels, and with what
+    void *team;
 } LoopArguments;
 typedef void LoopFunction(void *const *arrays, const LoopArguments *arguments);
 
@@ -185,6 +194,13 @@ LoopStride loop_movement(const LoopProgram *program, uint32_t kernel, uint32_t a
 // contiguous everywhere. The kernel has at least one axis.
 uint32_t loop_vector_axis(const LoopProgram *program, uint32_t kernel);
 
+// divide.c: adds entries that do the same as those that there are, to the bit, by `parts` threads together: calls that
+// take long at such a batch are cut into panels of rows, and what does not depend on each other runs side by side.
+// Tells how long the first entry takes, as a number of elementary operations.
+double loop_program_divide(LoopProgram *program, uint32_t parts, int64_t batch);
+
+void loop_call_free(LoopCall *call);
+LoopCall loop_call_copy(const LoopProgram *program, const LoopCall *call);
 void loop_program_free(LoopProgram *program);
 void loop_program_dump(const LoopProgram *program, Text *out);
 // NULL when the program is well formed, else what is wrong with it (a compiler bug). The text is the caller's to free.

@@ -210,8 +210,8 @@ static void check_contraction_call(Check *check, const LoopKernel *kernel, const
     const LoopSize out[] = {product ? row : call->stride[0], product ? none : one};
     const LoopSize left[] = {product ? call->stride[0] : row, product ? call->stride[1] : none};
     const LoopSize right[] = {none, row};
-    check_bounds_twice(check, call, call->array[0], none, out, 2);
-    check_bounds_twice(check, call, call->array[1], none, left, 2);
+    check_bounds_twice(check, call, call->array[0], call->offset[0], out, 2);
+    check_bounds_twice(check, call, call->array[1], call->offset[1], left, 2);
     check_bounds_twice(check, call, call->array[2], none, right, 2);
 }
 

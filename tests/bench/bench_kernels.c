@@ -157,7 +157,7 @@ static Speed run(LoopProgram *program, int64_t batch, double operations) {
         fprintf(stderr, "%s\n", text_z(&error));
         exit(1);
     }
-    LoopArguments arguments = {batch, loop_pad(batch, LOOP_PAD), 0};
+    LoopArguments arguments = {.batch = batch, .batch_padded = loop_pad(batch, LOOP_PAD)};
     void **arrays = new_arrays(program, arguments.batch_padded);
     Speed speed = measure(backend->entry(code, 0), arrays, &arguments);
     for (uint32_t i = 0; i < program->arrays.count; i++) free(arrays[i]);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "../../compiler/loops/backend.h"
+#include "../../runtime/team.h"
 #include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
@@ -668,7 +669,7 @@ static void operations_agree(void **state) {
 // --- Contractions ---------------------------------------------------------------------------------------------------
 
 static void add_product(LoopProgram *program, LoopReal real, uint32_t kernel, int64_t n, int64_t k, bool transposed) {
-    LoopCall call = new_call(kernel, 3, 2);
+    LoopCall call = new_call(kernel, 3, 3);
     call.axis[0].extent = n;
     call.axis[1].extent = k;
     call.array[0] = add_array(program, real, n == 1 && chance(2) ? 0 : 1, &n, true);
@@ -681,7 +682,7 @@ static void add_product(LoopProgram *program, LoopReal real, uint32_t kernel, in
 }
 
 static void add_outer(LoopProgram *program, LoopReal real, uint32_t kernel, int64_t n, int64_t m) {
-    LoopCall call = new_call(kernel, 3, 1);
+    LoopCall call = new_call(kernel, 3, 3);
     call.axis[0].extent = n;
     call.axis[1].extent = m;
     call.array[0] = add_array(program, real, 2, (int64_t[]){n, m}, false);
@@ -715,6 +716,89 @@ static void contractions_agree(void **state) {
         LoopProgram program = {.real = i & 1 ? LOOP_F64 : LOOP_F32};
         add_contractions(&program, program.real, i % 4 == 3 ? 1 : 12);
         check_program(&program, sets[i / 2 % 5], levels[i % COUNT(levels)], contraction);
+        loop_program_free(&program);
+    }
+}
+
+// --- Several threads ------------------------------------------------------------------------------------------------
+
+static bool same_shape(const LoopArray *a, const LoopArray *b) {
+    return a->real == b->real && a->rank == b->rank && a->batched == b->batched &&
+           memcmp(a->extent, b->extent, a->rank * sizeof *a->extent) == 0;
+}
+
+static bool is_used(const LoopCall *call, uint32_t array) {
+    for (uint32_t i = 0; i < call->array_count; i++)
+        if (call->array[i] == array) return true;
+    return false;
+}
+
+// Calls read what others write, and write what others read.
+static void share_arrays(LoopProgram *program) {
+    for (uint32_t c = 0; c < only_entry(program)->calls.count; c++) {
+        LoopCall *call = &only_entry(program)->calls.items[c];
+        for (uint32_t i = 0; i < call->array_count; i++) {
+            uint32_t other = random_below(program->arrays.count);
+            bool fits = same_shape(&program->arrays.items[call->array[i]], &program->arrays.items[other]);
+            if (fits && !is_used(call, other)) call->array[i] = other;
+        }
+    }
+}
+
+// out = left*right + left over [n, batch].
+static void add_elementwise(LoopProgram *program, LoopReal real, int64_t n) {
+    LoopKernel kernel = {.kind = LOOP_MAP, .real = real, .axes = 2};
+    LoopCall call = new_call(program->kernels.count, 3, 3);
+    call.axis[0].extent = n;
+    call.axis[1].batch = true;
+    for (uint32_t a = 0; a < 3; a++) {
+        vec_push(&kernel.accesses, (LoopAccess){.argument = a, .vector = LOOP_UNIT});
+        call.array[a] = add_array(program, real, 1, &n, true);
+        call.stride[a * LOOP_MAX_AXES].padded = 1;
+        call.stride[a * LOOP_MAX_AXES + 1].fixed = 1;
+    }
+    uint32_t left = add_op(&kernel, LOOP_LOAD, 0, 0, 0), right = add_op(&kernel, LOOP_LOAD, 1, 0, 0);
+    uint32_t product = add_op(&kernel, LOOP_MUL, left, add_op(&kernel, LOOP_MIN, right, add_const(&kernel, 0.5), 0), 0);
+    vec_push(&kernel.stores, (LoopStore){2, add_op(&kernel, LOOP_ADD, product, left, 0)});
+    vec_push(&program->kernels, kernel);
+    vec_push(&only_entry(program)->calls, call);
+}
+
+static void check_division(LoopProgram *program, uint32_t threads, int64_t batch) {
+    loop_program_divide(program, threads, batch);
+    assert_well_formed(program);
+    BackendCode *code = compile(program, NULL, 1);
+    Team *team = team_new(threads);
+    assert_non_null(team);
+    Memory alone = memory_new(program, batch, random_bits()), together = memory_copy(&alone);
+    for (int step = 0; step < 20; step++) {
+        backend->entry(code, 0)(alone.arrays, &alone.arguments);
+        team_run(team, backend->entry(code, 1), together.arrays, &together.arguments);
+    }
+    assert_int_equal(memories_differ(&alone, &together, exact), 0);
+    memory_free(&alone);
+    memory_free(&together);
+    team_free(team);
+    backend->dispose(code);
+}
+
+static void threads_do_the_same(void **state) {
+    (void)state;
+    static const int64_t sizes[] = {80, 100, 272};
+    for (uint32_t i = 0; i < 24; i++) {
+        random_state = 6000 + i;
+        LoopProgram program = {.real = i & 1 ? LOOP_F64 : LOOP_F32};
+        int64_t n = sizes[i % 3], batch = i % 4 ? 40 : 1;
+        vec_push(&program.kernels, (LoopKernel){.kind = LOOP_PRODUCT, .real = program.real});
+        vec_push(&program.kernels, (LoopKernel){.kind = LOOP_OUTER, .real = program.real});
+        for (uint32_t k = 0; k < 4; k++) {
+            add_product(&program, program.real, 0, n, n, chance(2));
+            add_elementwise(&program, program.real, n);
+            add_outer(&program, program.real, 1, n, n);
+            add_random_sweep(&program, program.real, true);
+        }
+        share_arrays(&program);
+        check_division(&program, 2 + i % 3, batch);
         loop_program_free(&program);
     }
 }
@@ -758,7 +842,8 @@ static void guards_decide(void **state) {
     static const double sums[] = {1, 3, 5, 7};
     for (size_t i = 0; i < 4; i++) {
         double counter = 0;
-        backend->entry(code, 0)((void *[]){&counter}, &(LoopArguments){1, 16, active[i]});
+        backend->entry(code, 0)((void *[]){&counter},
+                                &(LoopArguments){.batch = 1, .batch_padded = 16, .active = active[i]});
         assert_true(counter == sums[i]);
     }
     backend->dispose(code);
@@ -774,7 +859,7 @@ static void denormals_are_flushed_inside_only(void **state) {
     program.kernels.items[0].real = LOOP_F64;
     BackendCode *code = compile(&program, NULL, 1);
     double counter = 1e-310;
-    backend->entry(code, 0)((void *[]){&counter}, &(LoopArguments){1, 16, 0});
+    backend->entry(code, 0)((void *[]){&counter}, &(LoopArguments){.batch = 1, .batch_padded = 16});
     assert_true(counter == 0);
     volatile double small = 1e-300, smaller = small * 1e-10;
     assert_true(smaller > 0);
@@ -853,6 +938,7 @@ int main(void) {
                                        cmocka_unit_test(sweeps_agree),
                                        cmocka_unit_test(deterministic_sweeps_are_the_same),
                                        cmocka_unit_test(contractions_agree),
-                                       cmocka_unit_test(contractions_agree_over_many_samples)};
+                                       cmocka_unit_test(contractions_agree_over_many_samples),
+                                       cmocka_unit_test(threads_do_the_same)};
     return cmocka_run_group_tests_name("backend", tests, open_module, NULL);
 }
