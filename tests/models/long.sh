@@ -49,7 +49,8 @@ between "ELiSe, correlation" "$1" 0.95 1
 between "ELiSe, squared error" "$2" 0 0.006
 between "ELiSe, seeds at 0.9 or more after 35 free cycles" "$3" 4 5
 sing --seed 1 -D scaffold=1 -D memory=0
-between "ELiSe, without learning in the reservoir" "$(score replay)" -1 0.3
+between "ELiSe, a reservoir that does not learn" "$(score replay)" -1 0.5
+between "ELiSe, the same after 35 free cycles" "$(score lasting)" -1 0.3
 sing -D latent=10
 between "ELiSe, 10 latent neurons" "$(score replay)" -1 0.6
 sing -D latent=30
