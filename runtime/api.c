@@ -3,6 +3,7 @@
 #include "../compiler/derive/equations.h"
 #include "../compiler/step/step.h"
 #include "analysis.h"
+#include "cache.h"
 #include "compare.h"
 #include "emit.h"
 #include "experiment.h"
@@ -24,6 +25,7 @@ struct LequelModel {
     Equations *equations; // NULL until they were asked for
     const char *path;
     ModelOptions options; // copies in the arena
+    double seconds;       // that opening it took
 };
 
 struct LequelProgram {
@@ -70,6 +72,7 @@ LequelModel *lequel_model_open(const char *path, const LequelModelOptions *optio
     if (!options) options = &none;
     LequelModel *model = memory_resize(NULL, 1, sizeof *model);
     Arena *arena = arena_new();
+    double start = clock_seconds();
     *model = (LequelModel){.arena = arena, .diags = diag_new(arena), .path = arena_atom_z(arena, path)};
     const char **defines = arena_new_array(arena, const char *, options->define_count);
     for (uint32_t i = 0; i < options->define_count; i++) defines[i] = arena_atom_z(arena, options->defines[i]);
@@ -81,6 +84,7 @@ LequelModel *lequel_model_open(const char *path, const LequelModelOptions *optio
                                     .dynamics = copy(arena, options->dynamics),
                                     .text = copy(arena, options->text)};
     model->model = model_load(arena, model->diags, &model->options, &model->file);
+    model->seconds = clock_seconds() - start;
     return model;
 }
 
@@ -378,6 +382,22 @@ static bool find_backend(const char *name, ProgramBackend *backend, Text *error)
     return !name;
 }
 
+char *lequel_cache_folder(void) { return cache_default_folder(); }
+
+bool lequel_program_cached(const LequelProgram *program) { return program_was_cached(program->program); }
+
+bool lequel_cache_size(const char *folder, bool clear, LequelCacheSize *size, char **error) {
+    Text sentence = {0};
+    Cache cache;
+    bool good = cache_open(&cache, folder, &sentence);
+    if (good) {
+        CacheSize found = clear ? cache_clear(&cache) : cache_measure(&cache);
+        *size = (LequelCacheSize){found.files, found.bytes, cache_limit()};
+        cache_close(&cache);
+    }
+    return settle(good, &sentence, error);
+}
+
 static Program *compile(LequelProgram *program, const LequelProgramOptions *options, Text *error) {
     Model *model = program->model->model;
     ProgramBackend backend;
@@ -395,9 +415,12 @@ static Program *compile(LequelProgram *program, const LequelProgramOptions *opti
                             .recorded = names.items,
                             .recorded_count = names.count,
                             .dump = options->dump};
+    char *folder = options->cache || backend != PROGRAM_JIT ? NULL : cache_default_folder();
+    inner.cache = options->cache ? options->cache : folder;
     Program *result = program_new(model, &inner, &program->dump, error);
     if (!result && !diag_error_count(model->diags)) experiment_check(model, true); // says where a wrong name stands
     vec_free(&names);
+    free(folder);
     return result;
 }
 
@@ -433,13 +456,22 @@ const char *lequel_program_dump(const LequelProgram *program) { return text_z(&p
 
 uint32_t lequel_program_phases(const LequelProgram *program, LequelPhase *phases, uint32_t room) {
     ProgramTimes times = program_times(program->program);
+    double parse = program->model->model->parse_seconds;
     const LequelPhase all[] = {
-        {"derive", times.derive}, {"discretise", times.discretise}, {"fuse", times.fuse},       {"open", times.open},
-        {"build", times.build},   {"passes", times.passes},         {"codegen", times.codegen}, {"link", times.link},
+        {"parse", parse},
+        {"check", program->model->seconds - parse},
+        {"derive", times.derive},
+        {"step", times.discretise},
+        {"fuse", times.fuse},
+        {"cache", times.code.cache},
+        {"open LLVM", times.code.open},
+        {"IR", times.code.build},
+        {"passes", times.code.passes},
+        {"code generation", times.code.codegen},
+        {"link", times.code.link},
     };
     uint32_t count = sizeof all / sizeof *all;
-    if (count > room) count = room;
-    if (count) memcpy(phases, all, count * sizeof *all);
+    if (phases) memcpy(phases, all, (count < room ? count : room) * sizeof *all);
     return count;
 }
 
@@ -567,8 +599,8 @@ bool lequel_run(LequelProgram *program, const LequelRunOptions *options, LequelR
     if (!good) text_add(&sentence, "the experiment has errors: see the diagnostics of its model");
     if (good) good = experiment_run(program->program, &inner, &done, &sentence);
     if (report)
-        *report = (LequelRunReport){done.interrupted, done.was_complete, done.resumed, done.steps,
-                                    done.seconds,     done.first_step,   done.files};
+        *report = (LequelRunReport){done.interrupted, done.was_complete, done.resumed, done.steps, done.seconds,
+                                    done.first_step,  done.files,        done.ready,   done.data};
     return settle(good, &sentence, error);
 }
 

@@ -98,7 +98,10 @@ void experiment_recorded(const Model *model, const char *const *records, uint32_
 
 static bool open_samples(Run *run, int64_t data, SampleSet *samples, int64_t batch, Text *error) {
     const DataSet *set = &run->experiment->data.items[data];
-    if (!samples_open(run->model, set->source, &run->cache, samples, error)) return false;
+    double start = clock_seconds();
+    bool opened = samples_open(run->model, set->source, &run->cache, samples, error);
+    run->report->data += clock_seconds() - start;
+    if (!opened) return false;
     if (samples->count >= batch && samples->count <= UINT32_MAX) return true;
     text_addf(error, "a batch has %lld samples, but `%s` has only %lld", (long long)batch, set->name,
               (long long)samples->count);
@@ -650,6 +653,7 @@ static bool carry_out(Run *run, Text *error) {
     int64_t done = run->progress.done;
     progress_begin(&run->progress, run->options->progress, run->options->terminal, planned_steps(run));
     progress_resume(&run->progress, done, run->seconds_before);
+    run->report->ready = clock_seconds() - run->options->started;
     PresentResult result = run->experiment->present_steps ? run_epochs(run, error) : run_continuous(run, error);
     if (result != PRESENT_FAILED && !look_for_wrong_numbers(run, true, error)) result = PRESENT_FAILED;
     run->report->seconds = clock_seconds() - run->began;

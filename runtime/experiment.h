@@ -40,6 +40,8 @@ typedef struct RunReport {
     int64_t steps;     // done by the training instance
     double seconds;    // from the first step on
     double first_step; // seconds from `started` to the end of the first step
+    double ready;      // the same to its beginning
+    double data;       // seconds that making or reading data took; part of `ready`
     uint32_t files;    // written to `out`
 } RunReport;
 

@@ -133,7 +133,15 @@ static bool initial_table(const Instance *in, const Array *array, int64_t count,
     return true;
 }
 
+// Memory is zero from the start.
+static bool stays_zero(const Array *array) {
+    const Initial *initial = &array->initial;
+    if (initial->kind != INITIAL_CONSTANT || initial->count > 1 || initial->values[0] != 0) return false;
+    return !signbit(initial->values[0]) && (!array->clamped || (array->low < 0 && array->high > 0));
+}
+
 static bool initialise(Instance *in, const Array *array, uint64_t seed, Text *error) {
+    if (stays_zero(array)) return true;
     const Program *p = in->program;
     uint32_t number = loop_array_of(in->form, array->symbol);
     const LoopArray *layout = &in->form->fused->program.arrays.items[number];
@@ -201,20 +209,22 @@ static uint32_t lent_array(const Instance *in, const Instance *owner, uint32_t n
     return UINT32_MAX;
 }
 
+enum { BLOCK_ALIGN = 64 };
+
 static bool allocate(Instance *in, Instance *weights, Text *error) {
     const LoopProgram *loops = &in->form->fused->program;
     int64_t bytes = 0;
     for (uint32_t i = 0; i < loops->arrays.count; i++)
         if (lent_array(in, weights, i) == UINT32_MAX) bytes += program_array_bytes(&loops->arrays.items[i], in->padded);
     in->arrays = memory_resize(NULL, loops->arrays.count, sizeof *in->arrays);
-    if (posix_memalign(&in->block, 64, bytes ? (size_t)bytes : 64) != 0) {
-        in->block = NULL;
+    in->block = calloc((size_t)bytes + BLOCK_ALIGN, 1); // much of it is first touched when it is first needed
+    if (!in->block) {
         text_addf(error, "not enough memory: this model needs %lld bytes at a batch of %lld", (long long)bytes,
                   (long long)in->batch);
         return false;
     }
-    memset(in->block, 0, (size_t)bytes);
     char *at = in->block;
+    at += (BLOCK_ALIGN - (uintptr_t)at % BLOCK_ALIGN) % BLOCK_ALIGN;
     for (uint32_t i = 0; i < loops->arrays.count; i++) {
         uint32_t lent = lent_array(in, weights, i);
         in->arrays[i] = lent == UINT32_MAX ? (void *)at : weights->arrays[lent];
@@ -382,7 +392,7 @@ void instance_run_entry(Instance *in, ProgramEntry entry, uint64_t active) {
     const Program *p = in->program;
     LoopArguments arguments = {.batch = in->batch, .batch_padded = in->padded, .active = active};
     if (p->kind == PROGRAM_JIT)
-        in->form->function[entry](in->arrays, &arguments);
+        in->form->code.entry[entry](in->arrays, &arguments);
     else if (p->kind == PROGRAM_LOOPS)
         loop_program_interpret(&in->form->fused->program, entry, in->arrays, &arguments);
     else

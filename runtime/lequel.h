@@ -134,6 +134,8 @@ typedef struct LequelProgramOptions {
     const char *const *records;
     uint32_t record_count;
     const char *dump; // NULL, or energy, equations, step, loops, llvm, asm: see lequel_program_dump
+    // Folder in which compiled code is kept and looked for; NULL: the user's, as lequel_cache_folder says; "": none.
+    const char *cache;
 } LequelProgramOptions;
 
 // Derives and compiles. NULL when that fails: either the model has diagnostics now, or the error says why.
@@ -142,10 +144,24 @@ LEQUEL_API void lequel_program_free(LequelProgram *program);
 LEQUEL_API const char *lequel_program_dump(const LequelProgram *program); // the text of options->dump; "" without one
 
 typedef struct LequelPhase {
-    const char *name; // derive, discretise, fuse, …
+    const char *name; // parse, check, derive, step, fuse, …
     double seconds;
 } LequelPhase;
+// What the way from the file to code took, in its order; what was not done takes 0. Returns how many there are.
 LEQUEL_API uint32_t lequel_program_phases(const LequelProgram *program, LequelPhase *phases, uint32_t room);
+
+// Where compiled code is kept unless another folder is named: LEQUEL_CACHE, else `lequel` in XDG_CACHE_HOME or
+// ~/.cache;
+// "" when LEQUEL_CACHE is "never". A program that is compiled again is then loaded from there; docs/cache.md.
+LEQUEL_API char *lequel_cache_folder(void);
+LEQUEL_API bool lequel_program_cached(const LequelProgram *program); // its code was compiled by an earlier process
+
+typedef struct LequelCacheSize {
+    int64_t files, bytes, limit;
+} LequelCacheSize;
+// What a folder of compiled code holds or, with `clear`, what was removed from it. False with an error when the folder
+// is not one that would be used.
+LEQUEL_API bool lequel_cache_size(const char *folder, bool clear, LequelCacheSize *size, char **error);
 
 typedef struct LequelArray {
     const char *name; // h[2].u
@@ -220,6 +236,8 @@ typedef struct LequelRunReport {
     double seconds;    // of the steps
     double first_step; // seconds from `started` to the end of the first step
     uint32_t files;    // written
+    double ready;      // seconds from `started` to the beginning of the first step
+    double data;       // seconds that making or reading data took; part of `ready`
 } LequelRunReport;
 
 // LEQUEL_RUN_INIT holds the options of a run as the experiment describes it, without output.

@@ -7,8 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const Backend *try_open(const char *path, Text *error) {
-    if (access(path, R_OK) != 0) return NULL;
+static const Backend *open_file(const char *path, Text *error) {
     void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!module) {
         text_addf(error, "cannot open the code generator `%s`: %s", path, dlerror());
@@ -24,12 +23,6 @@ static const Backend *try_open(const char *path, Text *error) {
     return getter();
 }
 
-static const Backend *try_folder(const char *folder, const char *relative, Text *error) {
-    char path[PATH_MAX];
-    int length = snprintf(path, sizeof path, "%s/%s%s" LEQUEL_MODULE_NAME, folder, relative, *relative ? "/" : "");
-    return length > 0 && (size_t)length < sizeof path ? try_open(path, error) : NULL;
-}
-
 static bool executable_folder(char folder[PATH_MAX]) {
     ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
     if (length <= 0) return false;
@@ -40,23 +33,32 @@ static bool executable_folder(char folder[PATH_MAX]) {
     return true;
 }
 
-const Backend *module_open(Text *error) {
+static bool is_in(const char *folder, const char *relative, char *path, size_t size) {
+    int length = snprintf(path, size, "%s/%s%s" LEQUEL_MODULE_NAME, folder, relative, *relative ? "/" : "");
+    return length > 0 && (size_t)length < size && access(path, R_OK) == 0;
+}
+
+bool module_find(char *path, size_t size) {
     const char *named = getenv("LEQUEL_LLVM_MODULE");
     char folder[PATH_MAX];
-    const Backend *backend = NULL;
     if (named && *named) {
-        backend = try_open(named, error);
-        if (!backend && !error->length) text_addf(error, "LEQUEL_LLVM_MODULE names `%s`, which cannot be read", named);
-        return backend;
+        int length = snprintf(path, size, "%s", named);
+        return length > 0 && (size_t)length < size && access(path, R_OK) == 0;
     }
-    if (executable_folder(folder)) {
-        backend = try_folder(folder, "", error);
-        if (!backend && !error->length) backend = try_folder(folder, LEQUEL_MODULE_DIR_FROM_BINARY, error);
-    }
-    if (!backend && !error->length) backend = try_folder(LEQUEL_BUILD_MODULE_DIR, "", error);
-    if (!backend && !error->length) backend = try_folder(LEQUEL_MODULE_DIR, "", error);
-    if (!backend && !error->length)
+    if (executable_folder(folder) &&
+        (is_in(folder, "", path, size) || is_in(folder, LEQUEL_MODULE_DIR_FROM_BINARY, path, size)))
+        return true;
+    return is_in(LEQUEL_BUILD_MODULE_DIR, "", path, size) || is_in(LEQUEL_MODULE_DIR, "", path, size);
+}
+
+const Backend *module_open(Text *error) {
+    const char *named = getenv("LEQUEL_LLVM_MODULE");
+    char path[PATH_MAX];
+    if (module_find(path, sizeof path)) return open_file(path, error);
+    if (named && *named)
+        text_addf(error, "LEQUEL_LLVM_MODULE names `%s`, which cannot be read", named);
+    else
         text_add(error, "the code generator (" LEQUEL_MODULE_NAME
                         ") was not found; build with LLVM 19, or use --backend=reference");
-    return backend;
+    return NULL;
 }

@@ -8,4 +8,7 @@
 // installed. NULL with a sentence in `error` when there is none. The module stays open until the process ends.
 const Backend *module_open(Text *error);
 
+// The file that module_open would open; false when there is none. Nothing is opened.
+bool module_find(char *path, size_t size);
+
 #endif

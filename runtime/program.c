@@ -1,21 +1,7 @@
 // Programs: a model derived, discretised, fused and compiled; and the table of its arrays.
-#include "module.h"
 #include "program_internal.h"
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static double lap(double *since) {
-    double then = *since;
-    *since = now();
-    return *since - then;
-}
 
 static bool wants_dump(const ProgramOptions *options, const char *name) {
     return options->dump && strcmp(options->dump, name) == 0;
@@ -82,19 +68,6 @@ static bool check(const char *pass, char *problem, Text *error) {
     return false;
 }
 
-static bool generate(const Program *p, Form *form, ProgramTimes *times, Text *error) {
-    form->code = p->backend->compile(&form->fused->program, &p->backend_options, error);
-    if (!form->code) return false;
-    BackendTimes t = p->backend->times(form->code);
-    times->open += t.setup;
-    times->build += t.build;
-    times->passes += t.passes;
-    times->codegen += t.codegen;
-    times->link += t.link;
-    for (uint32_t e = 0; e < p->entries; e++) form->function[e] = p->backend->entry(form->code, e);
-    return true;
-}
-
 // What can be read does not depend on the size of the batch.
 static void keep_as_for_batches(const Program *p, FuseOptions *options, Symbol *kept) {
     options->kept = kept;
@@ -119,18 +92,19 @@ static uint32_t form_for(const Program *p, int64_t batch) {
     return batch == 1 && !p->fuse.deterministic && !p->fuse.calls ? FORM_SAMPLE : FORM_BATCH;
 }
 
-static bool make_form(const Program *p, uint32_t which, ProgramTimes *times, Text *error) {
-    Form *form = &p->form[which];
-    double since = now();
-    if (!form->fused && !fuse(p, which, error)) return false;
-    times->fuse += lap(&since);
-    return form->code || !p->backend || generate(p, form, times, error);
+static bool make_code(const Program *p, Form *form, const ProgramOptions *dumps, Text *text, Text *error) {
+    CodeOptions options = p->code;
+    options.want_ir = dumps && wants_dump(dumps, "llvm");
+    options.want_assembly = dumps && wants_dump(dumps, "asm");
+    form->coded = code_make(&form->code, &form->fused->program, &options, text, error);
+    return form->coded;
 }
 
 const Form *program_form(const Program *p, int64_t batch, Text *error) {
-    ProgramTimes unused = {0};
     uint32_t which = form_for(p, batch);
-    return make_form(p, which, &unused, error) ? &p->form[which] : NULL;
+    Form *form = &p->form[which];
+    if (!form->fused && !fuse(p, which, error)) return NULL;
+    return form->coded || p->kind != PROGRAM_JIT || make_code(p, form, NULL, NULL, error) ? form : NULL;
 }
 
 // Under an offline principle, training goes forward as evaluation does.
@@ -149,31 +123,15 @@ static void dump_steps(const Program *p, Text *out) {
     step_dump(p->step[ENTRY_LEARN], out);
 }
 
-static void dump_form(const Program *p, const Form *form, const ProgramOptions *options, Text *out) {
-    if (wants_dump(options, "loops")) loop_program_dump(&form->fused->program, out);
-    if (p->backend_options.want_ir) text_add(out, p->backend->text(form->code, false));
-    if (p->backend_options.want_assembly) text_add(out, p->backend->text(form->code, true));
-}
-
-static bool open_backend(Program *p, const ProgramOptions *options, Text *error) {
-    double since = now();
-    p->backend = module_open(error);
-    p->times.open = lap(&since);
-    p->backend_options = (BackendOptions){.level = options->level,
-                                          .source_name = p->model->name,
-                                          .want_ir = wants_dump(options, "llvm"),
-                                          .want_assembly = wants_dump(options, "asm")};
-    return p->backend;
-}
-
 // The passes in order. Each reads the representation before it and makes the next; see docs/passes.md.
 static bool compile(Program *p, const ProgramOptions *options, Text *dump_out, Text *error) {
-    double since = now();
+    double since = 0;
+    code_lap(&since);
     p->equations = equations_derive(p->model);
     if (!p->equations) return false;
     if (wants_dump(options, "energy")) energy_dump(p->equations, dump_out);
     if (wants_dump(options, "equations")) equations_dump(p->equations, dump_out);
-    p->times.derive = lap(&since);
+    p->times.derive = code_lap(&since);
     bool offline = principle_find(p->model->dynamics.principle)->course != COURSE_ONLINE;
     p->entries = offline ? ENTRY_COUNT : ENTRY_BACKWARD;
     for (uint32_t e = 0; e < p->entries; e++) {
@@ -181,22 +139,24 @@ static bool compile(Program *p, const ProgramOptions *options, Text *dump_out, T
         if (!p->step[e] || !check("discretise", step_verify(p->step[e]), error)) return false;
     }
     if (wants_dump(options, "step")) dump_steps(p, dump_out);
-    p->times.discretise = lap(&since);
+    p->times.discretise = code_lap(&since);
     p->kept = memory_resize(NULL, options->recorded_count + 1, sizeof *p->kept);
     p->fuse = (FuseOptions){.real = p->real,
                             .deterministic = options->deterministic,
                             .calls = options->calls,
                             .kept = p->kept,
                             .kept_count = options->recorded_count};
+    p->code = (CodeOptions){.level = options->level, .source_name = p->model->name};
+    if (options->cache) p->code.cache = arena_atom_z(p->model->arena, options->cache); // other forms are made later
     const Experiment *experiment = p->model->experiment;
-    uint32_t first = form_for(p, experiment ? experiment->batch : 0);
+    p->first = form_for(p, experiment ? experiment->batch : 0);
     if (!find_recorded(p, options, p->kept, error) || !fuse(p, FORM_BATCH, error)) return false;
-    p->times.fuse = lap(&since);
     list_arrays(p);
-    if (options->backend == PROGRAM_JIT && !open_backend(p, options, error)) return false;
-    if (!make_form(p, first, &p->times, error)) return false;
-    dump_form(p, &p->form[first], options, dump_out);
-    return true;
+    if (p->first != FORM_BATCH && !fuse(p, p->first, error)) return false;
+    Form *first = &p->form[p->first];
+    if (wants_dump(options, "loops")) loop_program_dump(&first->fused->program, dump_out);
+    p->times.fuse = code_lap(&since);
+    return p->kind != PROGRAM_JIT || make_code(p, first, options, dump_out, error);
 }
 
 Program *program_new(Model *model, const ProgramOptions *options, Text *dump_out, Text *error) {
@@ -217,7 +177,7 @@ Program *program_new(Model *model, const ProgramOptions *options, Text *dump_out
 void program_free(Program *p) {
     if (!p) return;
     for (uint32_t f = 0; f < FORM_COUNT; f++) {
-        if (p->form[f].code) p->backend->dispose(p->form[f].code);
+        if (p->form[f].coded) code_free(&p->form[f].code);
         fused_free(p->form[f].fused);
     }
     free(p->form);
@@ -235,8 +195,18 @@ bool program_is_deterministic(const Program *p) { return p->fuse.deterministic; 
 bool program_is_offline(const Program *p) { return p->entries > ENTRY_BACKWARD; }
 uint32_t program_array_count(const Program *p) { return p->arrays.count; }
 const ProgramArray *program_array(const Program *p, uint32_t array) { return &p->arrays.items[array]; }
-ProgramTimes program_times(const Program *p) { return p->times; }
-const char *program_generator(const Program *p) { return p->backend ? p->backend->name : NULL; }
+bool program_was_cached(const Program *p) { return p->form[p->first].code.cached; }
+
+const char *program_generator(const Program *p) {
+    const char *generator = p->form[p->first].code.generator;
+    return *generator ? generator : NULL;
+}
+
+ProgramTimes program_times(const Program *p) {
+    ProgramTimes times = p->times;
+    times.code = p->form[p->first].code.times;
+    return times;
+}
 
 int64_t program_find(const Program *p, const char *name) {
     for (uint32_t i = 0; i < p->arrays.count; i++)

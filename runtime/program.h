@@ -6,6 +6,7 @@
 #include "../compiler/loops/backend.h"
 #include "../compiler/step/step.h"
 #include "checkpoint.h"
+#include "code.h"
 
 typedef enum ProgramBackend {
     PROGRAM_JIT,       // LLVM
@@ -21,7 +22,8 @@ typedef struct ProgramOptions {
     bool calls;           // for lequel emit: the loops form keeps mathematical functions as calls; no step can be taken
     const Atom *recorded; // arrays that must be readable after a step although nothing else keeps them
     uint32_t recorded_count;
-    const char *dump; // NULL or a representation to print: energy, equations, step, loops, llvm, asm
+    const char *dump;  // NULL or a representation to print: energy, equations, step, loops, llvm, asm
+    const char *cache; // folder of compiled code; NULL or "": code is made anew and not kept
 } ProgramOptions;
 
 typedef struct ProgramArray { // what `lequel inspect` shows
@@ -36,7 +38,8 @@ typedef struct ProgramArray { // what `lequel inspect` shows
 } ProgramArray;
 
 typedef struct ProgramTimes { // seconds
-    double derive, discretise, fuse, open, build, passes, codegen, link;
+    double derive, discretise, fuse;
+    CodeTimes code;
 } ProgramTimes;
 
 typedef enum ProgramEntry {
@@ -60,6 +63,7 @@ uint32_t program_array_count(const Program *program);
 const ProgramArray *program_array(const Program *program, uint32_t array);
 int64_t program_find(const Program *program, const char *name); // array number or -1
 ProgramTimes program_times(const Program *program);
+bool program_was_cached(const Program *program);              // its code was compiled by an earlier program
 const char *program_generator(const Program *program);        // "LLVM 19.1.7"; NULL without a code generator
 int64_t program_bytes(const Program *program, int64_t batch); // of an instance's block
 
@@ -93,7 +97,8 @@ void instance_keep(Instance *instance, const char *prefix, Checkpoint *checkpoin
 
 // Which rules act: those of a stage of the experiment (from 0; -1: those of all stages).
 void instance_enter_stage(Instance *instance, int stage);
-// What ends with the next step, a bit 1 << EndKind each: for rules and events `on end of …`. Stays until it is set anew.
+// What ends with the next step, a bit 1 << EndKind each: for rules and events `on end of …`. Stays until it is set
+// anew.
 void instance_set_ends(Instance *instance, unsigned ends);
 
 // Values in logical order without padding: [extent…] for parameters; for batched arrays [batch][extent…], sample first.

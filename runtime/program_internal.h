@@ -3,6 +3,7 @@
 #define LEQUEL_PROGRAM_INTERNAL_H
 
 #include "../compiler/fuse/fuse.h"
+#include "code.h"
 #include "data/random.h"
 #include "program.h"
 #include "tape.h"
@@ -10,8 +11,8 @@
 // The loops form and its code for batches of any size, or for a single sample, whose arrays have no axis for the batch.
 typedef struct Form {
     Fused *fused;
-    BackendCode *code;
-    LoopFunction *function[ENTRY_COUNT];
+    Code code;
+    bool coded; // `code` is there
 } Form;
 enum { FORM_BATCH, FORM_SAMPLE, FORM_COUNT };
 
@@ -22,11 +23,11 @@ struct Program {
     Equations *equations;
     uint32_t entries; // in use: those of offline principles come last
     Step *step[ENTRY_COUNT];
-    Form *form; // each made when first wanted
+    Form *form;     // each made when first wanted
+    uint32_t first; // the one that the model's experiment trains
     FuseOptions fuse;
     Symbol *kept; // of `fuse`
-    const Backend *backend;
-    BackendOptions backend_options;
+    CodeOptions code;
     Vec(ProgramArray) arrays;
     ProgramTimes times;
 };

@@ -81,7 +81,7 @@ static bool wants_error(Derive *d, NeuronEquations *n) {
 static void spread_errors(Derive *d) {
     for (bool changed = true; changed;) {
         changed = false;
-        for (uint32_t i = 0; i < d->equations->neurons.count; i++)
+        for (uint32_t i = d->equations->neurons.count; i-- > 0;) // downward, as errors mostly go: few rounds
             if (wants_error(d, &d->equations->neurons.items[i]))
                 d->equations->neurons.items[i].has_error = changed = true;
     }

@@ -109,6 +109,13 @@ static bool is_blocked(Derive *d, const LearnRule *rule, Symbol parameter, const
     return false;
 }
 
+// Only such populations can block anything; without one the ways of all errors need not be followed.
+static bool has_equations(const Model *m) {
+    for (uint32_t i = 0; i < m->populations.count; i++)
+        if (m->populations.items[i].motions.count || derive_is_explicit(&m->populations.items[i])) return true;
+    return false;
+}
+
 void derive_check_explicit(Derive *d) {
     Model *m = d->model;
     bool offline = d->principle->course != COURSE_ONLINE;
@@ -119,7 +126,7 @@ void derive_check_explicit(Derive *d) {
         diag_expected(m->diags, "a principle whose errors run beside the network, such as `gle` or `instant`");
         return;
     }
-    if (d->principle->course == COURSE_REVERSED_STEP || !m->populations.count) return;
+    if (d->principle->course == COURSE_REVERSED_STEP || !has_equations(m)) return;
     bool *wanted = arena_new_array(m->arena, bool, m->populations.count);
     bool *touched = arena_new_array(m->arena, bool, m->populations.count);
     mark_wanted(d, wanted);

@@ -1,6 +1,6 @@
 // Symbolic differentiation: the chain rule over the DAG, with Kronecker deltas for array elements.
 #include "../support/vec.h"
-#include "expr.h"
+#include "memo.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +10,7 @@ typedef struct Derivation {
     Symbol symbol; // by this element of an array
     const Expr *at;
     uint32_t at_count;
-    uint32_t known; // memo size
-    Expr *memo;
+    ExprMemo memo;
 } Derivation;
 
 static Expr derive(Derivation *d, Expr expr);
@@ -156,18 +155,16 @@ static Expr derive_node(Derivation *d, Expr expr) {
 
 static Expr derive(Derivation *d, Expr expr) {
     if (d->leaf && expr == d->leaf) return expr_const(d->store, 1);
-    if (expr <= d->known && d->memo[expr]) return d->memo[expr];
-    Expr result = derive_node(d, expr);
-    if (expr <= d->known) d->memo[expr] = result;
+    Expr result = expr_memo_get(&d->memo, expr);
+    if (result) return result;
+    result = derive_node(d, expr);
+    expr_memo_set(&d->memo, expr, result);
     return result;
 }
 
 static Expr run(Derivation *d, Expr expr) {
-    d->known = expr;
-    d->memo = memory_resize(NULL, (size_t)expr + 1, sizeof(Expr));
-    memset(d->memo, 0, ((size_t)expr + 1) * sizeof(Expr));
     Expr result = derive(d, expr);
-    free(d->memo);
+    expr_memo_free(&d->memo);
     expr_set_span(d->store, result, expr_span(d->store, expr));
     return result;
 }

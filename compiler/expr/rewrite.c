@@ -1,4 +1,5 @@
 // Rewriting: expressions rebuilt with parts replaced, index variables substituted, accesses renamed.
+#include "memo.h"
 #include "store.h"
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +21,12 @@ typedef struct Rewrite {
     ExprStore *store;
     ExprRule *rule;
     void *context;
-    uint32_t known; // memo size: handles that existed at the start
-    Expr *memo;
+    ExprMemo memo;
 } Rewrite;
 
 static Expr rewrite(Rewrite *rw, Expr expr) {
-    if (expr <= rw->known && rw->memo[expr]) return rw->memo[expr];
+    Expr known = expr_memo_get(&rw->memo, expr);
+    if (known) return known;
     ExprNode node = expr_node(rw->store, expr);
     Expr small[8], *arguments = node.count <= 8 ? small : memory_resize(NULL, node.count, sizeof(Expr));
     bool changed = false;
@@ -37,16 +38,14 @@ static Expr rewrite(Rewrite *rw, Expr expr) {
     if (arguments != small) free(arguments);
     if (changed) expr_set_span(rw->store, built, expr_span(rw->store, expr));
     Expr result = rw->rule(rw->store, built, rw->context);
-    if (expr <= rw->known) rw->memo[expr] = result;
+    expr_memo_set(&rw->memo, expr, result);
     return result;
 }
 
 Expr expr_rewrite(ExprStore *store, Expr expr, ExprRule *rule, void *context) {
-    Rewrite rw = {store, rule, context, expr, NULL};
-    rw.memo = memory_resize(NULL, (size_t)expr + 1, sizeof(Expr));
-    memset(rw.memo, 0, ((size_t)expr + 1) * sizeof(Expr));
+    Rewrite rw = {.store = store, .rule = rule, .context = context};
     Expr result = rewrite(&rw, expr);
-    free(rw.memo);
+    expr_memo_free(&rw.memo);
     return result;
 }
 
@@ -76,12 +75,12 @@ typedef struct Substitution {
     ExprStore *store;
     Index from;
     Expr to;
-    Expr *memo; // by handle: the result, since what is shared stays shared
+    ExprMemo memo; // the results, since what is shared stays shared
 } Substitution;
 
-static Expr substitute(const Substitution *sub, Expr expr);
+static Expr substitute(Substitution *sub, Expr expr);
 
-static Expr substitute_bound(const Substitution *sub, ExprNode node) {
+static Expr substitute_bound(Substitution *sub, ExprNode node) {
     ExprStore *store = sub->store;
     Index index = node.index;
     Expr body = node.argument[0];
@@ -95,7 +94,7 @@ static Expr substitute_bound(const Substitution *sub, ExprNode node) {
     return node.kind == EXPR_SUM ? expr_sum(store, index, body) : expr_maximum(store, index, body);
 }
 
-static Expr substitute_arguments(const Substitution *sub, Expr expr, ExprNode node) {
+static Expr substitute_arguments(Substitution *sub, Expr expr, ExprNode node) {
     ExprList list = {0};
     for (uint32_t i = 0; i < node.count; i++) vec_push(&list, substitute(sub, node.argument[i]));
     Expr result = rebuild(sub->store, node, list.items);
@@ -104,22 +103,23 @@ static Expr substitute_arguments(const Substitution *sub, Expr expr, ExprNode no
     return result;
 }
 
-static Expr substitute(const Substitution *sub, Expr expr) {
+static Expr substitute(Substitution *sub, Expr expr) {
     if (!expr_has_index(sub->store, expr, sub->from)) return expr;
     ExprNode node = expr_node(sub->store, expr);
     if (node.kind == EXPR_INDEX) return sub->to;
-    if (sub->memo[expr]) return sub->memo[expr];
+    Expr result = expr_memo_get(&sub->memo, expr);
+    if (result) return result;
     bool binds = node.kind == EXPR_SUM || node.kind == EXPR_MAXIMUM;
-    return sub->memo[expr] = binds ? substitute_bound(sub, node) : substitute_arguments(sub, expr, node);
+    result = binds ? substitute_bound(sub, node) : substitute_arguments(sub, expr, node);
+    expr_memo_set(&sub->memo, expr, result);
+    return result;
 }
 
 Expr expr_substitute_index(ExprStore *store, Expr expr, Expr from, Expr to) {
-    Substitution sub = {store, expr_node(store, from).index, to, NULL};
+    Substitution sub = {.store = store, .from = expr_node(store, from).index, .to = to};
     if (from == to || !expr_has_index(store, expr, sub.from)) return expr;
-    sub.memo = memory_resize(NULL, (size_t)expr + 1, sizeof(Expr));
-    memset(sub.memo, 0, ((size_t)expr + 1) * sizeof(Expr));
     Expr result = substitute(&sub, expr);
-    free(sub.memo);
+    expr_memo_free(&sub.memo);
     return result;
 }
 

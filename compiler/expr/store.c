@@ -1,5 +1,6 @@
 // The store of expressions: every different node once, what is known about each, the order of their content.
 #include "store.h"
+#include "memo.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -299,25 +300,21 @@ typedef struct Visit {
     const ExprStore *store;
     ExprVisitor *visitor;
     void *context;
-    uint64_t *seen; // a bit per handle
+    ExprMemo seen;
 } Visit;
 
-static void visit(const Visit *v, Expr expr) {
-    uint64_t *word = &v->seen[expr / 64], bit = (uint64_t)1 << expr % 64;
-    if (*word & bit) return;
-    *word |= bit;
+static void visit(Visit *v, Expr expr) {
+    if (expr_memo_get(&v->seen, expr)) return;
+    expr_memo_set(&v->seen, expr, 1);
     if (!v->visitor(v->store, expr, v->context)) return;
     ExprNode node = expr_node(v->store, expr);
     for (uint32_t i = 0; i < node.count; i++) visit(v, node.argument[i]);
 }
 
 void expr_visit(const ExprStore *store, Expr expr, ExprVisitor *visitor, void *context) {
-    uint64_t small[64], *seen = small;
-    size_t words = (size_t)expr / 64 + 1; // arguments have smaller handles
-    if (words > sizeof small / sizeof *small) seen = memory_resize(NULL, words, sizeof *seen);
-    memset(seen, 0, words * sizeof *seen);
-    visit(&(Visit){store, visitor, context, seen}, expr);
-    if (seen != small) free(seen);
+    Visit v = {.store = store, .visitor = visitor, .context = context};
+    visit(&v, expr);
+    expr_memo_free(&v.seen);
 }
 
 typedef struct Search {

@@ -4,21 +4,23 @@
 // whatever it is added to, a product with a number other than 1 and -1 has its unit only by guess, which no sum is
 // refused for, and functions take any argument: users' own lines were checked with their numbers' units. What remains
 // is what derivation can get wrong: a missing time constant, a factor left out, terms of different equations.
-#include "expr.h"
+#include "../support/vec.h"
+#include "memo.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum Certainty { UNIT_UNKNOWN, UNIT_ANY, UNIT_GUESSED, UNIT_SURE } Certainty;
+typedef enum Certainty { UNIT_ANY, UNIT_GUESSED, UNIT_SURE } Certainty;
 
 typedef struct Quantity {
-    Certainty certainty; // UNIT_UNKNOWN: not looked at yet
+    Certainty certainty;
     Unit unit;
 } Quantity;
 
 typedef struct UnitWalk {
     const ExprStore *store;
-    Quantity *quantity; // by handle
+    ExprMemo memo; // number in `quantities` + 1
+    Vec(Quantity) quantities;
     bool timed;         // some symbol carries a unit of time, so every time does
     bool agree;
 } UnitWalk;
@@ -120,20 +122,21 @@ static Quantity unit_of_node(UnitWalk *walk, const ExprNode *node) {
 }
 
 static Quantity unit_of(UnitWalk *walk, Expr expr) {
-    if (walk->quantity[expr].certainty == UNIT_UNKNOWN) {
-        ExprNode node = expr_node(walk->store, expr);
-        walk->quantity[expr] = unit_of_node(walk, &node);
-    }
-    return walk->quantity[expr];
+    uint32_t number = expr_memo_get(&walk->memo, expr);
+    if (number) return walk->quantities.items[number - 1];
+    ExprNode node = expr_node(walk->store, expr);
+    Quantity found = unit_of_node(walk, &node);
+    vec_push(&walk->quantities, found);
+    expr_memo_set(&walk->memo, expr, walk->quantities.count);
+    return found;
 }
 
 bool expr_unit(const ExprStore *store, Expr expr, Unit *unit) {
     UnitWalk walk = {.store = store, .agree = true};
-    walk.quantity = memory_resize(NULL, (size_t)expr + 1, sizeof *walk.quantity); // arguments have smaller handles
-    memset(walk.quantity, 0, ((size_t)expr + 1) * sizeof *walk.quantity);
-    for (Symbol symbol = 1; symbol <= symbol_count(store); symbol++)
+    for (Symbol symbol = 1; symbol <= symbol_count(store) && !walk.timed; symbol++)
         if (symbol_info(store, symbol)->unit.time) walk.timed = true;
     *unit = unit_of(&walk, expr).unit;
-    free(walk.quantity);
+    expr_memo_free(&walk.memo);
+    vec_free(&walk.quantities);
     return walk.agree;
 }

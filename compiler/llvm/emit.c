@@ -46,7 +46,10 @@ static void add_attribute(const Emitter *e, LLVMValueRef function, const char *n
                             LLVMCreateEnumAttribute(e->context, kind, 0));
 }
 
-void emit_without_optimisation(const Emitter *e, LLVMValueRef function) { add_attribute(e, function, "optnone"); }
+void emit_without_optimisation(const Emitter *e, LLVMValueRef function) {
+    add_attribute(e, function, "optnone");
+    add_attribute(e, function, "noinline"); // the one demands the other
+}
 
 LLVMValueRef emit_round_up(const Emitter *e, LLVMValueRef value, unsigned lanes) {
     LLVMValueRef sum = emit_add(e, value, emit_int(e, (int64_t)lanes - 1));

@@ -29,6 +29,7 @@ typedef struct Emitter {
     LLVMBuilderRef builder;
     const LoopProgram *program;
     const Target *target;
+    bool quick; // compiling fast matters more than the last bit of speed
     LLVMTypeRef int32, int64, pointer, no_value;
     LLVMTypeRef kernel_type; // void (ptr arrays, ptr arguments, ptr table)
     KernelCode *kernels;

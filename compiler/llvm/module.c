@@ -1,5 +1,7 @@
 // The door of the LLVM back end and its pipeline: build, verify, passes, object file in memory, link, look up.
+#define _GNU_SOURCE
 #include "target.h"
+#include <dlfcn.h>
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/LLJIT.h>
@@ -7,12 +9,14 @@
 #include <llvm-c/Transforms/PassBuilder.h>
 #include <llvm/Config/llvm-config.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 __attribute__((visibility("default"))) const Backend *lequel_backend(void);
 
 struct BackendCode {
     LLVMOrcLLJITRef jit;
+    uint32_t entry_count;
     Vec(LoopFunction *) entries;
     BackendTimes times;
     Text ir, assembly, object;
@@ -68,9 +72,6 @@ static bool set_up(Compilation *c) {
     if (!c->machine) return false;
     c->context = LLVMContextCreate();
     LLVMContextSetDiagnosticHandler(c->context, collect_diagnostic, &c->diagnostics);
-    if (failed(c->error, "cannot start the linker", LLVMOrcCreateLLJIT(&c->code->jit, NULL))) return false;
-    LLVMOrcExecutionSessionRef session = LLVMOrcLLJITGetExecutionSession(c->code->jit);
-    LLVMOrcExecutionSessionSetErrorReporter(session, collect_report, &c->code->reports);
     return true;
 }
 
@@ -83,6 +84,7 @@ static bool build(Compilation *c) {
     LLVMDisposeTargetData(layout);
     if (c->program->deterministic) c->target.fma = false; // a multiplication and an addition, everywhere
     Emitter emitter = {.context = c->context, .module = c->module, .program = c->program, .target = &c->target};
+    emitter.quick = c->options->level <= 1;
     emitter.builder = LLVMCreateBuilderInContext(c->context);
     emit_program(&emitter);
     LLVMDisposeBuilder(emitter.builder);
@@ -131,20 +133,34 @@ static bool keep_texts(Compilation *c) {
     return right;
 }
 
-static bool link_object(Compilation *c) {
-    LLVMOrcLLJITRef jit = c->code->jit;
-    LLVMErrorRef problem = LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), c->object);
-    c->object = NULL; // taken, on failure too
-    bool right = !failed(c->error, "cannot link", problem);
-    for (uint32_t i = 0; right && i < c->program->entries.count; i++) {
+static bool start_linker(BackendCode *code, Text *error) {
+    if (failed(error, "cannot start the linker", LLVMOrcCreateLLJIT(&code->jit, NULL))) return false;
+    LLVMOrcExecutionSessionRef session = LLVMOrcLLJITGetExecutionSession(code->jit);
+    LLVMOrcExecutionSessionSetErrorReporter(session, collect_report, &code->reports);
+    return true;
+}
+
+static bool link_object(BackendCode *code, LLVMMemoryBufferRef object, Text *error) {
+    if (!start_linker(code, error)) return LLVMDisposeMemoryBuffer(object), false;
+    LLVMOrcLLJITRef jit = code->jit;
+    LLVMErrorRef problem = LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), object);
+    object = NULL; // taken, on failure too
+    bool right = !failed(error, "cannot link", problem);
+    for (uint32_t i = 0; right && i < code->entry_count; i++) {
         LLVMOrcExecutorAddress address = 0;
         char name[32];
         snprintf(name, sizeof name, "lequel_entry_%u", (unsigned)i);
-        right = !failed(c->error, "cannot link", LLVMOrcLLJITLookup(jit, &address, name));
-        vec_push(&c->code->entries, (LoopFunction *)(uintptr_t)address);
+        right = !failed(error, "cannot link", LLVMOrcLLJITLookup(jit, &address, name));
+        vec_push(&code->entries, (LoopFunction *)(uintptr_t)address);
     }
-    if (!right && c->code->reports.length) text_addf(c->error, " (%s)", text_z(&c->code->reports));
+    if (!right && code->reports.length) text_addf(error, " (%s)", text_z(&code->reports));
     return right;
+}
+
+static bool link_compiled(Compilation *c) {
+    LLVMMemoryBufferRef object = c->object;
+    c->object = NULL; // taken
+    return link_object(c->code, object, c->error);
 }
 
 static bool run_pipeline(Compilation *c) {
@@ -167,7 +183,7 @@ static bool run_pipeline(Compilation *c) {
     if (c->options->want_object)
         text_add_bytes(&c->code->object, LLVMGetBufferStart(c->object), LLVMGetBufferSize(c->object));
     else
-        PHASE(link, link_object(c));
+        PHASE(link, link_compiled(c));
 #undef PHASE
     return true;
 }
@@ -190,7 +206,7 @@ static void backend_dispose(BackendCode *code) {
 static BackendCode *backend_compile(const LoopProgram *program, const BackendOptions *options, Text *error) {
     Compilation c = {.program = program, .options = options, .error = error};
     c.code = memory_resize(NULL, 1, sizeof *c.code);
-    *c.code = (BackendCode){0};
+    *c.code = (BackendCode){.entry_count = program->entries.count};
     bool right = run_pipeline(&c);
     if (c.object) LLVMDisposeMemoryBuffer(c.object);
     if (c.module) LLVMDisposeModule(c.module);
@@ -216,6 +232,23 @@ static const char *backend_object(const BackendCode *code, size_t *length) {
     return code->object.bytes;
 }
 
+static bool backend_link(BackendCode *code, Text *error) {
+    double start = now();
+    LLVMMemoryBufferRef copy =
+        LLVMCreateMemoryBufferWithMemoryRangeCopy(code->object.bytes, code->object.length, "object");
+    bool right = link_object(code, copy, error);
+    code->times.link = now() - start;
+    return right;
+}
+
+static const char *backend_library(void) {
+    Dl_info info;
+    LLVMContextRef (*function)(void) = LLVMContextCreate; // some function of it
+    void *address;
+    memcpy(&address, &function, sizeof address); // ISO C has no cast from function to object pointers
+    return dladdr(address, &info) ? info.dli_fname : NULL;
+}
+
 static BackendTimes backend_times(const BackendCode *code) { return code->times; }
 
 const Backend *lequel_backend(void) {
@@ -224,6 +257,8 @@ const Backend *lequel_backend(void) {
                                     .entry = backend_entry,
                                     .text = backend_text,
                                     .object = backend_object,
+                                    .link = backend_link,
+                                    .library = backend_library,
                                     .times = backend_times,
                                     .dispose = backend_dispose};
     return &backend;

@@ -131,7 +131,8 @@ static void emit_entry(Emitter *e, uint32_t number) {
     char name[32];
     snprintf(name, sizeof name, "lequel_entry_%" PRIu32, number); // module.c looks it up
     LLVMTypeRef type = LLVMFunctionType(e->no_value, (LLVMTypeRef[]){e->pointer, e->pointer}, 2, 0);
-    emit_function(e, name, type, false);
+    LLVMValueRef function = emit_function(e, name, type, false);
+    if (e->quick) emit_without_optimisation(e, function); // little is to be gained in a list of calls
     LLVMValueRef saved = e->target->x86 && !e->program->deterministic ? flush_denormals(e) : NULL;
     LLVMValueRef active = load_member(e, emit_argument(e, 1), offsetof(LoopArguments, active));
     if (entry->parts)

@@ -10,7 +10,7 @@ typedef struct BackendOptions {
     const char *cpu;             // NULL: the host
     const char *source_name;     // model file, for symbol names and debug information
     bool want_ir, want_assembly; // keep the text for --dump
-    bool want_object;            // keep the object file; nothing is linked, and the code has no entries to call
+    bool want_object;            // keep the object file; nothing is linked, and the code has no entries to call yet
 } BackendOptions;
 
 typedef struct BackendTimes { // seconds
@@ -27,6 +27,9 @@ typedef struct Backend {
     LoopFunction *(*entry)(const BackendCode *code, uint32_t entry);
     const char *(*text)(const BackendCode *code, bool assembly);    // LLVM IR or assembly, if it was wanted
     const char *(*object)(const BackendCode *code, size_t *length); // if it was wanted
+    bool (*link)(BackendCode *code, Text *error);                   // an object that was wanted, so that it has entries
+    // The file of the library that the code generator is made with; NULL when that is not known.
+    const char *(*library)(void);
     BackendTimes (*times)(const BackendCode *code);
     void (*dispose)(BackendCode *code);
 } Backend;

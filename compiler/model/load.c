@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 extern const char lequel_prelude_text[]; // models/prelude.leq, embedded when building
 extern const unsigned long lequel_prelude_length;
@@ -19,6 +20,12 @@ typedef struct Loading {
     uint32_t depth;
     Atom open[MAX_IMPORT_DEPTH + 1]; // files that are being read, the outermost first
 } Loading;
+
+static double now(void) {
+    struct timespec t;
+    timespec_get(&t, TIME_UTC);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
 
 bool source_read(Resolver *r, Atom path, Span where, DiagCode code, char **text, size_t *length) {
     FILE *file = fopen(path, "rb");
@@ -221,9 +228,11 @@ Model *model_load(Arena *arena, Diagnostics *diags, const ModelOptions *options,
                   .beside = options->beside,
                   .global = {.description = "this file"}};
     Loading l = {.r = &r, .text = options->text};
+    double start = now();
     load_prelude(&l);
     Ast *tree = load_file(&l, arena_atom_z(arena, options->path), (Span){0});
     if (file) *file = tree;
+    model->parse_seconds = now() - start;
     read_defines(&r, options);
     if (options->dynamics) r.dynamics_override = parse_dynamics(&r, options->dynamics);
     if (tree && !diag_error_count(diags)) {

@@ -392,6 +392,7 @@ typedef struct Model {
     Vec(Symbol) noises;     // standard normal numbers, drawn anew before each step
     Vec(Array) arrays;      // initial values of all symbols with storage declared by the model
     Experiment *experiment; // NULL when the file has none
+    double parse_seconds;   // of reading and parsing the file, its imports and the prelude
 } Model;
 
 typedef struct ModelOptions {

@@ -167,6 +167,10 @@ bool cli_one_of(const CliArguments *arguments, const char *option, const char *c
     return cli_usage(arguments, "`--%s=%s`: expected one of %s", option, *value, list), false;
 }
 
+const char *cli_cache(const CliArguments *arguments) {
+    return cli_has(arguments, "no-cache") ? "" : cli_value(arguments, "cache");
+}
+
 // ---- Command lines that are made ------------------------------------------------------------------------------------
 
 void cli_add_word(CliWords *words, const char *before, const char *word, const char *after) {
@@ -204,7 +208,7 @@ LequelModel *cli_open_model(const CliArguments *arguments, const char *path) {
 }
 
 int cli_failed(const LequelModel *model, char *error) {
-    if (lequel_model_error_count(model))
+    if (model && lequel_model_error_count(model))
         cli_print_diagnostics(model);
     else
         cli_error("%s", error && *error ? error : "it failed without a reason, which is a compiler bug");

@@ -49,6 +49,7 @@ extern const CliCommand cli_rerun;
 extern const CliCommand cli_sweep;
 extern const CliCommand cli_emit;
 extern const CliCommand cli_plot;
+extern const CliCommand cli_cache_command;
 extern const CliCommand cli_explain;
 
 // Sorts argv[2…] into options and plain arguments. False after a message on stderr.
@@ -79,9 +80,12 @@ LequelStyle cli_style(void);               // for stderr: colour on terminals un
 // printed; warnings are printed, too.
 LequelModel *cli_open_model(const CliArguments *arguments, const char *path);
 void cli_print_diagnostics(const LequelModel *model);
+const char *cli_cache(const CliArguments *arguments); // --cache and --no-cache, for LequelProgramOptions.cache
+// What the time from the start to the end of the first step went into, on standard error.
+void cli_print_times(const LequelProgram *program, const LequelRunReport *report, bool json);
 int cli_compare(const char *left, const char *right,
                 bool quiet); // two folders of results; CLI_MISTAKE when they differ
-// A model that failed later on: its diagnostics, or `error`, which is freed.
+// A model that failed later on: its diagnostics, or `error`, which is freed. The model may be NULL.
 int cli_failed(const LequelModel *model, char *error);
 
 #endif

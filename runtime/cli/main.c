@@ -17,6 +17,7 @@ static const CliCommand *const commands[] = {
     &cli_sweep,
     &cli_emit,
     &cli_plot,
+    &cli_cache_command,
     &cli_explain,
     NULL,
 };

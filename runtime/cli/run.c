@@ -10,7 +10,7 @@ static const char *const backends[] = {"jit", "reference", "loops", NULL};
 static const char *const dumps[] = {"ast", "model", "energy", "equations", "step", "loops", "llvm", "asm", NULL};
 
 typedef struct RunLine { // what the command line says
-    const char *precision, *backend, *dump, *duration, *out;
+    const char *precision, *backend, *dump, *duration, *out, *cache;
     int64_t seed, epochs, every;
     const char *records[CLI_MOST], *inits[CLI_MOST];
     int record_count, init_count;
@@ -86,6 +86,9 @@ static bool read_line(const CliArguments *arguments, RunLine *line) {
     line->init_count = cli_values(arguments, "init", line->inits);
     line->duration = cli_value(arguments, "duration");
     line->deterministic = cli_has(arguments, "deterministic");
+    line->cache = cli_cache(arguments);
+    if (cli_has(arguments, "json") && !cli_has(arguments, "time-passes"))
+        return cli_usage(arguments, "`--json` goes with `--time-passes`"), false;
     if (!read_interval(arguments, line) || !read_trap(arguments, line) || !read_memory(arguments, line)) return false;
     if (line->every && !line->record_count) return cli_usage(arguments, "`--every` goes with `--record`"), false;
     line->out = cli_value(arguments, "out");
@@ -127,22 +130,9 @@ static LequelProgram *compile(LequelModel *model, const RunLine *line, char **er
                                     .deterministic = line->deterministic,
                                     .records = line->records,
                                     .record_count = (uint32_t)line->record_count,
-                                    .dump = line->dump};
+                                    .dump = line->dump,
+                                    .cache = line->cache};
     return lequel_program_new(model, &options, error);
-}
-
-static void print_times(const LequelProgram *program, double opened, double first_step) {
-    LequelPhase phases[32];
-    uint32_t count = lequel_program_phases(program, phases, 32);
-    double known = opened;
-    printf("%-24s %10s\n", "pass", "ms");
-    printf("%-24s %10.3f\n", "read and resolve", 1e3 * opened);
-    for (uint32_t i = 0; i < count; i++) {
-        printf("%-24s %10.3f\n", phases[i].name, 1e3 * phases[i].seconds);
-        known += phases[i].seconds;
-    }
-    printf("%-24s %10.3f\n", "data, memory, one step", 1e3 * (first_step - known));
-    printf("%-24s %10.3f\n", "start to first step", 1e3 * first_step);
 }
 
 static int report_run(const RunLine *line, const LequelRunReport *report, bool quiet) {
@@ -161,7 +151,7 @@ static int report_run(const RunLine *line, const LequelRunReport *report, bool q
 }
 
 static int run_once(const CliArguments *arguments, const LequelModel *model, LequelProgram *program,
-                    const RunLine *line, double opened) {
+                    const RunLine *line) {
     bool quiet = cli_has(arguments, "quiet");
     LequelRunOptions options = LEQUEL_RUN_INIT;
     char *error = NULL, *command = join_command(arguments);
@@ -193,7 +183,7 @@ static int run_once(const CliArguments *arguments, const LequelModel *model, Leq
     free(command);
     if (!good) return cli_failed(model, error);
     int status = report_run(line, &report, quiet);
-    if (cli_has(arguments, "time-passes")) print_times(program, opened, report.first_step);
+    if (cli_has(arguments, "time-passes")) cli_print_times(program, &report, cli_has(arguments, "json"));
     return status;
 }
 
@@ -208,15 +198,15 @@ static int run_again(const CliArguments *arguments, const LequelModel *model, Le
         return CLI_MISTAKE;
     }
     again.out = folder;
-    int status = run_once(arguments, model, program, &again, 0);
+    int status = run_once(arguments, model, program, &again);
     if (status == CLI_DONE) status = cli_compare(line->out, folder, cli_has(arguments, "quiet"));
     if (status == CLI_DONE) lequel_results_remove(folder);
     return status;
 }
 
 static int run_program(const CliArguments *arguments, const LequelModel *model, LequelProgram *program,
-                       const RunLine *line, double opened) {
-    int status = run_once(arguments, model, program, line, opened);
+                       const RunLine *line) {
+    int status = run_once(arguments, model, program, line);
     bool twice = status == CLI_DONE && cli_has(arguments, "deterministic-check");
     return twice ? run_again(arguments, model, program, line) : status;
 }
@@ -228,7 +218,7 @@ static int dump_model(const LequelModel *model, const char *what) {
     return text ? CLI_DONE : CLI_MISTAKE;
 }
 
-static int run_model(const CliArguments *arguments, LequelModel *model, const RunLine *line, double opened) {
+static int run_model(const CliArguments *arguments, LequelModel *model, const RunLine *line) {
     if (line->dump && (strcmp(line->dump, "ast") == 0 || strcmp(line->dump, "model") == 0))
         return dump_model(model, line->dump);
     if (!line->dump && !lequel_model_has_experiment(model)) {
@@ -244,7 +234,7 @@ static int run_model(const CliArguments *arguments, LequelModel *model, const Ru
     if (line->dump)
         fputs(lequel_program_dump(program), stdout);
     else
-        status = run_program(arguments, model, program, line, opened);
+        status = run_program(arguments, model, program, line);
     lequel_program_free(program);
     return status;
 }
@@ -252,10 +242,9 @@ static int run_model(const CliArguments *arguments, LequelModel *model, const Ru
 static int run_run(const CliArguments *arguments) {
     RunLine line = {0};
     if (!read_line(arguments, &line)) return CLI_USAGE;
-    double before = lequel_seconds();
     LequelModel *model = cli_open_model(arguments, arguments->plain[0]);
     if (!model) return CLI_MISTAKE;
-    int status = run_model(arguments, model, &line, lequel_seconds() - before);
+    int status = run_model(arguments, model, &line);
     lequel_model_free(model);
     return status;
 }
@@ -283,7 +272,10 @@ static const CliOption options[] = {
     {"experiment", 0, "NAME", "this experiment; otherwise the last one"},
     {"dynamics", 0, "PRINCIPLE", "another principle than the file's, as in \"vle(gain = power, average = 9)\""},
     {"dump", 0, "WHAT", "print ast, model, energy, equations, step, loops, llvm or asm, and stop"},
-    {"time-passes", 0, NULL, "say how long each part of the compilation took"},
+    {"cache", 0, "FOLDER", "of compiled code (LEQUEL_CACHE, or lequel in the user's cache)"},
+    {"no-cache", 0, NULL, "compile anew and keep no code"},
+    {"time-passes", 0, NULL, "say on standard error how long each part took up to the first step"},
+    {"json", 0, NULL, "that as JSON"},
     {"quiet", 'q', NULL, "say nothing but errors"},
     {0},
 };

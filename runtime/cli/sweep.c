@@ -139,8 +139,9 @@ static void name_of(const Sweep *sweep, int run, char *name, size_t size) {
 
 // Options that `lequel run` shares with a sweep are handed on as they are.
 static void hand_on(const CliArguments *arguments, CliWords *words) {
-    static const char *const names[] = {"epochs",  "duration", "record",     "every", "init",         "precision",
-                                        "backend", "network",  "experiment", "trap",  "memory-limit", "deterministic"};
+    static const char *const names[] = {"epochs",       "duration",      "record",  "every",      "init",
+                                        "precision",    "backend",       "network", "experiment", "trap",
+                                        "memory-limit", "deterministic", "cache",   "no-cache"};
     for (int i = 0; i < arguments->given_count; i++) {
         const CliOption *option = arguments->given[i].option;
         char name[64];
@@ -372,6 +373,8 @@ static const CliOption options[] = {
     {"trap", 0, "N", "look for NaN and infinity every N steps"},
     {"memory-limit", 0, "SIZE", "of each run"},
     {"deterministic", 0, NULL, "the same bits on every machine"},
+    {"cache", 0, "FOLDER", "of compiled code, which runs that differ in seeds share"},
+    {"no-cache", 0, NULL, "each run compiles for itself"},
     {"quiet", 'q', NULL, "say nothing but errors"},
     {0},
 };

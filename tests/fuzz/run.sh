@@ -23,9 +23,10 @@ seeds() { # TARGET FOLDER
     esac
 }
 
-for target in ${FUZZ_TARGETS:-parse check pipeline data checkpoint manifest resume}; do
+for target in ${FUZZ_TARGETS:-parse check pipeline data checkpoint manifest resume cache}; do
     case $target in
     parse | check | pipeline) dictionary=leq.dict most=3000 ;;
+    cache) dictionary=data.dict most=6000 ;; # a page of code
     *) dictionary=data.dict most=1500 ;;
     esac
     corpus=$work/$target
