@@ -116,7 +116,8 @@ static double draw(const Initial *initial, const RandomStream *stream, int64_t i
         return (initial->a + (double)random_below(stream, (uint64_t)i, (uint64_t)span + 1)) * initial->scale;
     case INITIAL_CONSTANT: return initial->values[initial->count > 1 ? i % (int64_t)initial->count : 0];
     case INITIAL_CHANCE:
-        return random_uniform(stream, (uint64_t)i) < initial->values[initial->count > 1 ? i % (int64_t)initial->count : 0];
+        return random_uniform(stream, (uint64_t)i) <
+               initial->values[initial->count > 1 ? i % (int64_t)initial->count : 0];
     case INITIAL_FILE:
     case INITIAL_COPY: break; // tables
     }

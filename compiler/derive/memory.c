@@ -82,7 +82,7 @@ static void warn_of_rounding(Derive *d, const Population *p, const DelayLine *li
 
 // What the line holds before the first step, as an array's first values: the same in all slots of a neuron.
 static bool line_initial(Derive *d, const Population *p, const DelayLine *line, uint32_t count, Initial *initial) {
-    double *values = arena_new_array(d->model->arena, double, (size_t)p->size * count);
+    double *values = arena_new_array(d->model->arena, double, (size_t)p->size *count);
     *initial = (Initial){.kind = INITIAL_CONSTANT, .values = values, .count = p->size * count, .scale = 1};
     if (!model_known_values(d->model, line->start, &p->own, 1, values)) {
         diag_report(d->model->diags, DIAG_E0208, line->span, "what a delay starts with is not known before the run");

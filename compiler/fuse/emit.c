@@ -118,7 +118,8 @@ static uint32_t place_of(Emission *e, ExprNode node) {
     place.argument = argument_of(e, array);
     for (uint32_t i = 0; i < e->places.count; i++) {
         Place *p = &e->places.items[i];
-        if (p->argument == place.argument && p->slot == place.slot && memcmp(p->stride, place.stride, sizeof place.stride) == 0 &&
+        if (p->argument == place.argument && p->slot == place.slot &&
+            memcmp(p->stride, place.stride, sizeof place.stride) == 0 &&
             memcmp(&p->offset, &place.offset, sizeof place.offset) == 0)
             return i;
     }

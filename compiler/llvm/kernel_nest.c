@@ -139,8 +139,8 @@ static LLVMValueRef base_address(const Nest *nest, const NestAccess *access, uns
     const Emitter *e = nest->e;
     if (!access->slot) return access->pointer;
     const NestValue *value = &nest->values[access->slot - 1];
-    LLVMValueRef slot = value->in_lanes ? LLVMBuildExtractElement(e->builder, value->vector, emit_int(e, lane), "")
-                                        : value->scalar;
+    LLVMValueRef slot =
+        value->in_lanes ? LLVMBuildExtractElement(e->builder, value->vector, emit_int(e, lane), "") : value->scalar;
     slot = LLVMBuildFPToSI(e->builder, slot, e->int64, "");
     return emit_address(e, emit_real_type(e, access->real, 1), access->pointer,
                         emit_mul(e, slot, slot_stride(nest, (uint32_t)(access - nest->accesses))));

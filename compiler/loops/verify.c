@@ -139,7 +139,8 @@ static bool is_operation(const LoopOp *ops, uint32_t op, uint32_t before, LoopOp
 // min(max(x, 0), n) + 1/2, n below the number of slots: whatever x is, no element outside is reached.
 static void check_slot(Check *check, const LoopKernel *kernel, const LoopArray *array, uint32_t slot) {
     const LoopOp *ops = kernel->ops.items, *add = slot <= kernel->ops.count ? &ops[slot - 1] : NULL;
-    if (array->rank != 2 || !array->per_sample || kernel->kind == LOOP_SWEEP) complain(check, "`%s` has no slots", array->name);
+    if (array->rank != 2 || !array->per_sample || kernel->kind == LOOP_SWEEP)
+        complain(check, "`%s` has no slots", array->name);
     bool good = add && add->kind == LOOP_ADD;
     for (int side = 0; good && side < 2; side++) {
         uint32_t least = side ? add->a : add->b, half = side ? add->b : add->a;

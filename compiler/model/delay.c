@@ -67,8 +67,9 @@ static DelayLine *new_line(Resolver *r, const Value *x, const Value *time, Expr 
 }
 
 static void report_mixed(Resolver *r, Span span) {
-    report(r, DIAG_E0212, span, "a delay of what the energy of a neuron moves together with a state that has an "
-                                "equation of its own");
+    report(r, DIAG_E0212, span,
+           "a delay of what the energy of a neuron moves together with a state that has an "
+           "equation of its own");
     diag_expected(r->diags, "a delay of one or the other");
 }
 

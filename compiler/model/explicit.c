@@ -253,10 +253,8 @@ static Expr before_rule(ExprStore *store, Expr node, void *context) {
 }
 
 static void report_operator(Resolver *r, ExprKind kind, const State *state, Span span) {
-    static const char *const names[EXPR_KIND_COUNT] = {[EXPR_AHEAD] = "ahead",
-                                                       [EXPR_LOWPASS] = "lowpass",
-                                                       [EXPR_RATE] = "d",
-                                                       [EXPR_PREVIOUS] = "previous"};
+    static const char *const names[EXPR_KIND_COUNT] = {
+        [EXPR_AHEAD] = "ahead", [EXPR_LOWPASS] = "lowpass", [EXPR_RATE] = "d", [EXPR_PREVIOUS] = "previous"};
     if (state)
         report(r, DIAG_E0212, span, "`%s` of this expression of `%s`, which has an equation of its own", names[kind],
                state->member);

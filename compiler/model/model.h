@@ -88,12 +88,12 @@ typedef struct Event {
 
 // delay(x, T) in a neuron that equations move: the last values of x, of which a step reads that of T/dt steps ago.
 typedef struct DelayLine {
-    Expr key;      // delay(x, T), by which it is found again
-    Expr input;    // x of this step, of one neuron, as it stands there
-    Expr time;     // T
-    Symbol value;  // h.delay.T: x a time T before this step
-    Symbol sent;   // the same for those across a connection, who get it one step later
-    Expr start;    // what the line holds before the first step; 0 (the handle) for zeros
+    Expr key;                       // delay(x, T), by which it is found again
+    Expr input;                     // x of this step, of one neuron, as it stands there
+    Expr time;                      // T
+    Symbol value;                   // h.delay.T: x a time T before this step
+    Symbol sent;                    // the same for those across a connection, who get it one step later
+    Expr start;                     // what the line holds before the first step; 0 (the handle) for zeros
     Symbol memory, position, slots; // made by derive: the values [neuron, slot], the slot of this step, slots' numbers
     Span span, time_span;
 } DelayLine;

@@ -48,7 +48,7 @@ typedef struct NeuronBuild {
     Vec(Mover) movers;
     Vec(Happening) happenings;
     Vec(NoiseSource) noises;
-    Expr line_start; // what the delay that is an output of its own starts with; 0 for zeros
+    Expr line_start;          // what the delay that is an output of its own starts with; 0 for zeros
     Vec(Scope *) port_scopes; // per port: where its name is bound
 } NeuronBuild;
 
@@ -72,7 +72,7 @@ Atom neuron_member_name(Resolver *r, Atom compartment, Atom name);
 void neuron_outputs_again(Resolver *r, NeuronBuild *b);
 // sparse.c: which elements of a weight there are
 typedef struct Structure {
-    const Ast *option; // NULL: all
+    const Ast *option;    // NULL: all
     const double *chance; // of each element, row by row, or one for all: 1 where it is there for certain
     uint32_t count;
     const double *values; // first values that come with it, in `unit`; NULL for none

@@ -222,7 +222,8 @@ static bool fill_in(Resolver *r, const Scope *scope, const Value *path, Text *na
         double number;
         if (!value || !value_const(r, value, &number) || number != floor(number)) {
             report(r, DIAG_E0208, path->span, "`{%s}` in the name of a file is no whole number", inside);
-            diag_expected(r->diags, "in braces the name of a parameter of the synapse or network, known before the run");
+            diag_expected(r->diags,
+                          "in braces the name of a parameter of the synapse or network, known before the run");
             return false;
         }
         text_addf(name, "%.0f", number);

@@ -88,8 +88,7 @@ static Expr line_at(Discretise *d, Ring ring, ExprVersion version, Expr shift) {
 
 static void put_in_line(Discretise *d, Ring ring, Expr x, Span span) {
     Expr slot = within_ring(d, &ring, step_own(d, ring.position));
-    vec_push(&d->step->assigns,
-             (StepAssign){.symbol = ring.values, .value = x, .span = span, .slot = slot});
+    vec_push(&d->step->assigns, (StepAssign){.symbol = ring.values, .value = x, .span = span, .slot = slot});
 }
 
 // Those across a connection get this step's value in the next one.

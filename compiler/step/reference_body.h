@@ -40,8 +40,8 @@ static void NAME(assign_axis)(NAME(Walk) * walk, uint32_t axis, int64_t *index) 
     }
     if (axis == 1 && walk->assign->slot) {
         const NAME(Arrays) *arrays = &walk->arrays;
-        index[axis] = (int64_t)llround(creal(EVALUATE(arrays->store, walk->assign->slot, NAME(element), &walk->arrays,
-                                                      walk->values, arrays->batch)));
+        index[axis] = (int64_t)llround(creal(
+            EVALUATE(arrays->store, walk->assign->slot, NAME(element), &walk->arrays, walk->values, arrays->batch)));
         NAME(assign_axis)(walk, axis + 1, index);
         return;
     }

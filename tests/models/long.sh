@@ -55,4 +55,8 @@ sing -D latent=10
 between "ELiSe, 10 latent neurons" "$(score replay)" -1 0.6
 sing -D latent=30
 between "ELiSe, 30 latent neurons" "$(score replay)" 0.85 1
+sing --seed 1 -D scaffold=1 -D fast=1 -D cycles=10000
+between "ELiSe, published speed" "$(score replay)" 0.95 1
+"$LEQUEL" run "$LEQUEL_SOURCE_DIR/models/elise_birdsong.leq" --precision double --seed 1 -D scaffold=1 --out run >/dev/null
+between "ELiSe, two cycles after silence" "$(score again)" 0.9 1
 [ "$failures" -eq 0 ]
