@@ -85,7 +85,7 @@ enum { CELLS = 3, SAMPLES = 3, STEPS = 60, LATEST = 9 };
 static const char line_text[] = "neuron Line(T, tau = 2) {\n"
                                 "  input I\n"
                                 "  state u = 0.25\n"
-                                "  d(u) = (I - delay(u, 0.4) - u) / tau\n"
+                                "  d(u) = (I - delay(u, 0.4, linear) - u) / tau\n"
                                 "  output q = delay(tanh(u), T) initially 0.5\n"
                                 "  output far = delay(q, T + 0.1) + I\n"
                                 "}\n"
