@@ -16,7 +16,7 @@ _Static_assert(sizeof(LoopProgram) == 56, "does the key hold all of LoopProgram?
 _Static_assert(sizeof(LoopArray) == 72, "does the key hold all of LoopArray?");     // name, per_sample: no
 _Static_assert(sizeof(LoopKernel) == 96, "does the key hold all of LoopKernel?");   // key: it repeats the others
 _Static_assert(sizeof(LoopOp) == 32, "does the key hold all of LoopOp?");
-_Static_assert(sizeof(LoopAccess) == 12, "does the key hold all of LoopAccess?");
+_Static_assert(sizeof(LoopAccess) == 16, "does the key hold all of LoopAccess?");
 _Static_assert(sizeof(LoopStore) == 8, "does the key hold all of LoopStore?");
 _Static_assert(sizeof(LoopSum) == 12, "does the key hold all of LoopSum?");
 _Static_assert(sizeof(LoopEntry) == 32, "does the key hold all of LoopEntry?"); // name: no
@@ -78,7 +78,7 @@ static void add_kernel(Sha256 *hash, const LoopKernel *kernel) {
         const LoopAccess *access = &kernel->accesses.items[i];
         add_number(hash, access->argument);
         add_number(hash, access->scalar_f64);
-        add_number(hash, access->vector);
+        add_number(hash, (uint64_t)access->slot << 32 | access->vector);
     }
     add_number(hash, kernel->stores.count);
     for (uint32_t i = 0; i < kernel->stores.count; i++)

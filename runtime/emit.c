@@ -213,6 +213,12 @@ bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, 
     good =
         good && read_fixed(request->fixed, &options.fraction, error) && gather_values(p, request, &given, arena, error);
     source.steps = given.steps;
+    for (uint32_t i = 0; good && options.fraction && i < p->model->populations.count; i++) {
+        if (!p->model->populations.items[i].delays.count) continue;
+        text_addf(error, "the delays of `%s` count slots, which fixed-point numbers cannot; expected `float` or `double`",
+                  p->model->populations.items[i].name);
+        good = false;
+    }
     good = good && emit_both(&source, options, folder, bytes, error);
     arena_free(arena);
     return good;

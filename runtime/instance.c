@@ -115,6 +115,9 @@ static double draw(const Initial *initial, const RandomStream *stream, int64_t i
     case INITIAL_UNIFORM_INT:
         return (initial->a + (double)random_below(stream, (uint64_t)i, (uint64_t)span + 1)) * initial->scale;
     case INITIAL_CONSTANT: return initial->values[initial->count > 1 ? i % (int64_t)initial->count : 0];
+    case INITIAL_CHANCE:
+        return random_uniform(stream, (uint64_t)i) <
+               initial->values[initial->count > 1 ? i % (int64_t)initial->count : 0];
     case INITIAL_FILE:
     case INITIAL_COPY: break; // tables
     }
@@ -148,14 +151,18 @@ static bool initialise(Instance *in, const Array *array, uint64_t seed, Text *er
     if (!initial_table(in, array, per_sample, &table, error)) return false;
     RandomStream stream = random_stream(seed, symbol_info(p->model->store, array->symbol)->name);
     double *values = memory_resize(NULL, (size_t)count, sizeof *values);
+    double *there = array->mask ? memory_resize(NULL, (size_t)per_sample, sizeof *there) : NULL;
+    if (there) read_all(in, loop_array_of(in->form, array->mask), there);
     for (int64_t i = 0; i < count; i++) {
         double value = table.data ? table.data[i % per_sample] : draw(&array->initial, &stream, i);
         if (array->clamped) value = value < array->low ? array->low : value > array->high ? array->high : value;
         if (array->zero_diagonal && i / layout->extent[1] == i % layout->extent[1]) value = 0;
+        if (there && there[i % per_sample] == 0) value = 0;
         values[i] = value; // NaN stays NaN, as in the step
     }
     write_all(in, number, values);
     free(values);
+    free(there);
     table_free(&table);
     return true;
 }
@@ -173,10 +180,22 @@ static bool initialise_all(Instance *in, uint64_t seed, const Instance *weights,
 
 // ---- Memory ---------------------------------------------------------------------------------------------------------
 
+// The slot of a delay: all samples of an instance are at the same one, other instances are not.
+static bool is_slot(const Instance *in, uint32_t number) {
+    const Model *model = in->program->model;
+    const Fused *fused = in->form->fused;
+    for (uint32_t i = 0; i < model->populations.count; i++)
+        for (uint32_t k = 0; k < model->populations.items[i].delays.count; k++) {
+            Symbol position = model->populations.items[i].delays.items[k].position;
+            if (position < fused->array_of.count && fused->array_of.items[position] == number + 1) return true;
+        }
+    return false;
+}
+
 // Batch-independent arrays belong to whoever owns the weights; the batch size itself is the instance's own.
 static bool is_shared(const Instance *in, uint32_t number) {
     return !in->form->fused->program.arrays.items[number].per_sample &&
-           number != loop_array_of(in->form, in->program->step[ENTRY_TRAIN]->batch_size);
+           number != loop_array_of(in->form, in->program->step[ENTRY_TRAIN]->batch_size) && !is_slot(in, number);
 }
 
 bool instance_shares(const Instance *in, uint32_t number) { return in->borrows && is_shared(in, number); }

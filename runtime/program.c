@@ -170,9 +170,9 @@ static bool compile(Program *p, const ProgramOptions *options, Text *dump_out, T
                             .kept_count = options->recorded_count};
     p->code = (CodeOptions){.level = options->level,
                             .source_name = p->model->name,
-                            .cache = options->cache,
                             .locate = options->debug ? locate : NULL,
                             .locate_context = p->model};
+    if (options->cache) p->code.cache = arena_atom_z(p->model->arena, options->cache); // other forms are made later
     const Experiment *experiment = p->model->experiment;
     p->first = form_for(p, experiment ? experiment->batch : 0);
     if (!find_recorded(p, options, p->kept, error) || !fuse(p, FORM_BATCH, error)) return false;

@@ -105,7 +105,7 @@ void track_set(Track *track, Settings *settings) { track->settings = settings; }
 
 void track_enter_stage(Track *track, int stage, int64_t begins, int64_t steps) {
     track->stage = stage;
-    settings_enter(track->settings, stage, begins, steps);
+    if (track->settings) settings_enter(track->settings, stage, begins, steps);
     feeder_enter_stage(track->feeder, stage);
     instance_enter_stage(track->instance, stage);
 }

@@ -29,6 +29,7 @@ static double initial_value(FirstValues *v, const Array *array, const int64_t *i
     case INITIAL_UNIFORM: return end_of(v, array->symbol, initial->a, initial->b);
     case INITIAL_UNIFORM_INT: return end_of(v, array->symbol, initial->a * initial->scale, initial->b * initial->scale);
     case INITIAL_NORMAL: return initial->a;
+    case INITIAL_CHANCE: return end_of(v, array->symbol, 0, 1);
     case INITIAL_COPY: return initial->scale * first_value(v, initial->source, index, count);
     case INITIAL_FILE: break;
     }

@@ -263,6 +263,7 @@ Equations *equations_derive(Model *model) {
     bool good = true;
     for (uint32_t i = 0; i < model->populations.count; i++) good &= derive_neuron(&d, i);
     good &= derive_check_signals(&d);
+    for (uint32_t i = 0; i < model->populations.count; i++) derive_delay_lines(&d, &model->populations.items[i]);
     if (good) {
         for (uint32_t i = 0; i < equations->neurons.count; i++) derive_check_times(&d, &equations->neurons.items[i]);
         if (d.principle->course != COURSE_REVERSED_STEP) spread_errors(&d);

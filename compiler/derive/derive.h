@@ -51,6 +51,8 @@ Expr derive_over_leaves(Derive *d, const NeuronEquations *n, Expr expr, bool acr
 // The leaf of lowpass(x, tau), previous(x) or delay(x, T), read by others (`across`) or inside; those inside x are
 // known.
 bool derive_add_memory(Derive *d, NeuronEquations *n, const Population *p, Expr node, bool across);
+// The arrays of the delays of neurons that equations move; a delay shorter than dt, or of unknown length, is refused.
+void derive_delay_lines(Derive *d, Population *p);
 // The largest value that a time constant starts with; negative when nothing bounds it.
 double derive_longest(Derive *d, const Leaf *leaf);
 // What x receives of an error g, in operator form.

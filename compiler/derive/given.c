@@ -38,10 +38,17 @@ static void drives(Derivation *d, uint32_t population) {
     }
 }
 
+static void delays(Derivation *d, const Population *p) {
+    for (uint32_t i = 0; i < p->delays.count; i++) {
+        const DelayLine *line = &p->delays.items[i];
+        derivation_equate(d, element(d, line->value, VERSION_NEW), line->key, line->span);
+    }
+}
+
 // With an energy beside, inputs and outputs stand in the sections that follow.
 static void population(Derivation *d, uint32_t number) {
     const Population *p = &d->model->populations.items[number];
-    if (!p->motions.count && !p->events.count && p->energy) return;
+    if (!p->motions.count && !p->events.count && !p->delays.count && p->energy) return;
     derivation_put(d, PAGE_HEAD, arena_format(d->page.arena, "Neurons of %s (%u)", p->name, p->size));
     names_of_population(&d->names, p);
     if (!p->energy) drives(d, number);
@@ -51,6 +58,7 @@ static void population(Derivation *d, uint32_t number) {
         Expr now = element(d, e->state, VERSION_NEW);
         derivation_equate(d, now, expr_select(d->store, e->condition, e->value, now), e->span);
     }
+    delays(d, p);
     for (uint32_t i = 0; i < p->outputs.count && !p->energy; i++)
         derivation_equate(d, element(d, p->outputs.items[i].symbol, VERSION_OLD), p->outputs.items[i].value,
                           p->outputs.items[i].span);

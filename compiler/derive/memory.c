@@ -2,6 +2,7 @@
 // whose error goes on to what it was made of.
 #include "derive.h"
 #include <math.h>
+#include <string.h>
 
 // ---- Arrays of delays -----------------------------------------------------------------------------------------------
 
@@ -28,22 +29,97 @@ static Symbol per_slot(Derive *d, const Population *p, Unit unit, const char *ba
     return symbol;
 }
 
+enum { MOST_SLOTS = 100000 };
+
+static bool report_length(Derive *d, const Population *p, Span span, double longest) {
+    diag_report(d->model->diags, DIAG_E0216, span, "%s in `%s`",
+                longest > 0 ? "a delay of more than 100000 steps" : "a delay of unknown length", p->name);
+    diag_expected(d->model->diags, "a number, a list, or a draw that is bounded: `~ uniform(1, 5)`");
+    return false;
+}
+
 static bool make_delay(Derive *d, const Population *p, Leaf *leaf, Unit unit) {
-    enum { MOST_SLOTS = 100000 };
     double longest = derive_longest(d, leaf) / d->model->dt;
     Span where = expr_span(d->store, leaf->node);
-    if (!(longest > 0) || longest > MOST_SLOTS) {
-        diag_report(d->model->diags, DIAG_E0216, where.source ? where : p->energy_span, "%s in `%s`",
-                    longest > 0 ? "a delay of more than 100000 steps" : "a delay of unknown length", p->name);
-        diag_expected(d->model->diags, "a number, a list, or a draw that is bounded: `~ uniform(1, 5)`");
-        return false;
-    }
+    if (!(longest > 0) || longest > MOST_SLOTS)
+        return report_length(d, p, where.source ? where : p->energy_span, longest);
     uint32_t count = (uint32_t)fmax(1, floor(longest + 0.5));
     leaf->memory = per_slot(d, p, unit, "delay_line.", leaf->label, count);
     leaf->position = derive_signal(d, p, ROLE_STATE, UNIT_NONE, "delay_slot.", leaf->label, "the slot of a delay");
     symbol_edit(d->store, leaf->position)->rank = 0;
     leaf->slots = slot_numbers(d, count);
     return true;
+}
+
+// ---- Delays of neurons that equations move --------------------------------------------------------------------------
+
+static bool delay_fits(Derive *d, const Population *p, const DelayLine *line, Bounds time) {
+    double dt = d->model->dt;
+    char first[32], second[32];
+    if (!(time.low > -INFINITY && time.high < INFINITY)) return report_length(d, p, line->time_span, -1);
+    if (time.high / dt > MOST_SLOTS) return report_length(d, p, line->time_span, time.high / dt);
+    if (time.low >= dt * (1 - 1e-6)) return true;
+    diag_report(d->model->diags, DIAG_E0308, line->time_span, "a delay of %s in `%s`, shorter than the time step %s",
+                number_format(first, time.low), p->name, number_format(second, dt));
+    diag_expected(d->model->diags, "a delay of at least `dt`");
+    diag_help(d->model->diags, "what was one step before is `previous(…)`, what is now needs no delay");
+    return false;
+}
+
+static void warn_of_rounding(Derive *d, const Population *p, const DelayLine *line) {
+    double *times = arena_new_array(d->model->arena, double, p->size);
+    if (!model_known_values(d->model, line->time, &p->own, 1, times)) return;
+    for (uint32_t i = 0; i < p->size; i++) {
+        double steps = times[i] / d->model->dt;
+        if (fabs(steps - floor(steps + 0.5)) < 1e-6 * steps) continue;
+        char time[32];
+        diag_report(d->model->diags, DIAG_W0310, line->time_span, "a delay of %s in `%s`, no whole number of steps",
+                    number_format(time, times[i]), p->name);
+        diag_help(d->model->diags, "it is taken as %.0f steps", floor(steps + 0.5));
+        return;
+    }
+}
+
+// What the line holds before the first step, as an array's first values: the same in all slots of a neuron.
+static bool line_initial(Derive *d, const Population *p, const DelayLine *line, uint32_t count, Initial *initial) {
+    double *values = arena_new_array(d->model->arena, double, (size_t)p->size *count);
+    *initial = (Initial){.kind = INITIAL_CONSTANT, .values = values, .count = p->size * count, .scale = 1};
+    if (!model_known_values(d->model, line->start, &p->own, 1, values)) {
+        diag_report(d->model->diags, DIAG_E0208, line->span, "what a delay starts with is not known before the run");
+        diag_expected(d->model->diags, "after `initially` a number, or an expression over parameters that are given");
+        return false;
+    }
+    bool equal = true;
+    for (uint32_t i = 1; i < p->size; i++) equal &= values[i] == values[0];
+    if (equal) initial->count = 1;
+    for (uint32_t i = p->size; i-- > 0 && !equal;)
+        for (uint32_t k = count; k-- > 0;) values[i * count + k] = values[i];
+    return true;
+}
+
+static void make_line(Derive *d, const Population *p, DelayLine *line) {
+    Bounds time = model_bounds(d->model, line->time);
+    if (!delay_fits(d, p, line, time)) return;
+    warn_of_rounding(d, p, line);
+    uint32_t count = (uint32_t)fmax(1, floor(time.high / d->model->dt + 0.5));
+    const char *label = derive_member(d, p, line->value) + strlen("delay");
+    Unit unit = symbol_info(d->store, line->value)->unit;
+    line->memory = per_slot(d, p, unit, "delay_line", label, count);
+    line->position = derive_signal(d, p, ROLE_STATE, UNIT_NONE, "delay_slot", label, "the slot of a delay");
+    symbol_edit(d->store, line->position)->rank = 0;
+    line->slots = slot_numbers(d, count);
+    Initial initial;
+    if (line->start && line_initial(d, p, line, count, &initial))
+        vec_push(&d->model->arrays, (Array){.symbol = line->memory, .initial = initial});
+}
+
+// All samples are at the same slot; but what a reversed step goes back to, each has of its own.
+void derive_delay_lines(Derive *d, Population *p) {
+    for (uint32_t i = 0; i < p->delays.count; i++) {
+        DelayLine *line = &p->delays.items[i];
+        if (!line->memory) make_line(d, p, line);
+        if (line->memory) symbol_edit(d->store, line->position)->batched = d->principle->course != COURSE_ONLINE;
+    }
 }
 
 // ---- Leaves ---------------------------------------------------------------------------------------------------------

@@ -191,9 +191,17 @@ static Piece shifted(const Writing *g, const LoopOp *op) {
                    BIND_SIGN, 0, false};
 }
 
+const char *slot_text(Arena *arena, const char *text, const char *slot) {
+    const char *mark = strstr(text, SLOT_MARK);
+    if (!mark) return text;
+    return arena_format(arena, "%.*s(int)%s%s", (int)(mark - text), text, slot, mark + strlen(SLOT_MARK));
+}
+
 // The text of an access: an element, or a vector from there on.
 static const char *loaded(const Writing *g, uint32_t access) {
     const char *text = g->body->accesses[access].text;
+    uint32_t slot = g->body->accesses[access].slot;
+    if (slot) text = slot_text(arena_of(g), text, operand(g, slot - 1, BIND_ATOM));
     bool lanes = g->body->moves && g->body->moves[access] && !g->body->vectors;
     return lanes ? arena_format(arena_of(g), "lequel_load%s(&%s)", real_suffix(g->body->real), text) : text;
 }
@@ -351,6 +359,9 @@ static void count_uses(const Writing *g) {
         uint32_t numbers[3], operands = loop_op_operands(&g->body->ops[i], numbers);
         for (uint32_t r = 0; r < g->body->result_count; r++) g->pieces[i].uses += g->body->results[r] == i;
         for (uint32_t k = 0; k < operands && g->pieces[i].uses; k++) g->pieces[numbers[k]].uses++;
+        const LoopOp *op = &g->body->ops[i];
+        uint32_t slot = op->kind == LOOP_LOAD ? g->body->accesses[op->a].slot : 0;
+        if (slot && g->pieces[i].uses) g->pieces[slot - 1].uses++;
     }
 }
 
@@ -392,6 +403,8 @@ static void find_levels(const Writing *g) {
     for (uint32_t i = 0; body->loops && i < body->count; i++) {
         Standing *here = &g->standing[i];
         uint32_t numbers[3], operands = loop_op_operands(&body->ops[i], numbers);
+        uint32_t slot = body->ops[i].kind == LOOP_LOAD ? body->accesses[body->ops[i].a].slot : 0;
+        if (slot) numbers[operands++] = slot - 1;
         here->reads = body->ops[i].kind == LOOP_LOAD;
         here->level = here->reads ? body->level[body->ops[i].a] : 0;
         for (uint32_t k = 0; k < operands; k++) {
@@ -444,7 +457,7 @@ void body_write(const Body *body, Text *out, const char **values) {
     for (uint32_t r = 0; r < body->result_count; r++) {
         const Piece *piece = &g.pieces[body->results[r]];
         values[r] = piece->text;
-        if (body->moves && !piece->lanes)
+        if (body->moves && !piece->lanes && r < body->numbers)
             values[r] = arena_format(arena, "lequel_splat%s(%s)", real_suffix(body->real), piece->text);
     }
 }

@@ -81,7 +81,7 @@ static void function_write(Writer *w, LoopReal real, MathFunction function, bool
     LoopBody ops = {.real = real, .deterministic = w->program->deterministic || two};
     uint32_t x = loop_op(&ops, LOOP_LOAD, 0, 0, 0), y = two ? loop_op(&ops, LOOP_LOAD, 1, 0, 0) : 0;
     uint32_t result = two ? maths_power(&ops, x, y) : maths_emit(&ops, function, x);
-    const CAccess accesses[] = {{"x", "x"}, {"y", "y"}};
+    const CAccess accesses[] = {{.text = "x", .member = "x"}, {.text = "y", .member = "y"}};
     NameSet names = {.arena = w->arena};
     Body body = {.w = w,
                  .real = real,
@@ -90,6 +90,7 @@ static void function_write(Writer *w, LoopReal real, MathFunction function, bool
                  .accesses = accesses,
                  .results = &result,
                  .result_count = 1,
+                 .numbers = 1,
                  .indent = "    ",
                  .names = &names};
     static const bool both[] = {true, true};

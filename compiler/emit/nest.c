@@ -23,9 +23,11 @@ static bool one_sample(const Writer *w) { return w->options->batch == 1; }
 
 // ---- Places: flat strides become indices of named axes --------------------------------------------------------------
 
+enum { AT_NONE = -1, AT_SLOT = -2 };
+
 typedef struct Place {
     int64_t constant[CARRAY_MAX_RANK];
-    int axis[CARRAY_MAX_RANK]; // of the call, or -1
+    int axis[CARRAY_MAX_RANK]; // of the call, or AT_NONE, or AT_SLOT where an operation says the place
 } Place;
 
 static int64_t part_of(LoopSize size, bool padded) { return padded ? size.padded : size.fixed; }
@@ -62,7 +64,9 @@ static const char *element_text(const CNest *n, uint32_t array, const Place *pla
     Text text = {0};
     text_addf(&text, "m->%s", c->name);
     for (uint32_t k = 0; k < c->rank; k++) {
-        if (place->axis[k] < 0)
+        if (place->axis[k] == AT_SLOT)
+            text_add(&text, "[" SLOT_MARK "]");
+        else if (place->axis[k] < 0)
             text_addf(&text, "[%" PRId64 "]", place->constant[k]);
         else if (place->constant[k])
             text_addf(&text, "[%s + %" PRId64 "]", n->index[place->axis[k]], place->constant[k]);
@@ -79,7 +83,7 @@ static const char *access_text(const CNest *n, uint32_t access) {
     uint32_t number = n->call->array[n->kernel->accesses.items[access].argument];
     const LoopArray *array = &n->w->program->arrays.items[number];
     Place place;
-    for (int k = 0; k < CARRAY_MAX_RANK; k++) place.axis[k] = -1, place.constant[k] = 0;
+    for (int k = 0; k < CARRAY_MAX_RANK; k++) place.axis[k] = AT_NONE, place.constant[k] = 0;
     bool good = take_offset(array, n->call->offset[access], &place);
     for (uint32_t axis = 0; axis < n->kernel->axes; axis++) {
         LoopSize stride = n->call->stride[access * LOOP_MAX_AXES + axis];
@@ -87,6 +91,7 @@ static const char *access_text(const CNest *n, uint32_t access) {
         int64_t extent = n->call->axis[axis].batch ? 1 : n->call->axis[axis].extent;
         good &= take_stride(array, stride, extent, (int)axis, &place);
     }
+    if (n->kernel->accesses.items[access].slot) place.axis[1] = AT_SLOT;
     if (!good && !n->w->error->length)
         text_addf(n->w->error, "compiler bug: access %" PRIu32 " of `%s` has no indices", access, array->name);
     return element_text(n, number, &place);
@@ -159,7 +164,8 @@ static void gather_accesses(const CNest *n, CAccess *accesses, bool *bound) {
         // The single numbers of a float program are double.
         accesses[a].text =
             access->scalar_f64 && n->kernel->real == LOOP_F32 ? arena_format(n->w->arena, "(float)%s", text) : text;
-        bound[a] = n->kernel->stores.count > 1 && is_stored(n, a);
+        accesses[a].slot = access->slot;
+        bound[a] = n->kernel->stores.count > 1 && is_stored(n, a) && !access->slot;
     }
 }
 
@@ -203,9 +209,13 @@ static void write_body(const CNest *n, CNest *opens, uint32_t entry, uint32_t ca
     Arena *arena = n->w->arena;
     CAccess *access = arena_new_array(arena, CAccess, accesses + 1);
     bool *bound = arena_new_array(arena, bool, accesses + 1);
-    uint32_t *results = arena_new_array(arena, uint32_t, stores);
+    uint32_t *results = arena_new_array(arena, uint32_t, 2 * stores), places = 0;
     gather_accesses(n, access, bound);
     for (uint32_t s = 0; s < stores; s++) results[s] = n->kernel->stores.items[s].value;
+    for (uint32_t s = 0; s < stores; s++) {
+        uint32_t slot = n->kernel->accesses.items[n->kernel->stores.items[s].access].slot;
+        if (slot) results[stores + places++] = slot - 1;
+    }
     bool *moves = n->lanes ? arena_new_array(arena, bool, accesses + 1) : NULL;
     for (uint32_t axis = 0; moves && axis < n->kernel->axes; axis++)
         for (uint32_t a = 0; n->call->axis[axis].batch && a < accesses; a++)
@@ -220,7 +230,8 @@ static void write_body(const CNest *n, CNest *opens, uint32_t entry, uint32_t ca
                  .bound = bound,
                  .wanted = wanted_names(n, entry, call),
                  .results = results,
-                 .result_count = stores,
+                 .result_count = stores + places,
+                 .numbers = stores,
                  .indent = indent(n->depth),
                  .names = &names};
     for (uint32_t axis = 0; opens && axis < n->kernel->axes; axis++) body.loops += has_loop(n, axis);
@@ -229,8 +240,8 @@ static void write_body(const CNest *n, CNest *opens, uint32_t entry, uint32_t ca
     name_set_free(&names);
 }
 
-static void assign(const CNest *n, uint32_t access, const char *value) {
-    const char *to = access_text(n, access), *f = real_suffix(n->kernel->real);
+static void assign(const CNest *n, uint32_t access, const char *value, const char *slot) {
+    const char *to = slot_text(n->w->arena, access_text(n, access), slot), *f = real_suffix(n->kernel->real);
     line(n, n->lanes ? arena_format(n->w->arena, "lequel_store%s(&%s, %s);", f, to, value)
                      : arena_format(n->w->arena, "%s = %s;", to, value));
 }
@@ -266,9 +277,14 @@ static bool fills_rows(const CNest *n) {
 static void write_map(CNest *n, uint32_t entry, uint32_t call) {
     n->lanes = goes_by_lanes(n, n->kernel->axes);
     n->rows = !n->lanes && fills_rows(n);
-    const char **values = arena_new_array(n->w->arena, const char *, n->kernel->stores.count);
+    uint32_t stores = n->kernel->stores.count, places = 0;
+    const char **values = arena_new_array(n->w->arena, const char *, 2 * stores);
     write_body(n, n, entry, call, values);
-    for (uint32_t s = 0; s < n->kernel->stores.count; s++) assign(n, n->kernel->stores.items[s].access, values[s]);
+    for (uint32_t s = 0; s < stores; s++) {
+        uint32_t access = n->kernel->stores.items[s].access;
+        bool slot = n->kernel->accesses.items[access].slot;
+        assign(n, access, values[s], slot ? arena_format(n->w->arena, "(%s)", values[stores + places++]) : "");
+    }
     close_loops(n, 1);
 }
 
@@ -387,7 +403,7 @@ static void write_reduce(CNest *n, uint32_t entry, uint32_t call) {
     const char *value;
     if (is_one_term(n)) {
         write_body(n, NULL, entry, call, &value);
-        assign(n, kernel->stores.items[0].access, from_zero(n, value));
+        assign(n, kernel->stores.items[0].access, from_zero(n, value), "");
         close_loops(n, 1);
         return;
     }
@@ -402,7 +418,7 @@ static void write_reduce(CNest *n, uint32_t entry, uint32_t call) {
         need(n->w, kernel->real, helper);
         sum = arena_format(n->w->arena, "%s(lane)", helper_name(helper, kernel->real, n->w->arena));
     }
-    assign(n, kernel->stores.items[0].access, sum);
+    assign(n, kernel->stores.items[0].access, sum, "");
     close_loops(n, 1);
 }
 

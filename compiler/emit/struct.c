@@ -324,6 +324,15 @@ static const char *clamped(Writer *w, const Array *array, const char *value) {
     return arena_format(w->arena, "lequel_clamped(%s, %s, %s)", value, number(w, array->low), number(w, array->high));
 }
 
+// The probability of each element; the block that it opens is closed by the caller.
+static void draw_table(Writer *w, const Initial *initial, Text *out) {
+    w->constant_bytes += (int64_t)(initial->count * sizeof(double));
+    text_addf(out, "    {\n        static const double chance[%u] = {", initial->count);
+    for (uint32_t i = 0; i < initial->count; i++)
+        text_addf(out, "%s%s,", i % 8 ? " " : "\n            ", number(w, initial->values[i]));
+    text_add(out, "\n        };\n    ");
+}
+
 static void draw(Writer *w, const CArray *c, const Array *array, Text *out) {
     const Initial *initial = &array->initial;
     Element e = element_of(w, c);
@@ -344,6 +353,13 @@ static void draw(Writer *w, const CArray *c, const Array *array, Text *out) {
         value = arena_format(w->arena, "%s + lequel_rounded(%s * lequel_normal(%s))", number(w, initial->a),
                              number(w, initial->b), stream);
         break;
+    case INITIAL_CHANCE:
+        w->uniform = true;
+        value = arena_format(w->arena, "lequel_uniform(%s) < %s ? 1.0 : 0.0", stream,
+                             initial->count > 1 ? arena_format(w->arena, "chance[%s]", e.place)
+                                                : number(w, initial->values[0]));
+        if (initial->count > 1) draw_table(w, initial, out);
+        break;
     default:
         w->below = true;
         value = arena_format(w->arena, "(%s + (double)lequel_below(%s, UINT64_C(%" PRIu64 "))) * %s",
@@ -352,6 +368,7 @@ static void draw(Writer *w, const CArray *c, const Array *array, Text *out) {
     value = clamped(w, array, value);
     text_addf(out, "%s%s = %s%s%s%s;\n", e.open, e.at, cast(w, c), *cast(w, c) ? "(" : "", value,
               *cast(w, c) ? ")" : "");
+    if (initial->kind == INITIAL_CHANCE && initial->count > 1) text_add(out, "    }\n");
 }
 
 // Drawn as the runtime draws it: neuron i of n in sample b has number b*n + i, and numbers come in pairs.
@@ -414,6 +431,21 @@ static void init_derived(Writer *w, Text *out) {
     }
 }
 
+// A given list has zeros already where a mask that is given, too, leaves elements out.
+static bool wants_mask(const Writer *w, const Array *array) {
+    const Array *mask = array->mask ? model_array(w->source->model, array->mask) : NULL;
+    bool moved = array->clamped && (array->low > 0 || array->high < 0);
+    return mask && (moved || mask->initial.kind != INITIAL_CONSTANT || array->initial.kind != INITIAL_CONSTANT);
+}
+
+// The elements of a sparse weight that are not there.
+static void leave_out(Writer *w, const CArray *c, const Array *array, Text *out) {
+    Element e = element_of(w, c);
+    if (!wants_mask(w, array)) return;
+    const CArray *mask = &w->arrays.items[w->source->fused->array_of.items[array->mask] - 1];
+    text_addf(out, "%sif (m->%s%s == 0) %s = 0;\n", e.open, mask->name, e.at + strlen("m->") + strlen(c->name), e.at);
+}
+
 static void init_from(Writer *w, const CArray *c, const Array *array, int64_t count, Text *out) {
     const Initial *initial = &array->initial;
     if (initial->kind == INITIAL_COPY) {
@@ -427,6 +459,7 @@ static void init_from(Writer *w, const CArray *c, const Array *array, int64_t co
         for (int64_t i = 0; i < count; i++) values[i] = within(array, initial->values[i % (int64_t)initial->count]);
         fill_list(w, c, values, count, out);
     }
+    leave_out(w, c, array, out);
 }
 
 static void init_array(Writer *w, const Array *array, Text *out) {
@@ -444,7 +477,7 @@ static void init_array(Writer *w, const Array *array, Text *out) {
                   real_literal(w, c->real, 0));
 }
 
-// What an array is copied from must be there, used or not.
+// What an array is copied from, or masked by, must be there, used or not.
 static void mark_copied(Writer *w) {
     const Model *model = w->source->model;
     for (uint32_t i = model->arrays.count; i-- > 0;) {
@@ -452,6 +485,8 @@ static void mark_copied(Writer *w) {
         if (array->initial.kind == INITIAL_COPY &&
             w->arrays.items[w->source->fused->array_of.items[array->symbol] - 1].used)
             w->arrays.items[w->source->fused->array_of.items[array->initial.source] - 1].used = true;
+        if (wants_mask(w, array) && w->arrays.items[w->source->fused->array_of.items[array->symbol] - 1].used)
+            w->arrays.items[w->source->fused->array_of.items[array->mask] - 1].used = true;
     }
 }
 

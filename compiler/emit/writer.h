@@ -72,7 +72,9 @@ void emit_wrapped(Text *out, const char *indent, const char *text);
 // body.c: operations as expressions of C.
 typedef struct CAccess { // text of an access, and what a local for it may be called
     const char *text, *member;
+    uint32_t slot; // 0, or 1 + the operation that stands for SLOT_MARK in the text
 } CAccess;
+#define SLOT_MARK "@"
 
 typedef struct Body {
     Writer *w;
@@ -86,6 +88,7 @@ typedef struct Body {
     const char **wanted;     // per operation: the name a local of its value would like; or NULL
     const uint32_t *results; // operations that are stored or returned
     uint32_t result_count;
+    uint32_t numbers; // the first results; those behind them are places, the same in all lanes
     const char *indent;
     NameSet *names; // locals of the function
     // What does not move in inner loops is computed outside of them. `enter` opens a loop and returns the indent
@@ -108,6 +111,9 @@ const char *helper_name(CHelper helper, LoopReal real, Arena *arena);
 // functions.c
 void text_of_type(LoopReal real, const char *part, Text *out); // fills in what differs between float and double
 void helpers_write(Writer *w, Text *out);                      // all that are needed
+
+// The text with the place that was not known when it was made.
+const char *slot_text(Arena *arena, const char *text, const char *slot);
 
 // nest.c: a call as the body of a function of `m`, braces included.
 bool call_write(Writer *w, uint32_t entry, uint32_t call, Text *out);

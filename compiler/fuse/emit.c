@@ -34,9 +34,12 @@ uint32_t plan_access_rank(const Plan *plan, ExprNode access) {
 }
 
 Expr plan_own_access(const Plan *plan, const Item *item, ExprVersion version) {
-    Expr at[EXPR_MAX_RANK + 1];
-    uint32_t count = item->rank;
-    for (uint32_t i = 0; i < count; i++) at[i] = expr_index(plan->store, item->axis[i]);
+    Expr at[EXPR_MAX_RANK + 2];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < item->rank; i++) {
+        at[count++] = expr_index(plan->store, item->axis[i]);
+        if (item->slot && i == 0) at[count++] = item->slot;
+    }
     if (plan->options->one_sample && symbol_info(plan->store, item->symbol)->batched)
         at[count++] = expr_index(plan->store, INDEX_BATCH);
     return expr_access(plan->store, item->symbol, version, at, count);
@@ -50,6 +53,7 @@ typedef struct Place { // an array at certain index expressions
     LoopSize stride[LOOP_MAX_AXES], offset;
     LoopStride vector;
     uint32_t argument;
+    uint32_t slot; // 0, or 1 + the operation that says the place along axis 1
 } Place;
 
 typedef struct Emission {
@@ -75,13 +79,22 @@ static uint32_t argument_of(Emission *e, uint32_t array) {
     return e->arrays.count - 1;
 }
 
+// Whether an index is computed: neither a variable nor a number.
+static bool is_computed(const ExprStore *s, Expr at) {
+    double constant;
+    return expr_node(s, at).kind != EXPR_INDEX && !expr_get_const(s, at, &constant);
+}
+
 // How the address moves with each axis of the nest.
 static uint32_t place_of(Emission *e, ExprNode node) {
     ExprStore *s = e->plan->store;
+    Place place = {.symbol = node.symbol, .vector = LOOP_SPLAT};
+    bool slot = node.count > 1 && is_computed(s, node.argument[1]);
+    if (slot) place.slot = 1 + loop_op(&e->body, LOOP_ADD, emit(e, node.argument[1]), loop_const(&e->body, 0.5), 0);
     uint32_t array = plan_array(e->plan, node.symbol);
     const LoopArray *a = &e->plan->fused->program.arrays.items[array];
-    Place place = {.symbol = node.symbol, .vector = LOOP_SPLAT};
     for (uint32_t i = 0; i < plan_access_rank(e->plan, node); i++) {
+        if (slot && i == 1) continue;
         LoopSize stride = loop_array_stride(a, i);
         ExprNode at = expr_node(s, node.argument[i]);
         double constant;
@@ -105,7 +118,8 @@ static uint32_t place_of(Emission *e, ExprNode node) {
     place.argument = argument_of(e, array);
     for (uint32_t i = 0; i < e->places.count; i++) {
         Place *p = &e->places.items[i];
-        if (p->argument == place.argument && memcmp(p->stride, place.stride, sizeof place.stride) == 0 &&
+        if (p->argument == place.argument && p->slot == place.slot &&
+            memcmp(p->stride, place.stride, sizeof place.stride) == 0 &&
             memcmp(&p->offset, &place.offset, sizeof place.offset) == 0)
             return i;
     }
@@ -321,8 +335,8 @@ static void add_key(LoopKernel *kernel) {
                   (unsigned long long)op->bits);
     }
     for (uint32_t i = 0; i < kernel->accesses.count; i++)
-        text_addf(&text, "a %u %d %d\n", kernel->accesses.items[i].argument, kernel->accesses.items[i].scalar_f64,
-                  kernel->accesses.items[i].vector);
+        text_addf(&text, "a %u %d %d %u\n", kernel->accesses.items[i].argument, kernel->accesses.items[i].scalar_f64,
+                  kernel->accesses.items[i].vector, kernel->accesses.items[i].slot);
     for (uint32_t i = 0; i < kernel->stores.count; i++)
         text_addf(&text, "s %u %u\n", kernel->stores.items[i].access, kernel->stores.items[i].value);
     for (uint32_t i = 0; i < kernel->sums.count; i++)
@@ -360,7 +374,8 @@ static void finish_nest(Emission *e, LoopEntry *entry, LoopKernel kernel) {
     for (uint32_t i = 0; i < e->places.count; i++) {
         const LoopArray *array = &program->arrays.items[e->arrays.items[e->places.items[i].argument]];
         bool scalar = !array->rank && !array->batched;
-        vec_push(&kernel.accesses, (LoopAccess){e->places.items[i].argument, scalar, e->places.items[i].vector});
+        const Place *place = &e->places.items[i];
+        vec_push(&kernel.accesses, (LoopAccess){place->argument, scalar, place->vector, place->slot});
     }
     kernel.real = e->body.real;
     kernel.axes = e->axes;

@@ -283,6 +283,11 @@ void plan_add(Plan *plan, const StepAssign *assign) {
     Extraction x = {plan, assign->guard, assign->span, plan_owner(plan, assign->symbol), false};
     Item item = {.kind = ITEM_MAP, .symbol = assign->symbol};
     item.rank = plan_axes(plan, assign->symbol, item.axis);
+    if (assign->slot) { // axis 1 is none of those that remain
+        item.slot = assign->slot;
+        for (uint32_t k = 1; k + 1 < item.rank; k++) item.axis[k] = item.axis[k + 1];
+        item.rank--;
+    }
     Expr value = assign->value, size = expr_access(plan->store, plan->batch_size, VERSION_OLD, NULL, 0);
     if (plan->options->one_sample) value = expr_replace(plan->store, value, size, expr_const(plan->store, 1));
     ExprKind kind = expr_node(plan->store, value).kind;

@@ -47,6 +47,7 @@ static void find_reads_of(Plan *plan, uint32_t number) {
     bool two = item->kind == ITEM_PRODUCT || item->kind == ITEM_OUTER;
     expr_visit(plan->store, two ? item->left : item->value, note_read, &search);
     if (two) expr_visit(plan->store, item->right, note_read, &search);
+    if (item->slot) expr_visit(plan->store, item->slot, note_read, &search);
     for (uint32_t i = 0; i < item->reads.count; i++)
         vec_push(&use_of(plan, item->reads.items[i].symbol)->readers, item->reads.items[i]);
 }

@@ -26,6 +26,7 @@ typedef struct Item {
     Atom owner;    // what it belongs to (h[2], w[0]): items of one owner and one index space are fused
     uint32_t rank; // of the axes, the batch included
     Index axis[EXPR_MAX_RANK + 1];
+    Expr slot;  // MAP: 0, or the only place along axis 1 of the array that is assigned; that axis is none of `axis`
     Expr value; // MAP: the value. REDUCE: the body
     uint32_t reduced;
     Index over[EXPR_MAX_RANK + 1]; // REDUCE: indices summed over

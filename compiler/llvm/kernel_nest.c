@@ -12,6 +12,7 @@ typedef struct NestAccess {
     LLVMValueRef pointer; // moves on with every loop that opens
     LLVMValueRef stride[LOOP_MAX_AXES];
     uint32_t level; // number of the innermost loop it moves with; 0: none
+    uint32_t slot;  // as in LoopAccess
 } NestAccess;
 
 typedef struct NestValue { // of an operation, as scalar or vector or both
@@ -92,6 +93,7 @@ static void plan_access(Nest *nest, uint32_t number) {
     const LoopAccess *access = &nest->kernel->accesses.items[number];
     NestAccess *plan = &nest->accesses[number];
     plan->real = access->scalar_f64 ? LOOP_F64 : nest->kernel->real;
+    plan->slot = access->slot;
     plan->pointer =
         emit_address(e, emit_real_type(e, plan->real, 1), emit_array(e, access->argument), emit_offset(e, number));
     plan->vector = LOOP_SPLAT;
@@ -110,7 +112,8 @@ static void plan_value(Nest *nest, uint32_t number) {
     const LoopOp *op = &nest->kernel->ops.items[number];
     NestValue *plan = &nest->values[number];
     if (op->kind == LOOP_LOAD) {
-        plan->level = nest->accesses[op->a].level;
+        uint32_t slot = nest->accesses[op->a].slot, slot_level = slot ? nest->values[slot - 1].level : 0;
+        plan->level = nest->accesses[op->a].level > slot_level ? nest->accesses[op->a].level : slot_level;
         plan->in_lanes = nest->accesses[op->a].vector != LOOP_SPLAT;
     }
     uint32_t operands[3], count = loop_op_operands(op, operands);
@@ -124,12 +127,31 @@ static void plan_value(Nest *nest, uint32_t number) {
 
 // --- Values ---------------------------------------------------------------------------------------------------------
 
+// How far the slots of an access are apart.
+static LLVMValueRef slot_stride(const Nest *nest, uint32_t number) {
+    const Emitter *e = nest->e;
+    uint32_t array = e->code->calls.items[0]->array[nest->kernel->accesses.items[number].argument];
+    return e->program->arrays.items[array].batched ? e->batch_padded : emit_int(e, 1);
+}
+
+// Where an access begins, in a lane: at the slot that it means.
+static LLVMValueRef base_address(const Nest *nest, const NestAccess *access, unsigned lane) {
+    const Emitter *e = nest->e;
+    if (!access->slot) return access->pointer;
+    const NestValue *value = &nest->values[access->slot - 1];
+    LLVMValueRef slot =
+        value->in_lanes ? LLVMBuildExtractElement(e->builder, value->vector, emit_int(e, lane), "") : value->scalar;
+    slot = LLVMBuildFPToSI(e->builder, slot, e->int64, "");
+    return emit_address(e, emit_real_type(e, access->real, 1), access->pointer,
+                        emit_mul(e, slot, slot_stride(nest, (uint32_t)(access - nest->accesses))));
+}
+
 // Address of one lane of a strided access. Lanes beyond the axis stay at its last element.
 static LLVMValueRef lane_address(const Nest *nest, const NestAccess *access, unsigned lane) {
     const Emitter *e = nest->e;
     LLVMValueRef index = nest->vector_index;
     if (lane) index = emit_min(e, emit_add(e, index, emit_int(e, lane)), nest->vector_last);
-    return emit_address(e, emit_real_type(e, access->real, 1), access->pointer,
+    return emit_address(e, emit_real_type(e, access->real, 1), base_address(nest, access, lane),
                         emit_mul(e, index, access->stride[nest->vector_axis]));
 }
 
@@ -156,7 +178,7 @@ static LLVMValueRef load_access(const Nest *nest, const NestAccess *access) {
     const Emitter *e = nest->e;
     if (access->vector == LOOP_STRIDED) return load_lanes(nest, access);
     LLVMTypeRef type = emit_real_type(e, access->real, access->vector == LOOP_UNIT ? nest->lanes : 1);
-    LLVMValueRef value = emit_load(e, type, access->pointer, emit_alignment(access->real));
+    LLVMValueRef value = emit_load(e, type, base_address(nest, access, 0), emit_alignment(access->real));
     if (access->real == nest->kernel->real) return value;
     return LLVMBuildFPTrunc(e->builder, value, emit_real_type(e, nest->kernel->real, 1), "");
 }
@@ -165,7 +187,7 @@ static void store_scalar(const Nest *nest, const NestAccess *access, LLVMValueRe
     const Emitter *e = nest->e;
     if (access->real != nest->kernel->real)
         value = LLVMBuildFPExt(e->builder, value, emit_real_type(e, access->real, 1), "");
-    emit_store(e, value, access->pointer, emit_alignment(access->real));
+    emit_store(e, value, base_address(nest, access, 0), emit_alignment(access->real));
 }
 
 static void store_access(const Nest *nest, const NestAccess *access, const NestValue *value) {
@@ -174,7 +196,7 @@ static void store_access(const Nest *nest, const NestAccess *access, const NestV
     else if (access->vector == LOOP_STRIDED)
         store_lanes(nest, access, value->vector);
     else
-        emit_store(nest->e, value->vector, access->pointer, emit_alignment(access->real));
+        emit_store(nest->e, value->vector, base_address(nest, access, 0), emit_alignment(access->real));
 }
 
 static void emit_constant(Nest *nest, const LoopOp *op, NestValue *value) {

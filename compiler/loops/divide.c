@@ -59,9 +59,14 @@ static bool writes(const LoopKernel *kernel, uint32_t access) {
 static uint32_t ranges_of(const Division *d, const LoopCall *call, Range *ranges) {
     const LoopKernel *kernel = &d->program->kernels.items[call->kernel];
     if (loop_kernel_is_nest(kernel)) {
-        for (uint32_t a = 0; a < kernel->accesses.count; a++)
-            add_range(d, call, call->array[kernel->accesses.items[a].argument], call->offset[a],
-                      &call->stride[a * LOOP_MAX_AXES], kernel->axes, writes(kernel, a), &ranges[a]);
+        for (uint32_t a = 0; a < kernel->accesses.count; a++) {
+            uint32_t number = call->array[kernel->accesses.items[a].argument];
+            const LoopArray *array = &d->program->arrays.items[number];
+            add_range(d, call, number, call->offset[a], &call->stride[a * LOOP_MAX_AXES], kernel->axes,
+                      writes(kernel, a), &ranges[a]);
+            if (kernel->accesses.items[a].slot) // any of them
+                ranges[a].high += (array->extent[1] - 1) * size_at(d, loop_array_stride(array, 1));
+        }
         return kernel->accesses.count;
     }
     for (uint32_t i = 0; i < 3; i++) { // whole arrays, but for the rows of the result

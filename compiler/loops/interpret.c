@@ -12,6 +12,7 @@ typedef struct Value { // of one operation; which member counts depends on its t
 } Value;
 
 typedef struct Nest { // one MAP or REDUCE call in execution
+    const LoopProgram *program;
     const LoopKernel *kernel;
     const LoopCall *call;
     void *const *arrays;
@@ -80,10 +81,17 @@ static uint64_t to_int(LoopReal real, double x) { // a value that does not fit g
     return narrowed(real, (uint64_t)(int64_t)x);
 }
 
+static LoopSize slot_stride(const Nest *nest, uint32_t access) {
+    uint32_t array = nest->call->array[nest->kernel->accesses.items[access].argument];
+    return loop_array_stride(&nest->program->arrays.items[array], 1);
+}
+
 static int64_t element_of(const Nest *nest, uint32_t access) {
     int64_t element = size_of(nest->call->offset[access], nest->arguments);
     for (uint32_t axis = 0; axis < nest->kernel->axes; axis++)
         element += nest->index[axis] * size_of(nest->call->stride[access * LOOP_MAX_AXES + axis], nest->arguments);
+    uint32_t slot = nest->kernel->accesses.items[access].slot;
+    if (slot) element += (int64_t)nest->values[slot - 1].real * size_of(slot_stride(nest, access), nest->arguments);
     return element;
 }
 
@@ -305,7 +313,7 @@ static void sweep(Nest *nest) {
 static void interpret_nest(const LoopProgram *program, const LoopCall *call, void *const *arrays,
                            const LoopArguments *arguments) {
     const LoopKernel *kernel = &program->kernels.items[call->kernel];
-    Nest nest = {.kernel = kernel, .call = call, .arrays = arrays, .arguments = arguments};
+    Nest nest = {.program = program, .kernel = kernel, .call = call, .arrays = arrays, .arguments = arguments};
     nest.deterministic = program->deterministic;
     if (kernel->kind == LOOP_REDUCE && kernel->axes > kernel->outer)
         nest.in_lanes = loop_vector_axis(program, call->kernel) >= kernel->outer;

@@ -203,8 +203,10 @@ static void dump_kernel(const LoopKernel *kernel, uint32_t number, Text *out) {
     text_add(out, "\n");
     for (uint32_t a = 0; a < kernel->accesses.count; a++) {
         const LoopAccess *access = &kernel->accesses.items[a];
-        text_addf(out, "    @%" PRIu32 ": argument %" PRIu32 " %s%s\n", a, access->argument,
+        text_addf(out, "    @%" PRIu32 ": argument %" PRIu32 " %s%s", a, access->argument,
                   stride_names[access->vector], access->scalar_f64 ? " f64" : "");
+        if (access->slot) text_addf(out, " slot v%" PRIu32, access->slot - 1);
+        text_add(out, "\n");
     }
     for (uint32_t i = 0; i < kernel->ops.count; i++) dump_op(&kernel->ops.items[i], i, out);
     for (uint32_t s = 0; s < kernel->stores.count; s++)

@@ -76,6 +76,10 @@ typedef struct LoopAccess {
     uint32_t argument; // which array of the call
     bool scalar_f64;   // the array is a LOOP_F64 scalar, whatever the kernel's element type
     LoopStride vector;
+    // 0, or 1 + the operation whose value, cut to a whole number, is the place along axis 1 of the array, which has two
+    // axes and a value for each sample; `stride` leaves that axis out. Such an operation is min(max(x, 0), n) + 1/2,
+    // with n below the extent of the axis; of what is stored it is the same for all elements. In a SWEEP there is none.
+    uint32_t slot;
 } LoopAccess;
 
 typedef enum LoopKernelKind {

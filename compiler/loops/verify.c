@@ -132,6 +132,27 @@ static bool is_scalar_f64(const LoopArray *array) {
     return array->rank == 0 && !array->batched && array->real == LOOP_F64;
 }
 
+static bool is_operation(const LoopOp *ops, uint32_t op, uint32_t before, LoopOpKind kind) {
+    return op < before && ops[op].kind == kind;
+}
+
+// min(max(x, 0), n) + 1/2, n below the number of slots: whatever x is, no element outside is reached.
+static void check_slot(Check *check, const LoopKernel *kernel, const LoopArray *array, uint32_t slot) {
+    const LoopOp *ops = kernel->ops.items, *add = slot <= kernel->ops.count ? &ops[slot - 1] : NULL;
+    if (array->rank != 2 || !array->per_sample || kernel->kind == LOOP_SWEEP)
+        complain(check, "`%s` has no slots", array->name);
+    bool good = add && add->kind == LOOP_ADD;
+    for (int side = 0; good && side < 2; side++) {
+        uint32_t least = side ? add->a : add->b, half = side ? add->b : add->a;
+        if (!is_operation(ops, least, slot, LOOP_MIN) || !is_operation(ops, half, slot, LOOP_CONST)) continue;
+        const LoopOp *min = &ops[least], *max = is_operation(ops, min->a, slot, LOOP_MAX) ? &ops[min->a] : NULL;
+        if (max && is_operation(ops, max->b, slot, LOOP_CONST) && is_operation(ops, min->b, slot, LOOP_CONST) &&
+            ops[half].value == 0.5 && ops[max->b].value == 0 && ops[min->b].value < (double)array->extent[1])
+            return;
+    }
+    complain(check, "the slot of `%s` may lie outside", array->name);
+}
+
 static void check_access(Check *check, const LoopKernel *kernel, const LoopCall *call, uint32_t number) {
     const LoopAccess *access = &kernel->accesses.items[number];
     if (access->argument >= call->array_count) {
@@ -142,6 +163,7 @@ static void check_access(Check *check, const LoopKernel *kernel, const LoopCall 
     const LoopArray *target = &check->program->arrays.items[array];
     if (access->scalar_f64 ? !is_scalar_f64(target) : target->real != kernel->real)
         complain(check, "`%s` has another element type than access %" PRIu32, target->name, number);
+    if (access->slot) check_slot(check, kernel, target, access->slot);
     const LoopSize *stride = &call->stride[number * LOOP_MAX_AXES];
     if (kernel->axes) {
         LoopSize along = stride[kernel->axes - 1];

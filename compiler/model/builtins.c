@@ -168,6 +168,7 @@ static Value make_delay(Resolver *r, const Builtin *self, Value *args, uint32_t 
     Expr credit;
     if (count < 3 || result.kind == VALUE_ERROR) return result;
     if (!delay_credit(r, &args[2], &credit)) return value_error();
+    if (expr_node(r->store, result.expr).kind != EXPR_DELAY) return result; // of what equations move: no error comes
     result.expr = expr_make(r->store, EXPR_DELAY, (Expr[]){args[0].expr, args[1].expr, credit}, 3);
     expr_set_span(r->store, result.expr, span);
     return result;

@@ -112,48 +112,99 @@ static bool copies(Resolver *r, const Value *start, const SymbolInfo *info, Init
     return fits && model_array(r->model, node.symbol) && !symbol_info(r->store, node.symbol)->batched;
 }
 
-static bool weight_option(Resolver *r, const SymbolInfo *info, const Ast *option, bool *zero_diagonal) {
+// What the options of a weight say.
+typedef struct WeightOptions {
+    bool zero_diagonal;
+    Structure structure;
+} WeightOptions;
+
+static bool weight_option(Resolver *r, const SymbolInfo *info, const Scope *scope, const Ast *option,
+                          WeightOptions *options) {
+    if (is_structure(option)) return read_structure(r, info, scope, option, &options->structure);
     if (strcmp(option->name, "zero diagonal") != 0) {
         report(r, DIAG_E0212, option->span, "the option `%s` of a weight", option->name);
-        diag_expected(r->diags, "`zero diagonal`, or a weight without it: this version doesn't compile it");
+        diag_expected(r->diags, "`zero diagonal`, `sparse(p = …)`, `edges(\"file.csv\")`, or a weight without it");
         return false;
     }
-    *zero_diagonal = info->rank == 2 && info->extent[0] == info->extent[1];
-    if (*zero_diagonal) return true;
+    options->zero_diagonal = info->rank == 2 && info->extent[0] == info->extent[1];
+    if (options->zero_diagonal) return true;
     report(r, DIAG_E0205, option->span, "the diagonal of what is no square matrix");
     diag_expected(r->diags,
                   "as many presynaptic as postsynaptic neurons, as in a connection of a population with itself");
     return false;
 }
 
+// First values: as they are written, or those of the list of edges.
+static bool weight_start(Resolver *r, const Scope *scope, const Ast *item, Structure *structure, Value *start) {
+    const Ast *written = item->count > 1 ? item->child[1] : NULL;
+    *start = written ? elaborate(r, scope, written) : value_number(r, 0, item->span);
+    if (written && !structure->weighted) structure->values = NULL;
+    if (!structure->values) return start->kind != VALUE_ERROR;
+    start->unit = structure->unit;
+    if (!written) return true;
+    report(r, DIAG_E0203, written->span, "the weights of these edges are given twice");
+    diag_note(r->diags, structure->option->span, "the list has a third column");
+    diag_help(r->diags, "leave out one of them");
+    return false;
+}
+
+static Initial weight_initial(Resolver *r, const Value *start, const SymbolInfo *info, const Structure *structure) {
+    uint64_t elements = (uint64_t)element_count(info);
+    Initial initial;
+    if (structure->values)
+        return (Initial){.kind = INITIAL_CONSTANT,
+                         .values = structure->values,
+                         .count = structure->count,
+                         .scale = 1,
+                         .span = structure->option->span};
+    if (copies(r, start, info, &initial)) return initial;
+    return initial_from(r, start, elements, arena_format(r->arena, "the weight `%s`", info->name));
+}
+
+// Given values of elements that are known to be there or not: what is left is a list, for which no mask is needed.
+static void fold_mask(Resolver *r, Initial *initial, const Structure *structure) {
+    bool known = structure->count > 1 && initial->kind == INITIAL_CONSTANT;
+    for (uint32_t i = 0; known && i < structure->count; i++)
+        known = structure->chance[i] == 0 || structure->chance[i] == 1;
+    if (!known) return;
+    double *values = arena_new_array(r->arena, double, structure->count);
+    for (uint32_t i = 0; i < structure->count; i++)
+        values[i] = structure->chance[i] == 0 ? 0 : initial->values[initial->count > 1 ? i : 0];
+    initial->values = values;
+    initial->count = structure->count;
+}
+
+static bool weight_shape(Resolver *r, const Scope *scope, const Ast *item, SymbolInfo *info) {
+    const Ast *dims = item->child[0];
+    if (!dims || dims->count > EXPR_MAX_RANK) return false;
+    for (uint32_t i = 0; i < dims->count; i++, info->rank++)
+        if (!constant_size(r, scope, dims->child[i], "the size of a weight", &info->extent[i])) return false;
+    if (element_count(info) <= INT32_MAX) return true;
+    report(r, DIAG_E0209, item->span, "the weight `%s` has %.0f elements", info->name, element_count(info));
+    diag_expected(r->diags, "at most %d", INT32_MAX);
+    return false;
+}
+
 static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *item) {
     SymbolInfo info = {
         .name = arena_format(r->arena, "%s.%s", c->name, item->name), .role = ROLE_WEIGHT, .span = item->name_span};
-    const Ast *dims = item->child[0];
-    bool good = dims && dims->count <= EXPR_MAX_RANK;
-    for (uint32_t i = 0; good && i < dims->count; i++, info.rank++)
-        good = constant_size(r, scope, dims->child[i], "the size of a weight", &info.extent[i]);
-    bool zero_diagonal = false;
-    for (uint32_t i = 2; good && i < item->count; i++) good = weight_option(r, &info, item->child[i], &zero_diagonal);
-    Value start =
-        item->count > 1 && item->child[1] ? elaborate(r, scope, item->child[1]) : value_number(r, 0, item->span);
-    if (!good || start.kind == VALUE_ERROR) {
-        scope_bind(scope, item->name, value_error());
-        return;
-    }
-    if (element_count(&info) > INT32_MAX) {
-        report(r, DIAG_E0209, item->span, "the weight `%s` has %.0f elements", info.name, element_count(&info));
-        diag_expected(r->diags, "at most %d", INT32_MAX);
+    WeightOptions options = {0};
+    bool good = weight_shape(r, scope, item, &info);
+    for (uint32_t i = 2; good && i < item->count; i++) good = weight_option(r, &info, scope, item->child[i], &options);
+    Value start;
+    good = weight_start(r, scope, item, &options.structure, &start) && good;
+    if (!good) {
         scope_bind(scope, item->name, value_error());
         return;
     }
     info.unit = start.unit;
-    Initial initial;
-    if (!copies(r, &start, &info, &initial))
-        initial = initial_from(r, &start, (uint64_t)element_count(&info),
-                               arena_format(r->arena, "the weight `%s`", info.name));
+    Symbol mask = options.structure.option ? structure_mask(r, &info, &options.structure) : 0;
+    Initial initial = weight_initial(r, &start, &info, &options.structure);
+    fold_mask(r, &initial, &options.structure);
     Symbol symbol = declare_array(r, info, initial);
-    r->model->arrays.items[r->model->arrays.count - 1].zero_diagonal = zero_diagonal;
+    Array *array = &r->model->arrays.items[r->model->arrays.count - 1];
+    array->zero_diagonal = options.zero_diagonal;
+    array->mask = mask;
     vec_push(&c->weights, symbol);
     scope_bind(scope, item->name, value_symbol(r, symbol, item->name_span));
 }

@@ -258,9 +258,13 @@ static Symbol feedback_of(Resolver *r, const Connection *c, Symbol weight) {
         diag_expected(r->diags, "a weight that starts at random, or `feedback = symmetric`");
         return 0;
     }
-    Initial initial = array->initial; // before declare_array, which may move the arrays
+    Array own = *array; // before declare_array, which may move the arrays
     info.name = arena_format(r->arena, "%s.feedback_%s", c->name, info.name + strlen(c->name) + 1);
-    return declare_array(r, info, initial);
+    Symbol symbol = declare_array(r, info, own.initial);
+    Array *feedback = &r->model->arrays.items[r->model->arrays.count - 1];
+    feedback->mask = own.mask; // what is not there carries nothing back
+    feedback->zero_diagonal = own.zero_diagonal;
+    return symbol;
 }
 
 // Whether an error may travel back through this weight: a message is read beside it.

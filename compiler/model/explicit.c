@@ -253,24 +253,32 @@ static Expr before_rule(ExprStore *store, Expr node, void *context) {
 }
 
 static void report_operator(Resolver *r, ExprKind kind, const State *state, Span span) {
-    static const char *const names[EXPR_KIND_COUNT] = {[EXPR_AHEAD] = "ahead",
-                                                       [EXPR_LOWPASS] = "lowpass",
-                                                       [EXPR_DELAY] = "delay",
-                                                       [EXPR_RATE] = "d",
-                                                       [EXPR_PREVIOUS] = "previous"};
-    report(r, DIAG_E0212, span, "`%s` of this expression of `%s`, which has an equation of its own", names[kind],
-           state->member);
+    static const char *const names[EXPR_KIND_COUNT] = {
+        [EXPR_AHEAD] = "ahead", [EXPR_LOWPASS] = "lowpass", [EXPR_RATE] = "d", [EXPR_PREVIOUS] = "previous"};
+    if (state)
+        report(r, DIAG_E0212, span, "`%s` of this expression of `%s`, which has an equation of its own", names[kind],
+               state->member);
+    else
+        report(r, DIAG_E0212, span, "`%s` in a neuron without an energy", names[kind]);
     if (kind == EXPR_LOWPASS)
         diag_help(r->diags, "write the filter out: `state s = 0` and `d(s) = (x - s)/tau`");
     else
-        diag_expected(r->diags, "`%s` of a state alone", names[kind]);
+        diag_expected(r->diags, "`%s` of a state alone%s", names[kind],
+                      kind == EXPR_PREVIOUS ? ", or `delay(x, dt)`" : "");
 }
 
 // ahead, d, previous, … of what reads states with equations of their own: these are known, so nothing stays symbolic.
 bool explicit_operator(Resolver *r, ExprKind kind, const Value *x, const Value *time, Span span, Value *result) {
     if (!r->build || (kind == EXPR_STOP)) return false;
+    if (kind == EXPR_DELAY) return delay_line(r, x, time, span, result);
     StateSearch search = {.population = r->build->population};
     expr_visit(r->store, x->expr, note_state, &search);
+    bool given = is_explicit(r->build) || !r->build->population->states.count; // else an energy is missing
+    if (!search.state && given && !delay_by_energy(r->build) && search.other) {
+        report_operator(r, kind, NULL, span);
+        *result = value_error();
+        return true;
+    }
     if (!search.state) return false;
     *result = *x;
     result->span = span;

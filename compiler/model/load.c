@@ -27,7 +27,7 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static bool read_source(Resolver *r, Atom path, Span where, char **text, size_t *length) {
+bool source_read(Resolver *r, Atom path, Span where, DiagCode code, char **text, size_t *length) {
     FILE *file = fopen(path, "rb");
     const char *problem = NULL;
     char *bytes = NULL;
@@ -46,7 +46,7 @@ static bool read_source(Resolver *r, Atom path, Span where, char **text, size_t 
     if (file && !problem && ferror(file)) problem = strerror(errno);
     if (file) fclose(file);
     if (problem) {
-        diag_report(r->diags, where.source ? DIAG_E0215 : DIAG_E0001, where, "cannot read `%s`: %s", path, problem);
+        diag_report(r->diags, where.source ? code : DIAG_E0001, where, "cannot read `%s`: %s", path, problem);
         free(bytes);
         return false;
     }
@@ -109,7 +109,7 @@ static Ast *load_file(Loading *l, Atom path, Span where) {
         length = strlen(l->text);
         text = arena_alloc(l->r->arena, length + 1); // zeroed
         memcpy(text, l->text, length);
-    } else if (!read_source(l->r, path, where, &text, &length)) {
+    } else if (!source_read(l->r, path, where, DIAG_E0215, &text, &length)) {
         return NULL;
     }
     l->open[l->depth] = plain_path(l->r, path);

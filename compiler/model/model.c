@@ -95,6 +95,7 @@ void model_free(Model *model) {
         vec_free(&p->motions);
         vec_free(&p->events);
         vec_free(&p->couplings);
+        vec_free(&p->delays);
         vec_free(&p->locals);
     }
     for (uint32_t i = 0; i < model->connections.count; i++) {
@@ -131,7 +132,7 @@ static void dump_array(const Model *model, Symbol symbol, Text *out) {
     unit_print(info->unit, out);
     if (array) {
         const Initial *initial = &array->initial;
-        static const char *const kinds[] = {"=", "~ uniform", "~ normal", "~ uniform_int", "= load", "= that of"};
+        static const char *const kinds[] = {"=", "~ uniform", "~ normal", "~ uniform_int", "= load", "~ chance", "= that of"};
         text_addf(out, " %s", kinds[initial->kind]);
         for (uint32_t i = 0; i < initial->count && i < 8; i++) {
             text_add(out, " ");
@@ -142,13 +143,14 @@ static void dump_array(const Model *model, Symbol symbol, Text *out) {
             text_addf(out, "(\"%s\")", initial->path);
         else if (initial->kind == INITIAL_COPY)
             text_addf(out, " %s", symbol_info(model->store, initial->source)->name);
-        else if (initial->kind != INITIAL_CONSTANT) {
+        else if (initial->kind != INITIAL_CONSTANT && initial->kind != INITIAL_CHANCE) {
             text_add(out, "(");
             text_add_number(out, initial->a);
             text_add(out, ", ");
             text_add_number(out, initial->b);
             text_add(out, ")");
         }
+        if (array->mask) text_addf(out, " where %s", symbol_info(model->store, array->mask)->name);
         if (array->clamped) {
             text_add(out, " clamp ");
             text_add_number(out, array->low);

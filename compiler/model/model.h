@@ -14,6 +14,7 @@ typedef enum InitialKind {
     INITIAL_NORMAL,      // mean a, standard deviation b
     INITIAL_UNIFORM_INT, // whole numbers a..b, both ends included, times `scale`
     INITIAL_FILE,        // from a data file, `path`
+    INITIAL_CHANCE,      // 1 with the probability in `values`, one for all elements or one per element, else 0
     INITIAL_COPY,        // `scale` times those of the array `source`, declared before; one sample's serve all
 } InitialKind;
 
@@ -32,6 +33,7 @@ typedef struct Array { // everything with storage that the model declares
     Initial initial;
     bool clamped; // projected into [low, high] at the start and after every step
     double low, high;
+    Symbol mask;        // not 0: the array of the same shape, declared before; where that is 0 this is 0 and stays so
     bool zero_diagonal; // a square matrix without self-connections: its diagonal is 0 and stays so
 } Array;
 
@@ -84,6 +86,18 @@ typedef struct Event {
     Span span;
 } Event;
 
+// delay(x, T) in a neuron that equations move: the last values of x, of which a step reads that of T/dt steps ago.
+typedef struct DelayLine {
+    Expr key;                       // delay(x, T), by which it is found again
+    Expr input;                     // x of this step, of one neuron, as it stands there
+    Expr time;                      // T
+    Symbol value;                   // h.delay.T: x a time T before this step
+    Symbol sent;                    // the same for those across a connection, who get it one step later
+    Expr start;                     // what the line holds before the first step; 0 (the handle) for zeros
+    Symbol memory, position, slots; // made by derive: the values [neuron, slot], the slot of this step, slots' numbers
+    Span span, time_span;
+} DelayLine;
+
 typedef struct Local { // a `let` of a neuron, for those who read it from outside
     Atom member;       // G, or basal.v
     Expr value;        // of one neuron
@@ -114,6 +128,7 @@ struct Population {
     Vec(Motion) motions; // of states that the energy does not govern
     Vec(Event) events;   // in the order of writing: a later one has the last word
     Vec(Coupling) couplings;
+    Vec(DelayLine) delays;
     Vec(Local) locals;
     Span span;
 };
@@ -404,6 +419,13 @@ Expr model_linear_part(ExprStore *store, Expr value, Symbol state);
 // The state of a population with this symbol that the energy does not govern; NULL for any other.
 const State *model_moved_state(const Population *population, Symbol symbol);
 const Array *model_array(const Model *model, Symbol symbol); // NULL for signals
+// known.c: the values of an expression over given parameters at all elements of `axes`, row by row; false when it reads
+// what is drawn, loaded or moves.
+bool model_known_values(const Model *model, Expr expr, const Index *axes, uint32_t rank, double *values);
+typedef struct Bounds {
+    double low, high; // infinite where nothing is known
+} Bounds;
+Bounds model_bounds(const Model *model, Expr expr); // of an expression over parameters, before the run
 // The index variables of an array's own axes: i, j, … (those of equal extent are numbered).
 void model_axes(ExprStore *store, Symbol symbol, Index *axes);
 // Kronecker deltas that no sum could eliminate become elements of hidden constant arrays: unit vectors and identities.

@@ -48,6 +48,7 @@ typedef struct NeuronBuild {
     Vec(Mover) movers;
     Vec(Happening) happenings;
     Vec(NoiseSource) noises;
+    Expr line_start;          // what the delay that is an output of its own starts with; 0 for zeros
     Vec(Scope *) port_scopes; // per port: where its name is bound
 } NeuronBuild;
 
@@ -61,10 +62,26 @@ void explicit_finish(Resolver *r, NeuronBuild *b);               // equations an
 bool explicit_is_written(const Ast *neuron);                     // has equations, assignments, events or compartments
 void explicit_free(NeuronBuild *b);
 bool is_explicit(const NeuronBuild *b);
+// delay.c
+bool delay_by_energy(const NeuronBuild *b); // the neuron has an energy, with which operators on signals are worked out
+// What delay(x, T) starts with when it is the whole of an output with `initially`; 0 for zeros.
+Expr delay_start(Resolver *r, const Scope *scope, const Ast *output);
 // population.c
 void neuron_declaration(Resolver *r, NeuronBuild *b, Scope *scope, Atom compartment, const Ast *item);
 Atom neuron_member_name(Resolver *r, Atom compartment, Atom name);
 void neuron_outputs_again(Resolver *r, NeuronBuild *b);
+// sparse.c: which elements of a weight there are
+typedef struct Structure {
+    const Ast *option;    // NULL: all
+    const double *chance; // of each element, row by row, or one for all: 1 where it is there for certain
+    uint32_t count;
+    const double *values; // first values that come with it, in `unit`; NULL for none
+    bool weighted;        // they are written in the list; else each edge is 1, unless the model says otherwise
+    Unit unit;
+} Structure;
+bool is_structure(const Ast *option);
+bool read_structure(Resolver *r, const SymbolInfo *info, const Scope *scope, const Ast *option, Structure *structure);
+Symbol structure_mask(Resolver *r, const SymbolInfo *weight, const Structure *structure);
 // plasticity.c
 void plasticity_finish(Resolver *r);
 bool synapse_has_rules(const Ast *synapse);                           // equations, assignments, plasticity

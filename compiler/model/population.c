@@ -73,6 +73,27 @@ Atom neuron_member_name(Resolver *r, Atom compartment, Atom name) {
     return compartment ? arena_format(r->arena, "%s.%s", compartment, name) : name;
 }
 
+// A first value per neuron: as any array's, or a parameter's, or an expression over parameters that are given.
+static Initial neuron_initial(Resolver *r, const Population *p, const Value *start, const char *what) {
+    double number;
+    ExprNode node = start->kind == VALUE_NUMBER ? expr_node(r->store, start->expr) : (ExprNode){0};
+    if (start->kind == VALUE_NUMBER && node.kind == EXPR_ACCESS && model_array(r->model, node.symbol))
+        return (Initial){.kind = INITIAL_COPY, .source = node.symbol, .scale = 1, .span = start->span};
+    if (start->kind == VALUE_NUMBER && !start->rank && !value_const(r, start, &number)) {
+        double *values = arena_new_array(r->arena, double, p->size);
+        if (model_known_values(r->model, start->expr, &p->own, 1, values)) {
+            bool equal = true;
+            for (uint32_t i = 1; i < p->size; i++) equal &= values[i] == values[0];
+            return (Initial){.kind = INITIAL_CONSTANT,
+                             .values = values,
+                             .count = equal ? 1 : p->size,
+                             .scale = 1,
+                             .span = start->span};
+        }
+    }
+    return initial_from(r, start, p->size, what);
+}
+
 static Symbol rate_symbol(Resolver *r, const Population *p, Atom member, Unit unit, Span span) {
     Unit per_time = unit_multiply(unit, unit_power(r->model->time_unit, -1));
     return member_symbol(r, p, arena_format(r->arena, "%s_rate", member), ROLE_SIGNAL, per_time, span);
@@ -88,15 +109,7 @@ static void neuron_state(Resolver *r, NeuronBuild *b, Scope *scope, Atom compart
         return;
     }
     Value start = item->child[0] ? elaborate(r, scope, item->child[0]) : value_number(r, 0, item->span);
-    // An initial value may be a parameter of the neuron: then it is that parameter's.
-    Initial initial = initial_constant(r, 0);
-    ExprNode node = start.kind == VALUE_NUMBER ? expr_node(r->store, start.expr) : (ExprNode){0};
-    const Array *parameter =
-        start.kind == VALUE_NUMBER && node.kind == EXPR_ACCESS ? model_array(r->model, node.symbol) : NULL;
-    if (parameter)
-        initial = (Initial){.kind = INITIAL_COPY, .source = node.symbol, .scale = 1, .span = start.span};
-    else
-        initial = initial_from(r, &start, p->size, arena_format(r->arena, "the start of `%s`", item->name));
+    Initial initial = neuron_initial(r, p, &start, arena_format(r->arena, "the start of `%s`", item->name));
     Symbol symbol = member_symbol(r, p, member, ROLE_STATE, start.unit, item->name_span);
     vec_push(&r->model->arrays, (Array){.symbol = symbol, .initial = initial});
     const Mover *mover = explicit_mover(b, member);
@@ -126,9 +139,11 @@ static void neuron_input(Resolver *r, NeuronBuild *b, Scope *scope, Atom compart
 
 // A plain state in an output is its value after the step.
 static Value output_value(Resolver *r, const Scope *scope, const Ast *item) {
+    r->build->line_start = delay_start(r, scope, item);
     r->after = true;
     Value value = elaborate(r, scope, item->child[0]);
     r->after = false;
+    r->build->line_start = 0;
     if (require_number(r, &value, arena_format(r->arena, "output `%s`", item->name))) return value;
     return value_error();
 }
@@ -151,7 +166,7 @@ static void neuron_output(Resolver *r, NeuronBuild *b, Scope *scope, Atom compar
     output.open_unit = value.open_unit;
     if (item->count > 1 && item->child[1]) {
         Value start = elaborate(r, scope, item->child[1]);
-        output.initial = initial_from(r, &start, p->size, arena_format(r->arena, "the start of `%s`", item->name));
+        output.initial = neuron_initial(r, p, &start, arena_format(r->arena, "the start of `%s`", item->name));
         output.has_initial = true;
     }
     vec_push(&r->model->arrays, (Array){.symbol = output.symbol, .initial = output.initial});

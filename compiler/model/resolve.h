@@ -106,6 +106,9 @@ typedef struct Resolver {
     const Ast *experiment;
 } Resolver;
 
+// load.c: the text of a file, in the arena; false after a report, with `code` at `where`.
+bool source_read(Resolver *r, Atom path, Span where, DiagCode code, char **text, size_t *length);
+
 // scope.c
 void scope_bind(Scope *scope, Atom name, Value value);
 const Value *scope_find(const Scope *scope, Atom name);
@@ -184,6 +187,8 @@ Value elaborate_member(Resolver *r, const Value *object, Atom member, Span span)
 // explicit.c: names of compartments, and operators on states that have equations of their own
 Value compartment_member(Resolver *r, const Value *object, Atom member, Span span);
 bool explicit_operator(Resolver *r, ExprKind kind, const Value *x, const Value *time, Span span, Value *result);
+// delay.c: delay(x, T) of what equations move; false when the energy does
+bool delay_line(Resolver *r, const Value *x, const Value *time, Span span, Value *result);
 Value make_noise(Resolver *r, const struct Builtin *self, Value *args, uint32_t count, Span span);
 void resolve_population(Resolver *r, Scope *scope, const Ast *item);
 void resolve_connect(Resolver *r, Scope *scope, const Ast *item);

@@ -12,7 +12,7 @@ static const OrderRow orders[ORDER_COUNT] = {
 Expr step_own(Discretise *d, Symbol symbol) { return model_element(d->store, symbol, VERSION_OLD); }
 
 void step_assign(Discretise *d, Symbol symbol, Expr value, uint32_t guard, Span span) {
-    vec_push(&d->step->assigns, (StepAssign){symbol, value, guard, span});
+    vec_push(&d->step->assigns, (StepAssign){.symbol = symbol, .value = value, .guard = guard, .span = span});
 }
 
 Symbol step_beside(Model *model, Symbol symbol, const char *suffix, SymbolRole role) {
@@ -145,7 +145,8 @@ static void membrane(Discretise *d, const NeuronEquations *n) {
 static void outputs(Discretise *d, const NeuronEquations *n) {
     const Population *p = &d->model->populations.items[n->population];
     for (uint32_t o = 0; o < p->outputs.count; o++)
-        step_assign(d, p->outputs.items[o].symbol, step_place(d, n->value[o]), 0, p->outputs.items[o].span);
+        step_assign(d, p->outputs.items[o].symbol, step_sent(d, p, step_place(d, n->value[o])), 0,
+                    p->outputs.items[o].span);
     for (uint32_t g = 0; g < n->gates.count; g++)
         if (n->gates.items[g].symbol && d->mode == STEP_TRAIN && n->has_error)
             step_assign(d, n->gates.items[g].symbol, step_place(d, n->gates.items[g].value), 0,
@@ -287,7 +288,7 @@ void step_print_assign(ExprStore *store, const StepAssign *a, Text *out) {
     Index axes[EXPR_MAX_RANK];
     const SymbolInfo info = *symbol_info(store, a->symbol);
     model_axes(store, a->symbol, axes);
-    for (uint32_t k = 0; k < info.rank; k++) at[k] = expr_index(store, axes[k]);
+    for (uint32_t k = 0; k < info.rank; k++) at[k] = k == 1 && a->slot ? a->slot : expr_index(store, axes[k]);
     if (info.batched) at[info.rank] = expr_index(store, INDEX_BATCH);
     Expr left = expr_access(store, a->symbol, VERSION_NEW, at, info.rank + info.batched);
     if (a->guard) text_addf(out, "if learn %u: ", a->guard);

@@ -36,6 +36,7 @@ void step_assign(Discretise *d, Symbol symbol, Expr value, uint32_t guard, Span 
 // memory.c
 void step_memories(Discretise *d, const NeuronEquations *n);
 void step_back_errors(Discretise *d, const NeuronEquations *n);
+void step_delay_lines(Discretise *d, const Population *p); // of neurons that equations move
 // errors.c
 void step_errors(Discretise *d, const NeuronEquations *n);
 void step_downward_errors(Discretise *d);
@@ -47,6 +48,8 @@ void step_learn_from_sums(Discretise *d);
 // Backward steps add to what the steps after them have found.
 void step_add_up_gradients(Discretise *d);
 
+// An output as those across a connection get it, a step later: delays count that step.
+Expr step_sent(Discretise *d, const Population *p, Expr output);
 // explicit.c
 // States with equations of their own, and outputs of neurons without an energy.
 void step_explicit(Discretise *d);

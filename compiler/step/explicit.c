@@ -144,8 +144,9 @@ void step_explicit(Discretise *d) {
         const Population *p = &d->model->populations.items[i];
         motions(d, p, &(Group){p->motions.items, p->motions.count});
         events(d, p);
+        step_delay_lines(d, p);
         for (uint32_t k = 0; k < p->outputs.count && !has_energy(d, i); k++)
-            step_assign(d, p->outputs.items[k].symbol, step_place(d, p->outputs.items[k].value), 0,
+            step_assign(d, p->outputs.items[k].symbol, step_sent(d, p, step_place(d, p->outputs.items[k].value)), 0,
                         p->outputs.items[k].span);
     }
     for (uint32_t i = 0; i < d->model->connections.count; i++) {

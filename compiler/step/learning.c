@@ -16,13 +16,19 @@ static Expr place_learning(Discretise *d, Expr value) {
     return expr_rewrite(d->store, placed, past_rule, d);
 }
 
+// What a rule makes of an array, within its bounds; what is not there stays 0 whatever the bounds are.
 static Expr clamped(Discretise *d, Symbol symbol, Expr value) {
-    const Array *array = model_array(d->model, symbol);
-    if (array && array->zero_diagonal) value = step_off_diagonal(d->store, symbol, value);
-    if (!array || !array->clamped) return value;
     ExprStore *s = d->store;
-    Expr low = expr_const(s, array->low), high = expr_const(s, array->high);
-    return expr_make2(s, EXPR_MAX, low, expr_make2(s, EXPR_MIN, high, value)); // NaN stays NaN
+    const Array *array = model_array(d->model, symbol);
+    if (array && array->clamped) {
+        Expr low = expr_const(s, array->low), high = expr_const(s, array->high);
+        value = expr_make2(s, EXPR_MAX, low, expr_make2(s, EXPR_MIN, high, value)); // NaN stays NaN
+    }
+    if (array && array->zero_diagonal) value = step_off_diagonal(s, symbol, value);
+    if (!array || !array->mask) return value;
+    Expr none = expr_const(s, 0);
+    Expr missing = expr_make2(s, EXPR_EQUAL, step_own(d, array->mask), none);
+    return expr_select(s, missing, none, value);
 }
 
 static bool is_target(const LearnRule *rule, Symbol symbol) {

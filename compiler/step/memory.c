@@ -1,31 +1,57 @@
 // What neurons remember, step by step, and what comes back from it as error.
 #include "discretise.h"
 
-// What a ring of slots held `shift` steps ago (or, for a shift below 0, will hold): the slot at that distance from the
-// one of this step. Shifts are whole numbers up to rounding.
-static Expr slot_at(Discretise *d, const Leaf *leaf, Symbol ring, ExprVersion version, Expr shift) {
+typedef struct Ring { // the last values of a signal, one per neuron and slot
+    Symbol values, position, slots;
+} Ring;
+
+static Ring ring_of(const Leaf *leaf, Symbol values) { return (Ring){values, leaf->position, leaf->slots}; }
+
+static uint32_t ring_length(Discretise *d, const Ring *ring) { return symbol_info(d->store, ring->values)->extent[1]; }
+
+// The slot at a distance of `shift` steps from the one of this step. Shifts are whole numbers up to rounding.
+static Expr slot_before(Discretise *d, const Ring *ring, Expr shift) {
+    ExprStore *s = d->store;
+    Expr at = expr_sub(s, step_own(d, ring->position), shift), count = expr_const(s, ring_length(d, ring));
+    return expr_select(s, expr_make2(s, EXPR_LESS, at, expr_const(s, -0.5)), expr_add(s, at, count), at);
+}
+
+// The same for shifts of either sign.
+static Expr slot_number(Discretise *d, const Ring *ring, Expr shift) {
+    ExprStore *s = d->store;
+    Expr at = slot_before(d, ring, shift), count = expr_const(s, ring_length(d, ring));
+    Expr beyond = expr_make2(s, EXPR_LESS, expr_sub(s, count, expr_const(s, 0.5)), at);
+    return expr_select(s, beyond, expr_sub(s, at, count), at);
+}
+
+// What a ring held `shift` steps ago, or, for a shift below 0, will hold.
+static Expr slot_at(Discretise *d, Ring ring, ExprVersion version, Expr shift) {
     ExprStore *s = d->store;
     Index axes[EXPR_MAX_RANK];
-    model_axes(s, ring, axes);
-    Expr slot = expr_index(s, axes[1]), number = expr_access(s, leaf->slots, VERSION_OLD, &slot, 1);
-    Expr count = expr_const(s, symbol_info(s, ring)->extent[1]), half = expr_const(s, 0.5), zero = expr_const(s, 0);
-    Expr at = expr_sub(s, step_own(d, leaf->position), shift);
-    at = expr_select(s, expr_make2(s, EXPR_LESS, at, expr_neg(s, half)), expr_add(s, at, count), at);
-    at = expr_select(s, expr_make2(s, EXPR_LESS, expr_sub(s, count, half), at), expr_sub(s, at, count), at);
-    Expr far = expr_call(s, FUNCTION_ABS, expr_sub(s, number, at));
-    Expr value = expr_select(s, expr_make2(s, EXPR_LESS, far, half), model_element(s, ring, version), zero);
-    return expr_sum(s, axes[1], value);
+    model_axes(s, ring.values, axes);
+    Expr slot = expr_index(s, axes[1]), number = expr_access(s, ring.slots, VERSION_OLD, &slot, 1);
+    Expr far = expr_call(s, FUNCTION_ABS, expr_sub(s, number, slot_number(d, &ring, shift)));
+    Expr held = model_element(s, ring.values, version), zero = expr_const(s, 0);
+    return expr_sum(s, axes[1], expr_select(s, expr_make2(s, EXPR_LESS, far, expr_const(s, 0.5)), held, zero));
 }
 
 // x goes into the slot of this step.
-static void put_in_slot(Discretise *d, const Leaf *leaf, Symbol ring, Expr x, Span span) {
+static void put_in_slot(Discretise *d, Ring ring, Expr x, Span span) {
     ExprStore *s = d->store;
     Index axes[EXPR_MAX_RANK];
-    model_axes(s, ring, axes);
-    Expr slot = expr_index(s, axes[1]), number = expr_access(s, leaf->slots, VERSION_OLD, &slot, 1);
-    Expr far = expr_call(s, FUNCTION_ABS, expr_sub(s, number, step_own(d, leaf->position)));
+    model_axes(s, ring.values, axes);
+    Expr slot = expr_index(s, axes[1]), number = expr_access(s, ring.slots, VERSION_OLD, &slot, 1);
+    Expr far = expr_call(s, FUNCTION_ABS, expr_sub(s, number, step_own(d, ring.position)));
     Expr here = expr_make2(s, EXPR_LESS, far, expr_const(s, 0.5));
-    step_assign(d, ring, expr_select(s, here, x, step_own(d, ring)), 0, span);
+    step_assign(d, ring.values, expr_select(s, here, x, step_own(d, ring.values)), 0, span);
+}
+
+static void next_slot(Discretise *d, Ring ring, Span span) {
+    ExprStore *s = d->store;
+    Expr next = expr_add(s, step_own(d, ring.position), expr_const(s, 1));
+    Expr last = expr_const(s, ring_length(d, &ring) - 0.5);
+    Expr wrapped = expr_select(s, expr_make2(s, EXPR_LESS, next, last), next, expr_const(s, 0));
+    step_assign(d, ring.position, wrapped, 0, span);
 }
 
 // T/dt steps, of which the register between neurons is one. Halves are rounded up, so that one slot is always nearest.
@@ -36,15 +62,64 @@ static Expr delay_steps(Discretise *d, const Leaf *leaf) {
 
 // A reader over a connection may want the value of this step; one inside the neuron never does.
 static void delay(Discretise *d, const Leaf *leaf, Span span) {
-    ExprStore *s = d->store;
-    put_in_slot(d, leaf, leaf->memory, step_place(d, leaf->input), span);
+    Ring ring = ring_of(leaf, leaf->memory);
+    put_in_slot(d, ring, step_place(d, leaf->input), span);
     bool now = leaf->across && d->order->rate_held;
-    step_assign(d, leaf->symbol, slot_at(d, leaf, leaf->memory, now ? VERSION_NEW : VERSION_OLD, delay_steps(d, leaf)),
-                0, span);
-    Expr next = expr_add(s, step_own(d, leaf->position), expr_const(s, 1));
-    Expr last = expr_const(s, symbol_info(s, leaf->memory)->extent[1] - 0.5);
-    step_assign(d, leaf->position, expr_select(s, expr_make2(s, EXPR_LESS, next, last), next, expr_const(s, 0)), 0,
-                span);
+    step_assign(d, leaf->symbol, slot_at(d, ring, now ? VERSION_NEW : VERSION_OLD, delay_steps(d, leaf)), 0, span);
+    next_slot(d, ring, span);
+}
+
+// ---- Delays of neurons that equations move --------------------------------------------------------------------------
+
+// A slot as a place in the array; whatever was loaded into a delay's time, it is one of them.
+static Expr within_ring(Discretise *d, const Ring *ring, Expr at) {
+    ExprStore *s = d->store;
+    at = expr_make2(s, EXPR_MAX, at, expr_const(s, 0));
+    return expr_make2(s, EXPR_MIN, at, expr_const(s, ring_length(d, ring) - 1.0));
+}
+
+// The same, at the one element that is meant: quick, but nothing that the reversed step could differentiate.
+static Expr line_at(Discretise *d, Ring ring, ExprVersion version, Expr shift) {
+    Index axes[EXPR_MAX_RANK];
+    model_axes(d->store, ring.values, axes);
+    Expr at[] = {expr_index(d->store, axes[0]), within_ring(d, &ring, slot_before(d, &ring, shift))};
+    return expr_access(d->store, ring.values, version, at, 2);
+}
+
+static void put_in_line(Discretise *d, Ring ring, Expr x, Span span) {
+    Expr slot = within_ring(d, &ring, step_own(d, ring.position));
+    vec_push(&d->step->assigns, (StepAssign){.symbol = ring.values, .value = x, .span = span, .slot = slot});
+}
+
+// Those across a connection get this step's value in the next one.
+static bool is_sent(Discretise *d, const Population *p, const DelayLine *line) {
+    for (uint32_t i = 0; i < p->outputs.count && d->order->rate_held; i++)
+        if (expr_reads(d->store, p->outputs.items[i].value, line->value)) return true;
+    return false;
+}
+
+Expr step_sent(Discretise *d, const Population *p, Expr output) {
+    for (uint32_t i = 0; i < p->delays.count && d->order->rate_held; i++) {
+        const DelayLine *line = &p->delays.items[i];
+        output = expr_rename(d->store, output, line->value, VERSION_NEW, line->sent, VERSION_NEW);
+    }
+    return output;
+}
+
+void step_delay_lines(Discretise *d, const Population *p) {
+    ExprStore *s = d->store;
+    bool reversed = principle_find(d->model->dynamics.principle)->course != COURSE_ONLINE;
+    for (uint32_t i = 0; i < p->delays.count; i++) {
+        const DelayLine *line = &p->delays.items[i];
+        Ring ring = {line->memory, line->position, line->slots};
+        Expr (*at)(Discretise *, Ring, ExprVersion, Expr) = reversed ? slot_at : line_at;
+        Expr steps = expr_mul(s, step_place(d, line->time), expr_const(s, (1 + 1e-6) / d->model->dt));
+        Expr less = expr_sub(s, steps, expr_const(s, 1));
+        (reversed ? put_in_slot : put_in_line)(d, ring, step_place(d, line->input), line->span);
+        step_assign(d, line->value, at(d, ring, VERSION_OLD, steps), 0, line->span);
+        if (is_sent(d, p, line)) step_assign(d, line->sent, at(d, ring, VERSION_NEW, less), 0, line->span);
+        next_slot(d, ring, line->span);
+    }
 }
 
 // A low-pass is its value after the step; previous(x) is what x was in the step before.
@@ -106,10 +181,10 @@ void step_back_errors(Discretise *d, const NeuronEquations *n) {
         if (leaf->kind == LEAF_AHEAD) continue;
         if (leaf->kind == LEAF_DELAY && step_is_backward(d)) {
             bool now = leaf->across && d->order->rate_held;
-            put_in_slot(d, leaf, leaf->back_memory, g, span);
+            Ring ring = ring_of(leaf, leaf->back_memory);
+            put_in_slot(d, ring, g, span);
             Expr later = expr_neg(s, delay_steps(d, leaf));
-            step_assign(d, leaf->back, slot_at(d, leaf, leaf->back_memory, now ? VERSION_NEW : VERSION_OLD, later), 0,
-                        span);
+            step_assign(d, leaf->back, slot_at(d, ring, now ? VERSION_NEW : VERSION_OLD, later), 0, span);
             continue;
         }
         BackError back = leaf->kind == LEAF_LOWPASS ? lowpass_back(d, leaf, g)

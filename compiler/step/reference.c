@@ -3,6 +3,7 @@
 // The walks in double and in complex numbers are made from one text, reference_body.h.
 #include "step.h"
 #include <assert.h>
+#include <math.h>
 
 // Dense and row-major, the batch last: an array of extents e0, e1 holds element (i, j) of sample b at (i*e1 + j)*batch
 // + b.

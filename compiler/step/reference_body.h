@@ -38,6 +38,13 @@ static void NAME(assign_axis)(NAME(Walk) * walk, uint32_t axis, int64_t *index) 
         NAME(assign_element)(walk, index);
         return;
     }
+    if (axis == 1 && walk->assign->slot) {
+        const NAME(Arrays) *arrays = &walk->arrays;
+        index[axis] = (int64_t)llround(creal(
+            EVALUATE(arrays->store, walk->assign->slot, NAME(element), &walk->arrays, walk->values, arrays->batch)));
+        NAME(assign_axis)(walk, axis + 1, index);
+        return;
+    }
     for (int64_t i = 0; i < walk->info->extent[axis]; i++) {
         index[axis] = walk->values[walk->axes[axis]] = i;
         NAME(assign_axis)(walk, axis + 1, index);
