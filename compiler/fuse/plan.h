@@ -87,6 +87,7 @@ Atom plan_owner(Plan *plan, Symbol symbol);
 void plan_find_sweeps(Plan *plan);
 bool plan_same_sweep(const Plan *plan, const Item *a, const Item *b);
 void plan_limit_sweep(Plan *plan, const ItemNumbers *candidates);
+void plan_emit_sweep(Plan *plan, LoopEntry *entry, Item *const *group, uint32_t count);
 // emit.c: a group of MAP items, one reduction or a sweep becomes a call or two.
 void plan_emit(Plan *plan, LoopEntry *entry, Item *const *group, uint32_t count);
 uint32_t plan_array(Plan *plan, Symbol symbol); // number of a symbol's array, made on demand
