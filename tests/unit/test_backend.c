@@ -141,7 +141,8 @@ static void fill_element(void *context, int64_t element) {
 }
 
 static Memory memory_new(const LoopProgram *program, int64_t batch, uint64_t active) {
-    Memory memory = {.program = program, .arguments = {batch, loop_pad(batch, LOOP_PAD), active}};
+    Memory memory = {.program = program,
+                     .arguments = {.batch = batch, .batch_padded = loop_pad(batch, LOOP_PAD), .active = active}};
     memory.blocks = calloc(program->arrays.count + 1, sizeof *memory.blocks);
     memory.arrays = calloc(program->arrays.count + 1, sizeof *memory.arrays);
     for (uint32_t i = 0; i < program->arrays.count; i++) {
