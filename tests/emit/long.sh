@@ -95,7 +95,8 @@ arm-none-eabi-gcc -std=c99 $warnings -ffreestanding $core $bits -c "$work/noise/
 
 # ---- Speed ----------------------------------------------------------------------------------------------------------
 
-# Vectors keep up with machine code; half of it would be a defect, whatever else the machine does meanwhile.
+# Vectors keep up with machine code for batches, and have half its speed for a single sample; a third would be a defect,
+# whatever else the machine does meanwhile.
 bench=$LEQUEL_BINARY_DIR/tests/bench_emit
 if [ -e "$LEQUEL_BINARY_DIR/lequel-llvm.so" ]; then
     "$bench" rounds=15 floor=0.35 || fail "emitted vectors are slow"
