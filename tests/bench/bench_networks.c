@@ -33,16 +33,17 @@ typedef struct Row {
     double seconds;
 } Row;
 
-// Of the comparison: what wider layers learn in a step adds up over more inputs.
-static double check_rate(const Row *row) {
-    if (strcmp(row->optimiser, "adam") == 0) return 1e-5; // which divides by small numbers and so enlarges rounding
-    return row->width > 64 ? 0.128 / row->width : 2e-3;
-}
-
 // At least what an error needs to travel through all layers, several times; else as many as don't take long.
 static int check_steps(const Row *row) {
     double steps = 1e9 / ((double)row->width * row->width * row->batch);
     return steps > 200 ? 200 : steps < 16 ? 16 : (int)steps;
+}
+
+// Of the comparison: what wider layers learn in a step adds up over more inputs, and few steps
+// must learn as much as many for rounding not to show.
+static double check_rate(const Row *row) {
+    if (strcmp(row->optimiser, "adam") == 0) return 1e-5; // which divides by small numbers and so enlarges rounding
+    return (row->width > 64 ? 0.128 / row->width : 2e-3) * 200 / check_steps(row);
 }
 
 typedef struct Floor {
