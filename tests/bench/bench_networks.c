@@ -275,7 +275,7 @@ static bool peer_fits(const char *name, const Row *row) {
     double n = square ? row->width : 53;
     if (strcmp(name, "blas") == 0) return square && sgd && single;
     if (strcmp(name, "brian") == 0) return row->batch == 1 && sgd && n <= 256;
-    if (strcmp(name, "outer") == 0) return n * n * row->batch < 1e8;
+    if (strcmp(name, "outer") == 0) return n * n * row->batch < 1.5e7;
     return true;
 }
 

@@ -32,7 +32,7 @@ run "$benches/bench_networks" rounds="$rounds" seconds="$limit" widths=53,64,256
 echo
 echo "### The published MNIST-1D network"
 echo
-run "$benches/bench_networks" rounds="$rounds" seconds="$limit" network=mnist1d widths=53 batches=1 peers=product,outer,brian
+run "$benches/bench_networks" rounds="$rounds" seconds="$limit" network=mnist1d widths=53 batches=1 peers=product,outer
 echo
 run "$benches/bench_networks" rounds="$rounds" seconds="$limit" network=mnist1d widths=53 batches=1 precision=double peers=product,outer,brian
 echo
