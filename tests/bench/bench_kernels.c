@@ -2,23 +2,14 @@
 // to compile. Run it with LEQUEL_LLVM_MODULE naming the module. Medians and best of many rounds: the best is the
 // kernel's, the median tells how busy the machine was.
 #include "../../compiler/loops/backend.h"
+#include "measure.h"
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#ifdef __x86_64__
-#include <immintrin.h>
-#endif
 
 enum { ROUNDS = 41, MAPS = 15 };
 
 static const Backend *backend;
-
-static double now(void) {
-    struct timespec time;
-    timespec_get(&time, TIME_UTC);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 static uint32_t add_array(LoopProgram *program, uint32_t rank, int64_t e0, int64_t e1, bool batched) {
     LoopArray array = {.name = "array", .real = LOOP_F32, .rank = rank, .extent = {e0, e1}, .batched = batched};
@@ -135,15 +126,15 @@ static Speed measure(LoopFunction *step, void **arrays, const LoopArguments *arg
     double seconds[ROUNDS];
     long repeats = 1;
     for (;;) { // rounds of at least a millisecond
-        double start = now();
+        double start = bench_now();
         for (long i = 0; i < repeats; i++) step(arrays, arguments);
-        if (now() - start > 1e-3) break;
+        if (bench_now() - start > 1e-3) break;
         repeats *= 2;
     }
     for (int round = 0; round < ROUNDS; round++) {
-        double start = now();
+        double start = bench_now();
         for (long i = 0; i < repeats; i++) step(arrays, arguments);
-        seconds[round] = (now() - start) / (double)repeats;
+        seconds[round] = (bench_now() - start) / (double)repeats;
     }
     qsort(seconds, ROUNDS, sizeof *seconds, by_size);
     return (Speed){seconds[0], seconds[ROUNDS / 2]};
@@ -167,58 +158,56 @@ static Speed run(LoopProgram *program, int64_t batch, double operations) {
     return (Speed){operations / speed.best * 1e-9, operations / speed.median * 1e-9};
 }
 
-// Twelve independent chains of multiply-adds in registers: as fast as the machine can. Returns operations done.
-#ifdef __x86_64__
-#define CHAINS(op) op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7) op(8) op(9) op(10) op(11)
-#define PEAK_FUNCTION(name, features, type, lanes, set, store)                                                         \
-    __attribute__((target(features), noinline)) static double name(long rounds, float *result) {                       \
-        type a = set(0.5f), b = set(0.25f);                                                                            \
-        CHAINS(PEAK_START_##lanes)                                                                                     \
-        for (long i = 0; i < rounds; i++) {                                                                            \
-            CHAINS(PEAK_STEP_##lanes)                                                                                  \
-        }                                                                                                              \
-        CHAINS(PEAK_SUM_##lanes)                                                                                       \
-        store(result, a);                                                                                              \
-        return 2.0 * 12 * lanes * (double)rounds;                                                                      \
-    }
-#define PEAK_START_8(i) __m256 v##i = _mm256_set1_ps((float)i);
-#define PEAK_STEP_8(i) v##i = _mm256_fmadd_ps(v##i, a, b);
-#define PEAK_SUM_8(i) a = _mm256_add_ps(a, v##i);
-#define PEAK_START_16(i) __m512 v##i = _mm512_set1_ps((float)i);
-#define PEAK_STEP_16(i) v##i = _mm512_fmadd_ps(v##i, a, b);
-#define PEAK_SUM_16(i) a = _mm512_add_ps(a, v##i);
-PEAK_FUNCTION(peak_avx2, "avx2,fma", __m256, 8, _mm256_set1_ps, _mm256_storeu_ps)
-PEAK_FUNCTION(peak_avx512, "avx512f", __m512, 16, _mm512_set1_ps, _mm512_storeu_ps)
-
 static double measure_peak(void) {
-    float result[16];
     double best = 0;
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
     for (int round = 0; round < ROUNDS; round++) {
-        double start = now();
-        double operations = __builtin_cpu_supports("avx512f") ? peak_avx512(200000, result) : peak_avx2(200000, result);
-        double speed = operations / (now() - start) * 1e-9;
+        double speed = bench_peak() * 1e-9;
         if (speed > best) best = speed;
     }
-    printf("multiply-add peak %.1f GFLOP/s\n", best);
     return best;
 }
-#else
-static double measure_peak(void) { return 0; } // unknown: percentages are infinite
-#endif
+
+static const char *const names[] = {"product", "transposed", "outer"};
+
+static Speed measure_contraction(int which, int64_t n, int64_t k, int64_t batch) {
+    LoopProgram program = {.real = LOOP_F32};
+    if (which < 2)
+        add_product(&program, n, k, which == 1);
+    else
+        add_outer(&program, n, k);
+    return run(&program, batch, 2.0 * (double)n * (double)k * (double)batch);
+}
 
 static void measure_contractions(int64_t n, int64_t k, int64_t batch, double peak) {
-    static const char *const names[] = {"product", "transposed", "outer"};
     for (int which = 0; which < 3; which++) {
-        LoopProgram program = {.real = LOOP_F32};
-        if (which < 2)
-            add_product(&program, n, k, which == 1);
-        else
-            add_outer(&program, n, k);
-        Speed speed = run(&program, batch, 2.0 * (double)n * (double)k * (double)batch);
+        Speed speed = measure_contraction(which, n, k, batch);
         printf("%-10s %4d x %4d, batch %4d: %6.1f GFLOP/s = %3.0f %% of peak (median %6.1f)\n", names[which], (int)n,
                (int)k, (int)batch, speed.best, 100 * speed.best / peak, speed.median);
     }
+}
+
+// Square matrices WIDTHxBATCH as rows in Markdown; false when one is below a part of the peak, in percent.
+static bool tabulate(int count, char **sizes, double peak, double floor) {
+    bool good = true;
+    printf("Parts of the multiply-add peak, %.0f GFLOP/s:\n\n| n x n, batch | product | transposed | outer |\n"
+           "| --- | --- | --- | --- |\n",
+           peak);
+    for (int i = 0; i < count; i++) {
+        int n, batch;
+        if (sscanf(sizes[i], "%dx%d", &n, &batch) != 2) continue;
+        printf("| %d, %d |", n, batch);
+        for (int which = 0; which < 3; which++) {
+            Speed speed = measure_contraction(which, n, n, batch);
+            printf(" %.0f %% (best %.0f %%) |", 100 * speed.median / peak, 100 * speed.best / peak);
+            if (100 * speed.best / peak < floor) {
+                fprintf(stderr, "BELOW: %s of n = %d, batch %d: %.0f %% of the peak, asserted are %.0f %%\n",
+                        names[which], n, batch, 100 * speed.best / peak, floor);
+                good = false;
+            }
+        }
+        printf("\n");
+    }
+    return good;
 }
 
 static void measure_compilation(int level) {
@@ -243,7 +232,7 @@ static void measure_compilation(int level) {
            1e3 * best.link);
 }
 
-int main(void) {
+int main(int argc, char **argv) { // [table WIDTHxBATCH…], or [PERCENT WIDTHxBATCH…] as an assertion
     const char *file = getenv("LEQUEL_LLVM_MODULE");
     void *module = file ? dlopen(file, RTLD_NOW | RTLD_LOCAL) : NULL;
     BackendGetter *getter = module ? (BackendGetter *)(uintptr_t)dlsym(module, LEQUEL_BACKEND_SYMBOL) : NULL;
@@ -253,6 +242,8 @@ int main(void) {
     }
     backend = getter();
     double peak = measure_peak();
+    if (argc > 2) return !tabulate(argc - 2, argv + 2, peak, atof(argv[1]));
+    printf("multiply-add peak %.1f GFLOP/s\n", peak);
     static const int64_t sizes[][3] = {{53, 53, 100}, {64, 64, 32}, {256, 256, 32}, {10, 53, 100}, {256, 256, 100}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         measure_contractions(sizes[i][0], sizes[i][1], sizes[i][2], peak);
