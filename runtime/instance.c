@@ -258,7 +258,7 @@ Instance *instance_new(const Program *program, int64_t batch, uint64_t seed, Ins
     *in = (Instance){.program = program,
                      .batch = batch,
                      .seed = seed,
-                     .padded = loop_pad(batch, LOOP_PAD),
+                     .padded = loop_pad_samples(batch),
                      .stage = -1,
                      .borrows = weights};
     in->form = program_form(program, batch, error);

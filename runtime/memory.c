@@ -6,7 +6,7 @@
 
 double instance_bytes(const Program *program, int64_t batch, bool borrows) {
     const LoopProgram *loops = &program->form[FORM_BATCH].fused->program; // that for one sample needs no more
-    double padded = (double)batch + LOOP_PAD, bytes = 0;
+    double padded = (double)batch + 2 * LOOP_PAD, bytes = 0;
     for (uint32_t i = 0; i < loops->arrays.count; i++) {
         const LoopArray *array = &loops->arrays.items[i];
         if (borrows && !array->per_sample) continue;

@@ -248,7 +248,7 @@ int64_t program_find(const Program *p, const char *name) {
 
 int64_t program_bytes(const Program *p, int64_t batch) {
     const LoopProgram *loops = &p->form[FORM_BATCH].fused->program; // that for one sample needs no more
-    int64_t padded = loop_pad(batch, LOOP_PAD), bytes = 0;
+    int64_t padded = loop_pad_samples(batch), bytes = 0;
     for (uint32_t i = 0; i < loops->arrays.count; i++) bytes += program_array_bytes(&loops->arrays.items[i], padded);
     return bytes;
 }

@@ -93,10 +93,12 @@ static void share_places(Writer *w) {
 }
 
 // For vectors rows are whole ones, and the axis before whole tiles: the layout of the loops form.
-static void declare_padding(const Writer *w, CArray *c) {
+static void declare_padding(const Writer *w, const LoopArray *array, CArray *c) {
     for (uint32_t k = 0; k < c->rank; k++) {
         c->declared[k] = c->extent[k];
         if (in_lanes(w) && k + 1 == c->rank) c->declared[k] = loop_pad(c->extent[k], LOOP_PAD);
+        if (in_lanes(w) && k + 1 == c->rank && k && !array->batched)
+            c->declared[k] = loop_array_stride(array, k - 1).fixed;
         if (in_lanes(w) && k + 2 == c->rank) c->declared[k] = loop_pad(c->extent[k], LOOP_ROW_PAD);
     }
 }
@@ -113,7 +115,7 @@ static bool plan_array(Writer *w, uint32_t number, NameSet *names) {
     c->rank = array->rank;
     for (uint32_t k = 0; k < array->rank; k++) c->extent[k] = array->extent[k];
     if (array->batched && w->options->batch > 1) c->extent[c->rank++] = w->options->batch;
-    declare_padding(w, c);
+    declare_padding(w, array, c);
     int64_t most = INT32_MAX, count = 1;
     for (uint32_t k = 0; k < c->rank; k++) {
         if (c->declared[k] > 0 && count <= most / c->declared[k]) {

@@ -127,31 +127,28 @@ static Expr panel_sums(Plan *plan, Item *item, uint32_t panels) {
     return expr_access(plan->store, rows, VERSION_NEW, at, 2);
 }
 
-static void move_on(LoopCall *call, uint32_t accesses, const uint32_t *panel_of, int64_t rows, int64_t row_of_sums) {
-    for (uint32_t a = 0; a < accesses; a++) {
-        LoopSize stride = call->stride[a * LOOP_MAX_AXES];
-        call->offset[a].fixed += rows * stride.fixed + (panel_of[a] ? row_of_sums : 0);
-    }
-}
-
-// The entry's last call, cut into panels of rows.
+// The entry's last call, cut into panels of rows: each goes on where the last one ended, with sums down columns in the
+// next row of theirs.
 static void cut_into_panels(const Plan *plan, LoopEntry *entry, uint32_t panel) {
-    LoopCall first = entry->calls.items[entry->calls.count - 1];
-    const LoopKernel *kernel = &plan->fused->program.kernels.items[first.kernel];
-    uint32_t accesses = kernel->accesses.count, *panel_of = memory_resize(NULL, accesses + 1, sizeof *panel_of);
-    int64_t rows = first.axis[0].extent;
-    memset(panel_of, 0, accesses * sizeof *panel_of);
-    for (uint32_t i = 0; i < kernel->sums.count; i++)
-        panel_of[kernel->sums.items[i].access] = kernel->sums.items[i].down;
-    entry->calls.items[entry->calls.count - 1].axis[0].extent = panel;
+    const LoopProgram *program = &plan->fused->program;
+    LoopCall *first = &entry->calls.items[entry->calls.count - 1];
+    const LoopKernel *kernel = &program->kernels.items[first->kernel];
+    uint32_t accesses = kernel->accesses.count;
+    int64_t rows = first->axis[0].extent, *step = memory_resize(NULL, accesses + 1, sizeof *step);
+    for (uint32_t a = 0; a < accesses; a++) step[a] = panel * first->stride[a * LOOP_MAX_AXES].fixed;
+    for (uint32_t i = 0; i < kernel->sums.count; i++) {
+        uint32_t access = kernel->sums.items[i].access, argument = kernel->accesses.items[access].argument;
+        const LoopArray *array = &program->arrays.items[first->array[argument]];
+        if (kernel->sums.items[i].down) step[access] = loop_array_stride(array, 0).fixed;
+    }
+    first->axis[0].extent = panel;
     for (int64_t row = panel; row < rows; row += panel) {
-        LoopCall call = loop_call_copy(&plan->fused->program, &entry->calls.items[entry->calls.count - 1]);
-        int64_t row_of_sums = loop_pad(first.axis[1].extent, LOOP_PAD);
-        move_on(&call, accesses, panel_of, panel, row_of_sums);
+        LoopCall call = loop_call_copy(program, &entry->calls.items[entry->calls.count - 1]);
+        for (uint32_t a = 0; a < accesses; a++) call.offset[a].fixed += step[a];
         call.axis[0].extent = rows - row < panel ? rows - row : panel;
         vec_push(&entry->calls, call);
     }
-    free(panel_of);
+    free(step);
 }
 
 static void emit_sweep(Plan *plan, LoopEntry *entry, Item *const *group, uint32_t count, uint32_t guard, bool unless) {

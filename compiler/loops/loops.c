@@ -7,12 +7,20 @@
 
 int64_t loop_pad(int64_t count, int64_t multiple) { return (count + multiple - 1) / multiple * multiple; }
 
+// Rows that begin a power of two apart share few places of a cache: they are moved apart.
+static int64_t apart(int64_t count, int64_t power) {
+    int64_t padded = loop_pad(count, LOOP_PAD);
+    return padded % power ? padded : padded + LOOP_PAD;
+}
+
+int64_t loop_pad_samples(int64_t samples) { return apart(samples, 128); }
+
 // Extent with padding of one axis; the batch axis (number `rank`) is one padded batch.
 static LoopSize padded_extent(const LoopArray *array, uint32_t axis) {
     uint32_t last = array->rank + (array->batched ? 1 : 0) - 1;
     if (axis == array->rank) return (LoopSize){.padded = 1};
     int64_t extent = array->extent[axis];
-    if (axis == last) return (LoopSize){.fixed = loop_pad(extent, LOOP_PAD)};
+    if (axis == last) return (LoopSize){.fixed = array->rank > 1 ? apart(extent, 256) : loop_pad(extent, LOOP_PAD)};
     return (LoopSize){.fixed = axis + 1 == last ? loop_pad(extent, LOOP_ROW_PAD) : extent};
 }
 
@@ -203,8 +211,8 @@ static void dump_kernel(const LoopKernel *kernel, uint32_t number, Text *out) {
     text_add(out, "\n");
     for (uint32_t a = 0; a < kernel->accesses.count; a++) {
         const LoopAccess *access = &kernel->accesses.items[a];
-        text_addf(out, "    @%" PRIu32 ": argument %" PRIu32 " %s%s", a, access->argument,
-                  stride_names[access->vector], access->scalar_f64 ? " f64" : "");
+        text_addf(out, "    @%" PRIu32 ": argument %" PRIu32 " %s%s", a, access->argument, stride_names[access->vector],
+                  access->scalar_f64 ? " f64" : "");
         if (access->slot) text_addf(out, " slot v%" PRIu32, access->slot - 1);
         text_add(out, "\n");
     }

@@ -183,6 +183,7 @@ typedef struct LoopArguments {
 typedef void LoopFunction(void *const *arrays, const LoopArguments *arguments);
 
 int64_t loop_pad(int64_t count, int64_t multiple);
+int64_t loop_pad_samples(int64_t samples); // LoopArguments.batch_padded as an instance has it: a multiple of LOOP_PAD
 LoopSize loop_array_size(const LoopArray *array);                  // elements with padding
 LoopSize loop_array_stride(const LoopArray *array, uint32_t axis); // axis == rank: the batch axis
 // Whether calls of the kernel have accesses with strides and offsets: all but contractions.
