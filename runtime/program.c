@@ -98,7 +98,7 @@ static const double worth_dividing = 1e6;
 
 // `batch`: for which calls are cut. The results are the same for any other.
 static void divide(const Program *p, Form *form, int64_t batch) {
-    if (!p->team || p->kind != PROGRAM_JIT) return;
+    if (!p->team || p->kind != PROGRAM_JIT || form->divided) return;
     form->divided = loop_program_operations(&form->fused->program, batch) >= worth_dividing;
     if (form->divided) loop_program_divide(&form->fused->program, team_size(p->team), batch);
 }

@@ -8,75 +8,11 @@
 #include <cmocka.h>
 
 #include "assert_close.h"
-#include "runtime/lequel.h"
+#include "simulation.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-typedef struct Simulation {
-    char path[40];
-    LequelModel *model;
-    LequelProgram *program;
-    LequelInstance *instance;
-} Simulation;
-
-static const char *const backends[] = {"reference", "loops", "jit"};
-enum { BACKENDS = 3 };
-
-static void write_file(char *path, const char *text) {
-    int file = mkstemp(path);
-    assert_true(file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text));
-    close(file);
-}
-
-// False without the LLVM module.
-static bool open_simulation(Simulation *s, const char *text, const char *backend, const char *records, int64_t batch) {
-    *s = (Simulation){.path = "/tmp/lequel-delay-XXXXXX"};
-    write_file(s->path, text);
-    s->model = lequel_model_open(s->path, NULL);
-    if (!lequel_model_good(s->model)) {
-        char *said = lequel_model_diagnostics(s->model, LEQUEL_PLAIN);
-        print_error("%s", said);
-        lequel_text_free(said);
-        fail();
-    }
-    char *error = NULL;
-    s->program = lequel_program_new(
-        s->model, &(LequelProgramOptions){.backend = backend, .records = &records, .record_count = 1}, &error);
-    if (s->program) s->instance = lequel_instance_new(s->program, batch, 1, NULL, &error);
-    if (!s->program && strcmp(backend, "jit") != 0) fail_msg("%s", error ? error : "no program");
-    lequel_text_free(error);
-    return s->instance != NULL;
-}
-
-static void close_simulation(Simulation *s) {
-    lequel_instance_free(s->instance);
-    lequel_program_free(s->program);
-    lequel_model_free(s->model);
-    unlink(s->path);
-}
-
-static uint32_t array(const Simulation *s, const char *name) {
-    int64_t number = lequel_program_find(s->program, name);
-    if (number < 0) print_error("no array %s\n", name);
-    assert_true(number >= 0);
-    return (uint32_t)number;
-}
-
-static void get(const Simulation *s, const char *name, double *values) {
-    lequel_instance_get(s->instance, array(s, name), values);
-}
-
-static double get_one(const Simulation *s, const char *name) {
-    double values[64];
-    get(s, name, values);
-    return values[0];
-}
-
-static void put(const Simulation *s, const char *name, const double *values) {
-    lequel_instance_set(s->instance, array(s, name), values);
-}
 
 // ---- Delays ---------------------------------------------------------------------------------------------------------
 
@@ -133,8 +69,8 @@ static void lines(void **state) {
     (void)state;
     for (int k = 0; k < BACKENDS; k++)
         for (int batch = 1; batch <= SAMPLES; batch += 2) {
-            Simulation s;
-            if (open_simulation(&s, line_text, backends[k], "a.u", batch)) {
+            Simulation s = open_simulation(line_text, backends[k], "a.u", batch);
+            if (s.instance) {
                 double x[SAMPLES][CELLS], u[SAMPLES][CELLS][STEPS], values[SAMPLES * CELLS];
                 for (int b = 0; b < batch; b++) {
                     for (int i = 0; i < CELLS; i++) x[b][i] = 0.3 * sin(1 + 2 * b + i);
@@ -167,8 +103,8 @@ static void sparse(void **state) {
         "  dynamics gle(gamma = 0) }\n";
     double first[3][1600];
     for (int k = 0; k < BACKENDS; k++) {
-        Simulation s;
-        if (open_simulation(&s, text, backends[k], "w.W,w.B,w.W_mask", 1)) {
+        Simulation s = open_simulation(text, backends[k], "w.W,w.B,w.W_mask", 1);
+        if (s.instance) {
             double W[1600], B[1600], mask[1600], there = 0, block = 0, rest = 0;
             get(&s, "w.W_mask", mask);
             for (int n = 0; n < 5; n++) lequel_instance_step(s.instance, true);
@@ -202,8 +138,7 @@ static void edges(void **state) {
              "neuron A() { input I; output r = I }\n"
              "network N { dt = 0.1 ms; input x[3]; population a = A[2](); connect w: x -> a by E() }\n",
              list);
-    Simulation s;
-    assert_true(open_simulation(&s, text, "loops", "w.W", 1));
+    Simulation s = open_simulation(text, "loops", "w.W", 1);
     static const double expected[] = {0, 0, -4, 1, 0.2, 0};
     double W[6];
     get(&s, "w.W", W);
@@ -221,8 +156,7 @@ static void shared(void **state) {
                                "  connect up: x -> a by Linear(w0 ~ normal(0, 1))\n"
                                "  connect down: a -> b by Back(W = up.W)\n"
                                "  cost mse(b.r, y); dynamics instant(gamma = 0); learn up.W by sgd(rate = 0) }\n";
-    Simulation s;
-    assert_true(open_simulation(&s, text, "loops", "up.grad_W", 1));
+    Simulation s = open_simulation(text, "loops", "up.grad_W", 1);
     double x[] = {0.4, -0.7}, y[] = {0.1, 0.9}, W[6], grad[6], a[3], b[2] = {0}, e[3] = {0};
     put(&s, "x", x);
     put(&s, "y", y);
@@ -270,8 +204,8 @@ static void golden(void **state) {
     snprintf(text, sizeof text, golden_text, LEQUEL_SOURCE_DIR);
     int simulated = 0;
     for (int k = 0; k < BACKENDS; k++) {
-        Simulation s;
-        if (open_simulation(&s, text, backends[k], "taught.ge,taught.gi,taught.u,wired.u,w.W,w.trace", 1)) {
+        Simulation s = open_simulation(text, backends[k], "taught.ge,taught.gi,taught.u,wired.u,w.W,w.trace", 1);
+        if (s.instance) {
             simulated++;
             const double rest = 1 / (1 + exp(3.6)), zero = 0, target = -50;
             assert_close(get_one(&s, "source.r"), rest, relative(0.02659699));

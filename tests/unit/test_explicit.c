@@ -8,74 +8,11 @@
 #include <cmocka.h>
 
 #include "assert_close.h"
-#include "runtime/lequel.h"
+#include "simulation.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-typedef struct Simulation {
-    char path[40]; // a gradient check reads the file again
-    LequelModel *model;
-    LequelProgram *program;
-    LequelInstance *instance;
-} Simulation;
-
-static const char *const backends[] = {"reference", "loops", "jit"};
-enum { BACKENDS = 3 };
-
-static Simulation open_simulation(const char *text, const char *backend, const char *records, int64_t batch) {
-    Simulation s = {.path = "/tmp/lequel-explicit-XXXXXX"};
-    int file = mkstemp(s.path);
-    assert_true(file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text));
-    close(file);
-    s.model = lequel_model_open(s.path, NULL);
-    if (!lequel_model_good(s.model)) {
-        char *said = lequel_model_diagnostics(s.model, LEQUEL_PLAIN);
-        print_error("%s", said);
-        lequel_text_free(said);
-        fail();
-    }
-    char *error = NULL;
-    s.program = lequel_program_new(
-        s.model, &(LequelProgramOptions){.backend = backend, .records = &records, .record_count = 1}, &error);
-    if (!s.program) {
-        print_error("%s\n", error ? error : "no program");
-        lequel_text_free(error);
-        return s;
-    }
-    s.instance = lequel_instance_new(s.program, batch, 1, NULL, &error);
-    assert_non_null(s.instance);
-    return s;
-}
-
-static void close_simulation(Simulation *s) {
-    lequel_instance_free(s->instance);
-    lequel_program_free(s->program);
-    lequel_model_free(s->model);
-    unlink(s->path);
-}
-
-static uint32_t array(const Simulation *s, const char *name) {
-    int64_t number = lequel_program_find(s->program, name);
-    if (number < 0) print_error("no array %s\n", name);
-    assert_true(number >= 0);
-    return (uint32_t)number;
-}
-
-static void get(const Simulation *s, const char *name, double *values) {
-    lequel_instance_get(s->instance, array(s, name), values);
-}
-
-static double get_one(const Simulation *s, const char *name) {
-    double values[64];
-    get(s, name, values);
-    return values[0];
-}
-
-static void put(const Simulation *s, const char *name, const double *values) {
-    lequel_instance_set(s->instance, array(s, name), values);
-}
 
 // ---- A circuit with everything in it --------------------------------------------------------------------------------
 
