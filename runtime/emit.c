@@ -171,7 +171,9 @@ static bool acts_at_ends(const Model *model, bool inference) {
 bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, int64_t bytes[2], Text *error) {
     Arena *arena = arena_new();
     int64_t batch = request->batch ? request->batch : 1;
-    const Form *form = program_form(p, batch, error); // of a program without a code generator: it cannot fail
+    bool passes = request->simd && batch == 1 && !p->fuse.deterministic; // one over each matrix, by rows
+    // Of a program without a code generator: it cannot fail.
+    const Form *form = passes ? program_sample_form(p, error) : program_form(p, batch, error);
     uint32_t count = form->fused->program.arrays.count;
     Given given = {.fused = form->fused,
                    .values = arena_new_array(arena, const double *, count),
@@ -215,7 +217,8 @@ bool emit_to_folder(Program *p, const EmitRequest *request, const char *folder, 
     source.steps = given.steps;
     for (uint32_t i = 0; good && options.fraction && i < p->model->populations.count; i++) {
         if (!p->model->populations.items[i].delays.count) continue;
-        text_addf(error, "the delays of `%s` count slots, which fixed-point numbers cannot; expected `float` or `double`",
+        text_addf(error,
+                  "the delays of `%s` count slots, which fixed-point numbers cannot; expected `float` or `double`",
                   p->model->populations.items[i].name);
         good = false;
     }

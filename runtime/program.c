@@ -121,13 +121,18 @@ static bool make_code(const Program *p, Form *form, const ProgramOptions *dumps,
     return form->coded;
 }
 
-const Form *program_form(const Program *p, int64_t batch, Text *error) {
-    uint32_t which = form_for(p, batch);
+static const Form *form_at(const Program *p, uint32_t which, int64_t batch, Text *error) {
     Form *form = &p->form[which];
     if (!form->fused && !fuse(p, which, error)) return NULL;
     if (!form->coded) divide(p, form, batch);
     return form->coded || p->kind != PROGRAM_JIT || make_code(p, form, NULL, NULL, error) ? form : NULL;
 }
+
+const Form *program_form(const Program *p, int64_t batch, Text *error) {
+    return form_at(p, form_for(p, batch), batch, error);
+}
+
+const Form *program_sample_form(const Program *p, Text *error) { return form_at(p, FORM_SAMPLE, 1, error); }
 
 // Under an offline principle, training goes forward as evaluation does.
 static Step *make_step(const Equations *equations, ProgramEntry entry, bool offline) {

@@ -60,6 +60,7 @@ struct Instance {
 
 // The form for a batch; without code where the program has no code generator. NULL and `error` on failure.
 const Form *program_form(const Program *program, int64_t batch, Text *error);
+const Form *program_sample_form(const Program *program, Text *error); // even where `program_form` has that for batches
 
 // Runs one entry; nothing else.
 void instance_run_entry(Instance *instance, ProgramEntry entry, uint64_t active);

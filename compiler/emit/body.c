@@ -376,7 +376,8 @@ static bool is_result(const Body *body, uint32_t op) {
 static bool wants_local(const Writing *g, uint32_t op) {
     const Body *body = g->body;
     LoopOpKind kind = body->ops[op].kind;
-    if (kind == LOOP_CONST || kind == LOOP_ICONST || kind == LOOP_LOAD) return false;
+    if (kind == LOOP_CONST || kind == LOOP_ICONST) return false;
+    if (kind == LOOP_LOAD) return body->row_arrays && g->standing[op].leaves; // not to be read again in each loop
     if (kind == LOOP_NEG && g->pieces[op].uses == 1 && !g->standing[op].leaves) return false;
     if (g->pieces[op].uses > 1 || g->standing[op].leaves) return true;
     if (is_result(body, op)) return false;
@@ -410,6 +411,7 @@ static void find_levels(const Writing *g) {
         for (uint32_t k = 0; k < operands; k++) {
             const Standing *operand = &g->standing[numbers[k]];
             here->reads |= operand->reads;
+            if (body->row_arrays) here->level |= operand->level;
             if (operand->level > here->level) here->level = operand->level;
         }
         for (uint32_t k = 0; k < operands && g->pieces[i].uses; k++) {
@@ -431,8 +433,15 @@ static void write_piece(const Writing *g, uint32_t number) {
     if (!wants_local(g, number)) return;
     bool named = body->wanted && body->wanted[number];
     const char *name = named ? body->wanted[number] : arena_format(arena, "v%" PRIu32, number);
+    if (!named && body->ops[number].kind == LOOP_LOAD) name = body->accesses[body->ops[number].a].member;
     name = name_make(body->names, name);
-    text_addf(g->out, "%sconst %s %s = %s;\n", g->indent, type_of(g, number), name, piece->text);
+    if (body->row_arrays && g->standing[number].level == SWEEP_ROWS) {
+        text_addf(body->row_arrays, "    %s %s[LEQUEL_ROWS];\n", type_of(g, number), name);
+        name = arena_format(arena, "%s[row]", name);
+        text_addf(g->out, "%s%s = %s;\n", g->indent, name, piece->text);
+    } else {
+        text_addf(g->out, "%sconst %s %s = %s;\n", g->indent, type_of(g, number), name, piece->text);
+    }
     piece->text = name;
     piece->binding = BIND_ATOM;
 }

@@ -81,6 +81,9 @@ static void describe_use(const Writer *w, Text *out) {
         "`make` builds the driver `%s`, which steps the model on tables of inputs; `./%s` alone says how it is used.\n"
         "`cmake` builds it too, and a library `%s_lib`.\n\n",
         p, p, p);
+    if (in_vectors(w))
+        text_add(out, "Rows are padded, and every array begins on 64 bytes: so must the struct, as static memory does, "
+                      "or `aligned_alloc(64, ...)`.\n\n");
 }
 
 static void describe_noise(const Writer *w, Text *out) {
@@ -119,7 +122,8 @@ static Text description(const Writer *w) {
     const char *slash = strrchr(w->source->path, '/');
     text_add(&text, "# ");
     emit_comment(&text, w->source->model->name);
-    text_addf(&text, "\n\nA neural model as plain C99, written by Lequel %s from `", w->source->version);
+    text_addf(&text, "\n\nA neural model as C99%s, written by Lequel %s from `",
+              in_vectors(w) ? " with the vector extensions of gcc and clang" : "", w->source->version);
     emit_comment(&text, slash ? slash + 1 : w->source->path);
     text_addf(&text,
               "`: `%s.h` and `%s.c` are the model%s, in %s, for %" PRId64

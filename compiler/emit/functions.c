@@ -113,11 +113,11 @@ void helpers_write(Writer *w, Text *out) {
             if (w->functions[real][f]) function_write(w, (LoopReal)real, (MathFunction)f, false, &functions);
             if (w->lane_functions[real][f]) function_write(w, (LoopReal)real, (MathFunction)f, true, &functions);
         }
-    if (in_lanes(w) || in_rows(w)) need(w, w->program->real, HELPER_SQRT);
+    if (in_vectors(w)) need(w, w->program->real, HELPER_SQRT);
     for (int real = 0; real < 2; real++)
         for (int helper = 0; helper < HELPER_COUNT; helper++)
             if (w->helpers[real][helper]) text_of_type((LoopReal)real, helpers[helper], out);
-    if (in_lanes(w) || in_rows(w)) lanes_write(w, out);
+    if (in_vectors(w)) lanes_write(w, out);
     text_add(out, text_z(&functions));
     text_free(&functions);
 }

@@ -71,9 +71,34 @@ static void turn(LoopReal real, Text *out) {
               f, f);
 }
 
+// The lanes are added in halves.
+static void total(LoopReal real, Text *out) {
+    const char *f = real_suffix(real);
+    text_addf(out,
+              "/* The sum of all lanes. */\nLEQUEL_INLINE %s lequel_total%s(lequel_v%s x)\n{\n"
+              "#ifdef LEQUEL_SHUFFLES\n",
+              real_type(real), f, f);
+    for (int bytes = 16; bytes <= 64; bytes *= 2) {
+        int lanes = bytes / (real == LOOP_F32 ? 4 : 8);
+        text_addf(out, "#if LEQUEL_VECTOR_BYTES == %d\n", bytes);
+        for (int half = lanes / 2; half; half /= 2) {
+            text_add(out, "    x += __builtin_shufflevector(x, x");
+            for (int i = 0; i < lanes; i++) text_addf(out, ", %d", i ^ half);
+            text_add(out, ");\n");
+        }
+        text_add(out, "#endif\n");
+    }
+    text_addf(out,
+              "    return x[0];\n#else\n    %s sum = 0;\n    for (int i = 0; i < lequel_lanes%s; i++) sum += x[i];\n"
+              "    return sum;\n#endif\n}\n\n",
+              real_type(real), f);
+}
+
 bool in_lanes(const Writer *w) { return w->options->simd && w->options->batch > 1; }
 
 bool in_rows(const Writer *w) { return w->options->simd && w->options->batch == 1 && !w->program->deterministic; }
+
+bool in_vectors(const Writer *w) { return in_lanes(w) || in_rows(w); }
 
 void lanes_write(const Writer *w, Text *out) {
     text_add(out, part_vectors_text);
@@ -81,6 +106,7 @@ void lanes_write(const Writer *w, Text *out) {
                   "LEQUEL_SHUFFLES\n#endif\n#endif\n\n");
     LoopReal real = w->program->real; // what is double in a float program are single numbers
     text_of_type(real, part_lanes_text, out);
+    total(real, out);
     if (in_rows(w)) {
         text_of_type(real, part_rows_text, out);
         return;

@@ -1,20 +1,9 @@
 // Calls as loops over named arrays: for each call of the loops form the body of one function of C.
-#include "writer.h"
+#include "nest.h"
 #include <inttypes.h>
 #include <string.h>
 
-typedef struct CNest {
-    Writer *w;
-    const LoopKernel *kernel;
-    const LoopCall *call;
-    Text *out;
-    const char *index[LOOP_MAX_AXES]; // the loop variable of an axis; "0" where the only sample is meant
-    uint32_t depth;                   // loops that are open
-    bool lanes;                       // the loop over samples goes by vectors
-    bool rows;                        // the innermost loop goes on into the padding of rows
-} CNest;
-
-static const char *indent(uint32_t depth) {
+const char *nest_indent(uint32_t depth) {
     static const char blanks[] = "                                        ";
     return blanks + sizeof blanks - 1 - 4 * (depth > 9 ? 9 : depth);
 }
@@ -78,8 +67,7 @@ static const char *element_text(const CNest *n, uint32_t array, const Place *pla
     return kept;
 }
 
-// The element that an access of a MAP or REDUCE means.
-static const char *access_text(const CNest *n, uint32_t access) {
+const char *nest_access(const CNest *n, uint32_t access) {
     uint32_t number = n->call->array[n->kernel->accesses.items[access].argument];
     const LoopArray *array = &n->w->program->arrays.items[number];
     Place place;
@@ -99,7 +87,7 @@ static const char *access_text(const CNest *n, uint32_t access) {
 
 // ---- Loops ----------------------------------------------------------------------------------------------------------
 
-static const char *extent_text(const CNest *n, uint32_t axis) {
+const char *nest_extent(const CNest *n, uint32_t axis) {
     if (n->call->axis[axis].batch) return arena_format(n->w->arena, "%s_BATCH", n->w->upper);
     return arena_format(n->w->arena, "%" PRId64, n->call->axis[axis].extent);
 }
@@ -112,23 +100,23 @@ static bool has_loop(const CNest *n, uint32_t axis) {
 static void open_loop(CNest *n, uint32_t axis) {
     if (!has_loop(n, axis)) return;
     const char *index = n->index[axis];
-    if (n->lanes && n->call->axis[axis].batch) {
-        text_addf(n->out, "%sfor (int b = 0; b < %s_BATCH; b += lequel_lanes%s) {\n", indent(n->depth++), n->w->upper,
-                  real_suffix(n->kernel->real));
+    const char *extent = nest_extent(n, axis);
+    if ((int)axis == n->vector) {
+        text_addf(n->out, "%sfor (int %s = 0; %s < %s; %s += lequel_lanes%s) {\n", nest_indent(n->depth++), index,
+                  index, extent, index, real_suffix(n->kernel->real));
         return;
     }
-    const char *extent = extent_text(n, axis);
     if (n->rows && axis + 1 == n->kernel->axes)
         extent = arena_format(n->w->arena, "%" PRId64, loop_pad(n->call->axis[axis].extent, LOOP_PAD));
-    text_addf(n->out, "%sfor (int %s = 0; %s < %s; %s++) {\n", indent(n->depth), index, index, extent, index);
+    text_addf(n->out, "%sfor (int %s = 0; %s < %s; %s++) {\n", nest_indent(n->depth), index, index, extent, index);
     n->depth++;
 }
 
 static void close_loops(CNest *n, uint32_t depth) {
-    while (n->depth > depth) text_addf(n->out, "%s}\n", indent(--n->depth));
+    while (n->depth > depth) text_addf(n->out, "%s}\n", nest_indent(--n->depth));
 }
 
-static void line(const CNest *n, const char *text) { text_addf(n->out, "%s%s\n", indent(n->depth), text); }
+void nest_line(const CNest *n, const char *text) { text_addf(n->out, "%s%s\n", nest_indent(n->depth), text); }
 
 static void name_axes(CNest *n, uint32_t axes) {
     static const char *const letters[] = {"i", "j", "k", "l", "i5", "i6"};
@@ -140,6 +128,11 @@ static void name_axes(CNest *n, uint32_t axes) {
 }
 
 // ---- MAP and REDUCE -------------------------------------------------------------------------------------------------
+
+static bool stays(const CNest *n, uint32_t access, uint32_t axis) {
+    LoopSize stride = n->call->stride[access * LOOP_MAX_AXES + axis];
+    return !stride.fixed && !stride.padded;
+}
 
 static bool is_stored(const CNest *n, uint32_t access) {
     uint32_t array = n->call->array[n->kernel->accesses.items[access].argument];
@@ -156,10 +149,10 @@ static const char *member_of(const char *name) {
     return dot ? dot + 1 : name;
 }
 
-static void gather_accesses(const CNest *n, CAccess *accesses, bool *bound) {
+void nest_gather(const CNest *n, CAccess *accesses, bool *bound) {
     for (uint32_t a = 0; a < n->kernel->accesses.count; a++) {
         const LoopAccess *access = &n->kernel->accesses.items[a];
-        const char *text = access_text(n, a);
+        const char *text = nest_access(n, a);
         accesses[a].member = member_of(n->w->arrays.items[n->call->array[access->argument]].shown);
         // The single numbers of a float program are double.
         accesses[a].text =
@@ -169,12 +162,12 @@ static void gather_accesses(const CNest *n, CAccess *accesses, bool *bound) {
     }
 }
 
-static const char **wanted_names(const CNest *n, uint32_t entry, uint32_t call) {
+const char **nest_names(const CNest *n) {
     const char **wanted = arena_new_array(n->w->arena, const char *, n->kernel->ops.count + 1);
     const Fused *fused = n->w->source->fused;
     for (uint32_t i = 0; i < fused->notes.count; i++) {
         const FusedNote *note = &fused->notes.items[i];
-        if (note->entry != entry || note->call != call || note->op >= n->kernel->ops.count || wanted[note->op])
+        if (note->entry != n->entry || note->call != n->number || note->op >= n->kernel->ops.count || wanted[note->op])
             continue;
         wanted[note->op] = member_of(symbol_info(n->w->store, note->symbol)->name);
     }
@@ -187,7 +180,7 @@ static const char *enter_loop(void *nest, uint32_t loop) {
     uint32_t axis = 0;
     for (uint32_t left = loop + 1; left; axis++) left -= has_loop(n, axis);
     open_loop(n, axis - 1);
-    return indent(n->depth);
+    return nest_indent(n->depth);
 }
 
 // How many loops an access must be inside of. What is overwritten is read where it is.
@@ -195,31 +188,28 @@ static const uint32_t *levels_of(const CNest *n) {
     uint32_t accesses = n->kernel->accesses.count, *level = arena_new_array(n->w->arena, uint32_t, accesses + 1);
     for (uint32_t a = 0; a < accesses; a++)
         for (uint32_t axis = 0, open = 0; axis < n->kernel->axes; axis++) {
-            LoopSize stride = n->call->stride[a * LOOP_MAX_AXES + axis];
             if (!has_loop(n, axis)) continue;
             open++;
-            if (stride.fixed || stride.padded || is_stored(n, a)) level[a] = open;
+            if (!stays(n, a, axis) || is_stored(n, a)) level[a] = open;
         }
     return level;
 }
 
 // `opens` loops before what stands inside of them; for a NULL they are open.
-static void write_body(const CNest *n, CNest *opens, uint32_t entry, uint32_t call, const char **values) {
+static void write_body(const CNest *n, CNest *opens, const char **values) {
     uint32_t accesses = n->kernel->accesses.count, stores = n->kernel->stores.count;
     Arena *arena = n->w->arena;
     CAccess *access = arena_new_array(arena, CAccess, accesses + 1);
     bool *bound = arena_new_array(arena, bool, accesses + 1);
     uint32_t *results = arena_new_array(arena, uint32_t, 2 * stores), places = 0;
-    gather_accesses(n, access, bound);
+    nest_gather(n, access, bound);
     for (uint32_t s = 0; s < stores; s++) results[s] = n->kernel->stores.items[s].value;
     for (uint32_t s = 0; s < stores; s++) {
         uint32_t slot = n->kernel->accesses.items[n->kernel->stores.items[s].access].slot;
         if (slot) results[stores + places++] = slot - 1;
     }
-    bool *moves = n->lanes ? arena_new_array(arena, bool, accesses + 1) : NULL;
-    for (uint32_t axis = 0; moves && axis < n->kernel->axes; axis++)
-        for (uint32_t a = 0; n->call->axis[axis].batch && a < accesses; a++)
-            moves[a] = n->call->stride[a * LOOP_MAX_AXES + axis].fixed != 0;
+    bool *moves = n->vector >= 0 ? arena_new_array(arena, bool, accesses + 1) : NULL;
+    for (uint32_t a = 0; moves && a < accesses; a++) moves[a] = !stays(n, a, (uint32_t)n->vector);
     NameSet names = {.arena = arena};
     Body body = {.moves = moves,
                  .w = n->w,
@@ -228,11 +218,11 @@ static void write_body(const CNest *n, CNest *opens, uint32_t entry, uint32_t ca
                  .count = n->kernel->ops.count,
                  .accesses = access,
                  .bound = bound,
-                 .wanted = wanted_names(n, entry, call),
+                 .wanted = nest_names(n),
                  .results = results,
                  .result_count = stores + places,
                  .numbers = stores,
-                 .indent = indent(n->depth),
+                 .indent = nest_indent(n->depth),
                  .names = &names};
     for (uint32_t axis = 0; opens && axis < n->kernel->axes; axis++) body.loops += has_loop(n, axis);
     if (body.loops) body.level = levels_of(n), body.enter = enter_loop, body.nest = opens;
@@ -241,45 +231,49 @@ static void write_body(const CNest *n, CNest *opens, uint32_t entry, uint32_t ca
 }
 
 static void assign(const CNest *n, uint32_t access, const char *value, const char *slot) {
-    const char *to = slot_text(n->w->arena, access_text(n, access), slot), *f = real_suffix(n->kernel->real);
-    line(n, n->lanes ? arena_format(n->w->arena, "lequel_store%s(&%s, %s);", f, to, value)
-                     : arena_format(n->w->arena, "%s = %s;", to, value));
-}
-
-// Samples go in vectors when all accesses have them side by side, or do not depend on them.
-static bool goes_by_lanes(const CNest *n, uint32_t axes) {
-    bool any = false;
-    if (!in_lanes(n->w) || n->kernel->real != n->w->program->real) return false;
-    for (uint32_t axis = 0; axis < axes; axis++) any |= n->call->axis[axis].batch;
-    for (uint32_t s = 0; any && s < n->kernel->stores.count; s++)
-        for (uint32_t axis = 0; axis < axes; axis++) {
-            uint32_t access = n->kernel->stores.items[s].access;
-            if (n->call->axis[axis].batch) any &= n->call->stride[access * LOOP_MAX_AXES + axis].fixed == 1;
-        }
-    return any;
+    const char *to = slot_text(n->w->arena, nest_access(n, access), slot), *f = real_suffix(n->kernel->real);
+    nest_line(n, n->vector >= 0 ? arena_format(n->w->arena, "lequel_store%s(&%s, %s);", f, to, value)
+                                : arena_format(n->w->arena, "%s = %s;", to, value));
 }
 
 // Whole rows are whole vectors: what is computed in their padding reaches nothing else.
-static bool fills_rows(const CNest *n) {
-    uint32_t last = n->kernel->axes - 1;
-    if (!in_lanes(n->w) || !n->kernel->axes || n->call->axis[last].batch) return false;
-    for (uint32_t a = 0; a < n->kernel->accesses.count; a++) {
-        const LoopArray *array = &n->w->program->arrays.items[n->call->array[n->kernel->accesses.items[a].argument]];
-        LoopSize stride = n->call->stride[a * LOOP_MAX_AXES + last];
-        if (!stride.fixed && !stride.padded) continue;
-        bool whole =
-            stride.fixed == 1 && !array->batched && array->extent[array->rank - 1] == n->call->axis[last].extent;
-        if (!whole || n->call->offset[a].fixed % LOOP_PAD) return false;
-    }
+static bool is_whole_row(const CNest *n, uint32_t access, uint32_t axis) {
+    const LoopArray *array = &n->w->program->arrays.items[n->call->array[n->kernel->accesses.items[access].argument]];
+    return n->call->stride[access * LOOP_MAX_AXES + axis].fixed == 1 && !array->batched &&
+           array->extent[array->rank - 1] == n->call->axis[axis].extent &&
+           n->call->offset[access].fixed % LOOP_PAD == 0;
+}
+
+static bool are_whole_rows(const CNest *n, uint32_t axis) {
+    for (uint32_t a = 0; a < n->kernel->accesses.count; a++)
+        if (!stays(n, a, axis) && !is_whole_row(n, a, axis)) return false;
     return true;
 }
 
-static void write_map(CNest *n, uint32_t entry, uint32_t call) {
-    n->lanes = goes_by_lanes(n, n->kernel->axes);
-    n->rows = !n->lanes && fills_rows(n);
+// Which of the first `axes` axes goes by vectors, or -1: that of the samples, which all accesses have side by side or
+// do not depend on; of the only sample, the last one, if it runs along whole rows. All stores are along it.
+static int vector_axis(const CNest *n, uint32_t axes) {
+    int axis = -1;
+    if (n->kernel->real != n->w->program->real) return -1;
+    for (uint32_t k = 0; k < axes; k++)
+        if (in_lanes(n->w) && n->call->axis[k].batch) axis = (int)k;
+    if (in_rows(n->w) && axes && has_loop(n, axes - 1) && are_whole_rows(n, axes - 1)) axis = (int)axes - 1;
+    for (uint32_t s = 0; axis >= 0 && s < n->kernel->stores.count; s++)
+        if (n->call->stride[n->kernel->stores.items[s].access * LOOP_MAX_AXES + (uint32_t)axis].fixed != 1) return -1;
+    return axis;
+}
+
+static bool fills_rows(const CNest *n) {
+    uint32_t last = n->kernel->axes - 1;
+    return in_lanes(n->w) && n->kernel->axes && !n->call->axis[last].batch && are_whole_rows(n, last);
+}
+
+static void write_map(CNest *n) {
+    n->vector = vector_axis(n, n->kernel->axes);
+    n->rows = n->vector < 0 && fills_rows(n);
     uint32_t stores = n->kernel->stores.count, places = 0;
     const char **values = arena_new_array(n->w->arena, const char *, 2 * stores);
-    write_body(n, n, entry, call, values);
+    write_body(n, n, values);
     for (uint32_t s = 0; s < stores; s++) {
         uint32_t access = n->kernel->stores.items[s].access;
         bool slot = n->kernel->accesses.items[access].slot;
@@ -330,14 +324,14 @@ static void begin_sum(const CNest *n, bool lanes) {
     LoopReal real = n->kernel->real;
     const char *zero = real_literal(n->w, real, n->kernel->maximum ? -(double)__builtin_inf() : 0),
                *type = number_type(n->w, real);
-    if (n->lanes) {
-        line(n, arena_format(n->w->arena, "lequel_v%s sum = lequel_splat%s(%s);", real_suffix(real), real_suffix(real),
-                             zero));
+    if (n->vector >= 0) {
+        nest_line(n, arena_format(n->w->arena, "lequel_v%s sum = lequel_splat%s(%s);", real_suffix(real),
+                                  real_suffix(real), zero));
     } else if (lanes) {
-        line(n, arena_format(n->w->arena, "%s lane[16];", type));
-        line(n, arena_format(n->w->arena, "for (int n = 0; n < 16; n++) lane[n] = %s;", zero));
+        nest_line(n, arena_format(n->w->arena, "%s lane[16];", type));
+        nest_line(n, arena_format(n->w->arena, "for (int n = 0; n < 16; n++) lane[n] = %s;", zero));
     } else {
-        line(n, arena_format(n->w->arena, "%s sum = %s;", type, zero));
+        nest_line(n, arena_format(n->w->arena, "%s sum = %s;", type, zero));
     }
 }
 
@@ -345,71 +339,79 @@ static void add_term(const CNest *n, bool lanes, const char *value) {
     Arena *arena = n->w->arena;
     const char *sum = lanes ? arena_format(arena, "lane[%s %% 16]", n->index[n->kernel->axes - 1]) : "sum";
     if (n->kernel->maximum && n->w->options->fraction) {
-        line(n, arena_format(arena, "%s = lequel_max(%s, %s);", sum, sum, value));
+        nest_line(n, arena_format(arena, "%s = lequel_max(%s, %s);", sum, sum, value));
     } else if (n->kernel->maximum) {
-        if (!n->lanes) need(n->w, n->kernel->real, HELPER_LARGER);
-        line(n, arena_format(arena, "%s = %s%s(%s, %s);", sum, helper_name(HELPER_LARGER, n->kernel->real, arena),
-                             n->lanes ? "_v" : "", sum, value));
+        if (n->vector < 0) need(n->w, n->kernel->real, HELPER_LARGER);
+        nest_line(n, arena_format(arena, "%s = %s%s(%s, %s);", sum, helper_name(HELPER_LARGER, n->kernel->real, arena),
+                                  n->vector >= 0 ? "_v" : "", sum, value));
     } else {
-        line(n, arena_format(arena, "%s;", plus(n, sum, NULL, value)));
+        nest_line(n, arena_format(arena, "%s;", plus(n, sum, NULL, value)));
     }
 }
 
-// A sum over the samples, whole vectors first. The order of its terms is not that of deterministic programs.
-static bool sums_samples(const CNest *n) {
+// A sum along its last axis, whole vectors first. The order of its terms is not that of deterministic programs.
+static bool sums_vectors(const CNest *n) {
     const LoopKernel *kernel = n->kernel;
-    return in_lanes(n->w) && kernel->real == n->w->program->real && !n->w->program->deterministic && !kernel->maximum &&
-           kernel->axes > kernel->outer && n->call->axis[kernel->axes - 1].batch;
+    uint32_t last = kernel->axes - 1;
+    if (kernel->real != n->w->program->real || n->w->program->deterministic || kernel->maximum) return false;
+    if (kernel->axes <= kernel->outer || !has_loop(n, last)) return false;
+    if (in_lanes(n->w)) return n->call->axis[last].batch;
+    for (uint32_t a = 0; a < kernel->accesses.count; a++)
+        if (!stays(n, a, last) && n->call->stride[a * LOOP_MAX_AXES + last].fixed != 1) return false;
+    return in_rows(n->w);
 }
 
-static void write_sum_over_samples(CNest *n, uint32_t entry, uint32_t call) {
+static void write_vector_sum(CNest *n) {
     const LoopKernel *kernel = n->kernel;
     Arena *arena = n->w->arena;
-    const char *f = real_suffix(kernel->real), *batch = arena_format(arena, "%s_BATCH", n->w->upper), *value;
-    const char *whole = arena_format(arena, "%s / lequel_lanes%s * lequel_lanes%s", batch, f, f);
+    uint32_t last = kernel->axes - 1;
+    const char *f = real_suffix(kernel->real), *extent = nest_extent(n, last), *index = n->index[last], *value;
+    const char *whole = arena_format(arena, "%s / lequel_lanes%s * lequel_lanes%s", extent, f, f);
     for (uint32_t axis = 0; axis < kernel->outer; axis++) open_loop(n, axis);
     uint32_t depth = n->depth;
-    line(n, arena_format(arena, "lequel_v%s sums = lequel_splat%s(%s);", f, f, real_literal(n->w, kernel->real, 0)));
-    line(n, arena_format(arena, "%s sum = %s;", real_type(kernel->real), real_literal(n->w, kernel->real, 0)));
-    for (uint32_t axis = kernel->outer; axis + 1 < kernel->axes; axis++) open_loop(n, axis);
+    nest_line(n,
+              arena_format(arena, "lequel_v%s sums = lequel_splat%s(%s);", f, f, real_literal(n->w, kernel->real, 0)));
+    nest_line(n, arena_format(arena, "%s sum = %s;", real_type(kernel->real), real_literal(n->w, kernel->real, 0)));
+    for (uint32_t axis = kernel->outer; axis < last; axis++) open_loop(n, axis);
     uint32_t inner = n->depth;
-    line(n, arena_format(arena, "for (int b = 0; b < %s; b += lequel_lanes%s) {", whole, f));
+    nest_line(n,
+              arena_format(arena, "for (int %s = 0; %s < %s; %s += lequel_lanes%s) {", index, index, whole, index, f));
     n->depth++;
-    n->lanes = true;
-    write_body(n, NULL, entry, call, &value);
-    line(n, arena_format(arena, "sums += %s;", value));
-    n->lanes = false;
+    n->vector = (int)last;
+    write_body(n, NULL, &value);
+    nest_line(n, arena_format(arena, "sums += %s;", value));
+    n->vector = -1;
     close_loops(n, inner);
-    line(n, arena_format(arena, "for (int b = %s; b < %s; b++) {", whole, batch));
+    nest_line(n, arena_format(arena, "for (int %s = %s; %s < %s; %s++) {", index, whole, index, extent, index));
     n->depth++;
-    write_body(n, NULL, entry, call, &value);
-    line(n, arena_format(arena, "sum += %s;", value));
+    write_body(n, NULL, &value);
+    nest_line(n, arena_format(arena, "sum += %s;", value));
     close_loops(n, depth);
-    line(n, arena_format(arena, "%s = sum + lequel_total%s(sums);", access_text(n, kernel->stores.items[0].access), f));
+    nest_line(
+        n, arena_format(arena, "%s = sum + lequel_total%s(sums);", nest_access(n, kernel->stores.items[0].access), f));
     close_loops(n, 1);
 }
 
-static void write_reduce(CNest *n, uint32_t entry, uint32_t call) {
+static void write_reduce(CNest *n) {
     const LoopKernel *kernel = n->kernel;
-    if (sums_samples(n)) {
-        write_sum_over_samples(n, entry, call);
+    if (sums_vectors(n)) {
+        write_vector_sum(n);
         return;
     }
-    n->lanes = goes_by_lanes(n, kernel->outer);
     bool lanes = sums_lanes(n);
-    if (n->lanes && lanes) n->lanes = false;
+    if (!lanes) n->vector = vector_axis(n, kernel->outer);
     for (uint32_t axis = 0; axis < kernel->outer; axis++) open_loop(n, axis);
     uint32_t depth = n->depth;
     const char *value;
     if (is_one_term(n)) {
-        write_body(n, NULL, entry, call, &value);
+        write_body(n, NULL, &value);
         assign(n, kernel->stores.items[0].access, from_zero(n, value), "");
         close_loops(n, 1);
         return;
     }
     begin_sum(n, lanes);
     for (uint32_t axis = kernel->outer; axis < kernel->axes; axis++) open_loop(n, axis);
-    write_body(n, NULL, entry, call, &value);
+    write_body(n, NULL, &value);
     add_term(n, lanes, value);
     close_loops(n, depth);
     const char *sum = "sum";
@@ -450,7 +452,7 @@ static void write_product(CNest *n) {
     const char *factor = arena_format(arena, "m->%s[%s][%s]", name, straight ? i : k, straight ? k : i);
     const char *out = vector_element(n, 0, i), *x = vector_element(n, 2, k);
     const char *zero = real_literal(n->w, n->kernel->real, 0), *type = number_type(n->w, n->kernel->real);
-    const char *over_i = over(n, i, extent_text(n, 0)), *over_k = over(n, k, extent_text(n, 1)), *over_b = samples(n);
+    const char *over_i = over(n, i, nest_extent(n, 0)), *over_k = over(n, k, nest_extent(n, 1)), *over_b = samples(n);
     bool scalar = one_sample(n->w);
     if (in_lanes(n->w)) {
         int64_t row = n->w->arrays.items[n->call->array[1]].declared[1];
@@ -459,12 +461,7 @@ static void write_product(CNest *n) {
                   ", %s, %s, %s_BATCH);\n",
                   real_suffix(n->kernel->real), n->w->arrays.items[n->call->array[0]].name, name, straight ? row : 1,
                   straight ? 1 : row, n->w->arrays.items[n->call->array[2]].name,
-                  loop_pad(n->w->options->batch, LOOP_PAD), extent_text(n, 0), extent_text(n, 1), n->w->upper);
-    } else if (in_rows(n->w) && n->call->axis[straight].extent >= LOOP_PAD) {
-        text_addf(n->out, "    lequel_%s%s(&m->%s[0], &m->%s[0][0], %" PRId64 ", &m->%s[0], %s, %s);\n",
-                  straight ? "matrix" : "transposed", real_suffix(n->kernel->real),
-                  n->w->arrays.items[n->call->array[0]].name, name, n->w->arrays.items[n->call->array[1]].declared[1],
-                  n->w->arrays.items[n->call->array[2]].name, extent_text(n, 0), extent_text(n, 1));
+                  loop_pad(n->w->options->batch, LOOP_PAD), nest_extent(n, 0), nest_extent(n, 1), n->w->upper);
     } else if (scalar && !*over_k) {
         text_addf(n->out, "    %s%s = %s;\n", over_i, out, only_term(n, factor, x));
     } else if (scalar && straight) {
@@ -484,7 +481,7 @@ static void write_outer(CNest *n) {
     const char *i = n->index[0], *j = n->index[1];
     const char *out = arena_format(arena, "m->%s[%s][%s]", n->w->arrays.items[n->call->array[0]].name, i, j);
     const char *left = vector_element(n, 1, i), *right = vector_element(n, 2, j);
-    const char *over_i = over(n, i, extent_text(n, 0)), *over_j = over(n, j, extent_text(n, 1));
+    const char *over_i = over(n, i, nest_extent(n, 0)), *over_j = over(n, j, nest_extent(n, 1));
     const char *zero = real_literal(n->w, n->kernel->real, 0);
     if (in_lanes(n->w)) {
         const CArray *result = &n->w->arrays.items[n->call->array[0]];
@@ -493,14 +490,7 @@ static void write_outer(CNest *n) {
                   ", %s, %s, %s_BATCH);\n",
                   real_suffix(n->kernel->real), result->name, result->declared[1],
                   n->w->arrays.items[n->call->array[1]].name, n->w->arrays.items[n->call->array[2]].name,
-                  loop_pad(n->w->options->batch, LOOP_PAD), extent_text(n, 0), extent_text(n, 1), n->w->upper);
-        return;
-    }
-    if (in_rows(n->w) && n->call->axis[1].extent >= LOOP_PAD) {
-        text_addf(n->out, "    lequel_outer%s(&m->%s[0][0], %" PRId64 ", &m->%s[0], &m->%s[0], %s, %s);\n",
-                  real_suffix(n->kernel->real), n->w->arrays.items[n->call->array[0]].name,
-                  n->w->arrays.items[n->call->array[0]].declared[1], n->w->arrays.items[n->call->array[1]].name,
-                  n->w->arrays.items[n->call->array[2]].name, extent_text(n, 0), extent_text(n, 1));
+                  loop_pad(n->w->options->batch, LOOP_PAD), nest_extent(n, 0), nest_extent(n, 1), n->w->upper);
         return;
     }
     text_addf(n->out, "    %s\n        %s", over_i, over_j);
@@ -532,19 +522,26 @@ static void drop_last_blanks(Text *out) {
     if (out->bytes) out->bytes[kept] = 0;
 }
 
-bool call_write(Writer *w, uint32_t entry, uint32_t number, Text *out) {
+bool call_write(Writer *w, uint32_t entry, uint32_t number, Text *before, Text *body) {
     const LoopCall *call = &w->program->entries.items[entry].calls.items[number];
-    CNest n = {.w = w, .call = call, .kernel = &w->program->kernels.items[call->kernel], .out = out, .depth = 1};
-    name_axes(&n, n.kernel->kind == LOOP_MAP || n.kernel->kind == LOOP_REDUCE ? n.kernel->axes : 2);
-    text_add(out, "{\n");
+    CNest n = {.w = w,
+               .call = call,
+               .kernel = &w->program->kernels.items[call->kernel],
+               .entry = entry,
+               .number = number,
+               .out = body,
+               .depth = 1,
+               .vector = -1};
+    name_axes(&n, loop_kernel_is_nest(n.kernel) ? n.kernel->axes : 2);
+    text_add(body, "{\n");
     switch (n.kernel->kind) {
-    case LOOP_MAP: write_map(&n, entry, number); break;
-    case LOOP_REDUCE: write_reduce(&n, entry, number); break;
-    case LOOP_SWEEP: text_add(w->error, "compiler bug: a sweep in a program for readers"); break;
+    case LOOP_MAP: write_map(&n); break;
+    case LOOP_REDUCE: write_reduce(&n); break;
+    case LOOP_SWEEP: sweep_write(&n, before); break;
     case LOOP_PRODUCT: write_product(&n); break;
     case LOOP_OUTER: write_outer(&n); break;
     }
-    text_add(out, "}\n");
-    drop_last_blanks(out);
+    text_add(body, "}\n");
+    drop_last_blanks(body);
     return !w->error->length;
 }

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Function { // of the emitted code: what one or more calls do
-    const char *name, *comment, *body;
+typedef struct Function {    // of the emitted code: what one or more calls do
+    const char *name, *text; // the text with marks for the name
 } Function;
 
 typedef struct Source {
@@ -78,6 +78,21 @@ static Symbol subject_of(const Writer *w, uint32_t entry, uint32_t call) {
     return best;
 }
 
+// sum_w1_W_h_r: of a sweep that makes only sums. One that sums along rows and down columns is sums_w1_W.
+static const char *sums_name(const Writer *w, const LoopCall *call) {
+    const LoopKernel *kernel = &w->program->kernels.items[call->kernel];
+    bool down = kernel->sums.items[0].down;
+    const char *matrix = "", *vector = NULL;
+    for (uint32_t a = kernel->accesses.count; a-- > 0;) {
+        const CArray *array = &w->arrays.items[call->array[kernel->accesses.items[a].argument]];
+        bool summed = call->stride[a * LOOP_MAX_AXES + !down].fixed != 0;
+        if (array->rank == 2) matrix = array->name;
+        if (array->rank == 1 && summed) vector = array->name;
+    }
+    if (kernel->sums.count > 1 || !vector) return arena_format(w->arena, "sums_%s", matrix);
+    return arena_format(w->arena, "%s_%s_%s", down ? "sum_back" : "sum", matrix, vector);
+}
+
 // update_h_u; what only serves another function is called after what it does: sum_w1_W_h_r is w1.W times h.r,
 // sum_back_w1_W_out_error the transposed w1.W times out.error.
 static const char *function_name(const Writer *w, uint32_t entry, uint32_t number, bool training) {
@@ -95,6 +110,7 @@ static const char *function_name(const Writer *w, uint32_t entry, uint32_t numbe
                                                : "sum",
                             a->name, b->name);
     }
+    if (kind == LOOP_SWEEP && !w->program->kernels.items[call->kernel].stores.count) return sums_name(w, call);
     return arena_format(w->arena, "%s_%s", training ? "update" : "evaluate",
                         subject ? symbol_info(w->store, subject)->name : "part");
 }
@@ -114,25 +130,34 @@ static void results_write(const Writer *w, uint32_t entry, uint32_t call, Text *
     text_free(&names);
 }
 
+static void add_named(Text *out, const char *text, const char *name) {
+    for (const char *mark; (mark = strstr(text, NAME_MARK)); text = mark + strlen(NAME_MARK)) {
+        text_add_bytes(out, text, (size_t)(mark - text));
+        text_add(out, name);
+    }
+    text_add(out, text);
+}
+
 // A function that does exactly this already, or a new one.
 static const char *function_of(Source *s, uint32_t entry, uint32_t call, bool training) {
     Writer *w = &s->w;
-    Text comment = {0}, body = {0};
+    Text comment = {0}, before = {0}, body = {0}, text = {0};
     emit_equations(w, entry, call, &comment);
-    call_write(w, entry, call, &body);
+    call_write(w, entry, call, &before, &body);
+    text_addf(&text, "%s%sstatic void " NAME_MARK "(%s *m)\n%s\n", text_z(&comment), text_z(&before), w->type,
+              text_z(&body));
     const char *name = NULL;
     for (uint32_t i = 0; i < s->functions.count && !name; i++)
-        if (strcmp(s->functions.items[i].body, text_z(&body)) == 0 &&
-            strcmp(s->functions.items[i].comment, text_z(&comment)) == 0)
-            name = s->functions.items[i].name;
+        if (strcmp(s->functions.items[i].text, text_z(&text)) == 0) name = s->functions.items[i].name;
     if (!name) {
         name = name_make(&s->names, function_name(w, entry, call, training));
-        vec_push(&s->functions,
-                 ((Function){name, arena_atom_z(w->arena, text_z(&comment)), arena_atom_z(w->arena, text_z(&body))}));
-        text_addf(&s->functions_text, "%sstatic void %s(%s *m)\n%s\n", text_z(&comment), name, w->type, text_z(&body));
+        vec_push(&s->functions, ((Function){name, arena_atom_z(w->arena, text_z(&text))}));
+        add_named(&s->functions_text, text_z(&text), name);
     }
     text_free(&comment);
+    text_free(&before);
     text_free(&body);
+    text_free(&text);
     return name;
 }
 
@@ -165,12 +190,17 @@ static void draws_write(Source *s) {
 
 // ---- Steps ----------------------------------------------------------------------------------------------------------
 
+static bool always_learns(const Writer *w, uint32_t rule) {
+    const LearnRule *learn = &w->source->model->learn.items[rule];
+    return learn->from <= 0 && learn->until == INT64_MAX;
+}
+
 static void write_rule(const Writer *w, uint32_t number, Text *out) {
     const LearnRule *rule = &w->source->model->learn.items[number];
     text_addf(out, "    const int learns_%" PRIu32 " = ", number + 1);
     if (rule->from > 0) text_addf(out, "m->steps >= %" PRId64, rule->from);
     if (rule->until < INT64_MAX) text_addf(out, "%sm->steps < %" PRId64, rule->from > 0 ? " && " : "", rule->until);
-    if (rule->from <= 0 && rule->until == INT64_MAX) text_add(out, "1");
+    if (always_learns(w, number)) text_add(out, "1");
     text_add(out, "; /* ");
     for (uint32_t i = 0; i < rule->targets.count && i < 4; i++) {
         text_add(out, i ? ", " : "");
@@ -193,7 +223,7 @@ static void write_entry(Source *s, uint32_t number, const char *function) {
     const LoopEntry *entry = &s->w.program->entries.items[number];
     bool training = strcmp(entry->name, "train") == 0;
     uint64_t guards = guards_of(entry);
-    bool flushes = (in_lanes(&s->w) || in_rows(&s->w)) && !s->w.program->deterministic;
+    bool flushes = in_vectors(&s->w) && !s->w.program->deterministic;
     text_addf(&s->steps_text, "void %s_%s(%s *m)\n{\n%s", s->w.prefix, function, s->w.type,
               flushes ? "    LEQUEL_FLUSH_BEGIN\n" : "");
     for (uint32_t g = 0; g < 64; g++)
@@ -201,9 +231,9 @@ static void write_entry(Source *s, uint32_t number, const char *function) {
     text_add(&s->steps_text, text_z(&s->draws));
     for (uint32_t c = 0; c < entry->calls.count; c++) {
         const LoopCall *call = &entry->calls.items[c];
-        if (call_is_empty(&s->w, call)) continue;
+        if (call_is_empty(&s->w, call) || (call->unless && always_learns(&s->w, call->guard - 1))) continue;
         text_add(&s->steps_text, "    ");
-        if (call->guard) text_addf(&s->steps_text, "if (learns_%" PRIu32 ") ", call->guard);
+        if (call->guard) text_addf(&s->steps_text, "if (%slearns_%" PRIu32 ") ", call->unless ? "!" : "", call->guard);
         text_addf(&s->steps_text, "%s(m);", function_of(s, number, c, training));
         results_write(&s->w, number, c, &s->steps_text);
         text_add(&s->steps_text, "\n");

@@ -96,10 +96,10 @@ static void share_places(Writer *w) {
 static void declare_padding(const Writer *w, const LoopArray *array, CArray *c) {
     for (uint32_t k = 0; k < c->rank; k++) {
         c->declared[k] = c->extent[k];
-        if (in_lanes(w) && k + 1 == c->rank) c->declared[k] = loop_pad(c->extent[k], LOOP_PAD);
-        if (in_lanes(w) && k + 1 == c->rank && k && !array->batched)
+        if (in_vectors(w) && k + 1 == c->rank) c->declared[k] = loop_pad(c->extent[k], LOOP_PAD);
+        if (in_vectors(w) && k + 1 == c->rank && k && !array->batched)
             c->declared[k] = loop_array_stride(array, k - 1).fixed;
-        if (in_lanes(w) && k + 2 == c->rank) c->declared[k] = loop_pad(c->extent[k], LOOP_ROW_PAD);
+        if (in_vectors(w) && k + 2 == c->rank) c->declared[k] = loop_pad(c->extent[k], LOOP_ROW_PAD);
     }
 }
 
@@ -112,6 +112,7 @@ static bool plan_array(Writer *w, uint32_t number, NameSet *names) {
     c->name = name_make(names, c->shown);
     c->real = array->real;
     c->batched = array->batched;
+    c->per_sample = array->per_sample;
     c->rank = array->rank;
     for (uint32_t k = 0; k < array->rank; k++) c->extent[k] = array->extent[k];
     if (array->batched && w->options->batch > 1) c->extent[c->rank++] = w->options->batch;
@@ -212,10 +213,10 @@ static void declare(const Writer *w, const CArray *array, Text *out) {
         else
             text_addf(&line, "[%" PRId64 "]", array->declared[k]);
     }
-    text_add(&line, in_lanes(w) && array->rank ? " __attribute__((aligned(64)));" : ";");
+    text_add(&line, in_vectors(w) && array->rank ? " __attribute__((aligned(64)));" : ";");
     text_addf(out, "%-44s /* ", text_z(&line));
     emit_comment(out, array->shown);
-    for (uint32_t k = 0; in_lanes(w) && k < array->rank; k++) text_addf(out, "[%" PRId64 "]", array->extent[k]);
+    for (uint32_t k = 0; in_vectors(w) && k < array->rank; k++) text_addf(out, "[%" PRId64 "]", array->extent[k]);
     unit_print(info->unit, &unit);
     if (!unit_is_none(info->unit)) text_addf(out, ", in %s", text_z(&unit));
     const char *place = array->hidden ? "" : emit_place(w, info->span);
@@ -229,7 +230,7 @@ static void declare(const Writer *w, const CArray *array, Text *out) {
 static void add_member(Writer *w, const CArray *array) {
     int64_t width = element_bytes(w, array), count = 1;
     for (uint32_t k = 0; k < array->rank; k++) count *= array->declared[k];
-    w->struct_bytes = loop_pad(w->struct_bytes, in_lanes(w) && array->rank ? 64 : width) + count * width;
+    w->struct_bytes = loop_pad(w->struct_bytes, in_vectors(w) && array->rank ? 64 : width) + count * width;
 }
 
 void struct_write(Writer *w, Text *out) {
@@ -247,7 +248,7 @@ void struct_write(Writer *w, Text *out) {
         }
     }
     text_addf(out, "} %s;\n", w->type);
-    w->struct_bytes = loop_pad(w->struct_bytes, in_lanes(w) ? 64 : 8);
+    w->struct_bytes = loop_pad(w->struct_bytes, in_vectors(w) ? 64 : 8);
 }
 
 // ---- First values ---------------------------------------------------------------------------------------------------
@@ -541,7 +542,7 @@ static void save_rows(const Writer *w, const CArray *array, int64_t width, Text 
     int64_t rows = array->rank > 1 ? array->extent[array->rank - 2] : 1,
             stride = array->rank ? array->declared[array->rank - 1] : 1;
     int64_t block = stride * (array->rank > 1 ? array->declared[array->rank - 2] : 1);
-    if (!in_lanes(w)) rows = 1, columns = count;
+    if (!in_vectors(w)) rows = 1, columns = count;
     for (int64_t done = 0, number = 0; done < count; done += rows * columns, number++)
         text_addf(out, "    {offsetof(%s, %s) + %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 "},\n",
                   w->type, array->name, number * block * width, rows, columns, stride, width);
@@ -593,7 +594,8 @@ void table_write(const Writer *w, Text *out) {
         emit_comment(out, array->shown); // as plain as a string must be; names have no quotes
         uint32_t rank = array->rank - (array->batched && w->options->batch > 1);
         text_addf(out, "\", offsetof(%s, %s), %d, %d, %d, %d, %" PRIu32 ", {", w->type, array->name,
-                  is_label(w, array->symbol), (int)element_bytes(w, array), w->options->fraction, array->batched, rank);
+                  is_label(w, array->symbol), (int)element_bytes(w, array), w->options->fraction, array->per_sample,
+                  rank);
         for (uint32_t k = 0; k < EXPR_MAX_RANK; k++)
             text_addf(out, "%s%" PRId64, k ? ", " : "", k < rank ? array->extent[k] : 1);
         text_add(out, "}, {");

@@ -18,7 +18,8 @@ typedef struct CArray { // an array of the loops form as a member of the struct
     uint32_t rank; // the batch included, when there is more than one sample
     int64_t extent[CARRAY_MAX_RANK];
     int64_t declared[CARRAY_MAX_RANK]; // with padding
-    bool batched;
+    bool batched;    // has an axis of the loops form for the samples
+    bool per_sample; // has a value for each sample
 } CArray;
 
 typedef enum CHelper {
@@ -95,6 +96,9 @@ typedef struct Body {
     // inside.
     uint32_t loops;        // to open; 0: all are open already
     const uint32_t *level; // per access: the loops that it must be inside of
+    // In a sweep these are sets (SweepLevel), and what differs from row to row and is used in a later loop over the
+    // same rows has an array, whose declaration `row_arrays` receives.
+    Text *row_arrays;
     const char *(*enter)(void *nest, uint32_t loop);
     void *nest;
 } Body;
@@ -115,14 +119,20 @@ void helpers_write(Writer *w, Text *out);                      // all that are n
 // The text with the place that was not known when it was made.
 const char *slot_text(Arena *arena, const char *text, const char *slot);
 
-// nest.c: a call as the body of a function of `m`, braces included.
-bool call_write(Writer *w, uint32_t entry, uint32_t call, Text *out);
+// nest.c: a call as the body of a function of `m`, braces included. `before` receives functions that it needs, whose
+// names begin with NAME_MARK, which stands for the name of the one that is written.
+bool call_write(Writer *w, uint32_t entry, uint32_t call, Text *before, Text *body);
+#define NAME_MARK "\001"                                   // in no comment and no name
 bool call_is_empty(const Writer *w, const LoopCall *call); // nothing is computed: an axis has no elements
+
+// Levels of a sweep: a row's values are computed in a loop of their own, then come the columns, then again the rows.
+typedef enum SweepLevel { SWEEP_ROWS = 1, SWEEP_COLUMNS = 2, SWEEP_ALL = 3 } SweepLevel;
 
 // lanes.c
 void lanes_write(const Writer *w, Text *out);
-bool in_lanes(const Writer *w); // samples go in vectors
-bool in_rows(const Writer *w);  // of the only sample, the terms of a matrix product do
+bool in_lanes(const Writer *w);   // samples go in vectors
+bool in_rows(const Writer *w);    // of the only sample, neurons and the columns of matrices do
+bool in_vectors(const Writer *w); // any of these: rows are padded, and begin on 64 bytes
 
 // struct.c: the struct, first values, saving and loading.
 bool arrays_plan(Writer *w);

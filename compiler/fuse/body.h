@@ -36,5 +36,7 @@ uint32_t body_place(Emission *e, ExprNode access);
 Emission nest_begin(Plan *plan, Item *const *group, uint32_t count);
 void nest_finish(Emission *e, LoopEntry *entry, LoopKernel kernel);
 void nest_reduce(Plan *plan, LoopEntry *entry, Item *const *group);
+// What the call computes that is to be finished next, for readers. `op` as in FusedNote.
+void nest_note(Plan *plan, const LoopEntry *entry, const Item *item, uint32_t op);
 
 #endif

@@ -142,7 +142,7 @@ static Expr noted_value(Plan *plan, const Item *item) {
 }
 
 // Of the call that is about to be added to the entry, which in turn is about to be added to the program.
-static void note(Plan *plan, const LoopEntry *entry, const Item *item, uint32_t op) {
+void nest_note(Plan *plan, const LoopEntry *entry, const Item *item, uint32_t op) {
     if (!plan->options->calls) return;
     vec_push(&plan->fused->notes, (FusedNote){.entry = plan->fused->program.entries.count,
                                               .call = entry->calls.count,
@@ -160,7 +160,7 @@ static void emit_map(Plan *plan, LoopEntry *entry, Item *const *group, uint32_t 
     for (uint32_t i = 0; i < count; i++) { // in order: a value may use those before it
         e.stored[i] = body_emit(&e, group[i]->value);
         e.group_count = i + 1;
-        note(plan, entry, group[i], e.stored[i]);
+        nest_note(plan, entry, group[i], e.stored[i]);
     }
     for (uint32_t i = 0; i < count; i++)
         if (plan_needs_store(plan, group[i], group, count))
@@ -177,7 +177,7 @@ void nest_reduce(Plan *plan, LoopEntry *entry, Item *const *group) {
     e.body.real = plan->options->real;
     for (uint32_t i = 0; i < item->reduced; i++) e.axis[e.axes++] = item->over[i];
     LoopKernel kernel = {.kind = LOOP_REDUCE, .outer = item->rank, .maximum = item->maximum};
-    note(plan, entry, item, UINT32_MAX);
+    nest_note(plan, entry, item, UINT32_MAX);
     uint32_t value = body_emit(&e, item->value);
     vec_push(&kernel.stores,
              (LoopStore){body_place(&e, expr_node(plan->store, plan_own_access(plan, item, VERSION_NEW))), value});
@@ -185,7 +185,7 @@ void nest_reduce(Plan *plan, LoopEntry *entry, Item *const *group) {
 }
 
 static void emit_contraction(Plan *plan, LoopEntry *entry, const Item *item) {
-    note(plan, entry, item, UINT32_MAX);
+    nest_note(plan, entry, item, UINT32_MAX);
     LoopCall call = begin_call(item);
     ExprNode left = expr_node(plan->store, item->left), right = expr_node(plan->store, item->right);
     call.array_count = 3;

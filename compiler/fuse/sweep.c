@@ -106,7 +106,7 @@ static void set_axes(Emission *e, const Item *item) {
 static uint32_t panel_rows(const Plan *plan, const Item *item) {
     enum { PANEL = 128 };
     uint32_t rows = extent_of(plan, item->row);
-    return rows >= 2 * PANEL ? PANEL : rows;
+    return rows >= 2 * PANEL && !plan->options->calls ? PANEL : rows; // a reader has one pass
 }
 
 static bool sums_down(const Item *item) { return item->kind == ITEM_REDUCE && item->column == item->axis[0]; }
@@ -165,6 +165,7 @@ static void emit_sweep(Plan *plan, LoopEntry *entry, Item *const *group, uint32_
         e.stored[i] = body_emit(&e, group[i]->value);
         e.group = group; // from here on its members are values of this very pass
         e.group_count = i + 1;
+        nest_note(plan, entry, group[i], group[i]->kind == ITEM_REDUCE ? UINT32_MAX : e.stored[i]);
     }
     for (uint32_t i = 0; i < count; i++) {
         set_axes(&e, group[i]);

@@ -109,7 +109,7 @@ static const CliOption options[] = {
     {"precision", 0, "float|double", "of the numbers (double)"},
     {"batch", 0, "N", "samples that are computed together (1)"},
     {"inference", 0, NULL, "without errors and learning"},
-    {"simd", 0, NULL, "with the vector extensions of GNU C, for batches"},
+    {"simd", 0, NULL, "with the vector extensions of GNU C"},
     {"fixed", 0, "Qm.n", "fixed-point numbers of 32 bits, n of them behind the point"},
     {"weights", 0, "RUN", "write the final weights of the run in this folder as constants"},
     {"states", 0, NULL, "and its states, so that the model goes on from there; the run needs --save-states"},

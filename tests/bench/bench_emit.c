@@ -1,9 +1,9 @@
 // Time of a training step of emitted C with --simd beside machine code of the same model, in float:
-//   bench_emit [rounds=N] [widths=53,64,…] [batches=1,32] [floor=X] [MODEL…]
-// Without models: GLE networks of three populations, the first two of each width, which learn all weights by Adam. Each
-// is built by gcc and clang, those that there are, with the flags that docs/emit.md names. Machine code and all builds
-// take turns; a row of the table has the medians over the rounds, in microseconds of processor time, and how many times
-// the speed of machine code each build has. Exit status 1 when one is below the floor.
+//   bench_emit [rounds=N] [widths=53,64,…] [batches=1,32] [rule=adam] [floor=X] [MODEL…]
+// Without models: GLE networks of three populations, the first two of each width, which learn all weights by the rule.
+// Each is built by gcc and clang, those that there are, with the flags that docs/emit.md names. Machine code and all
+// builds take turns; a row of the table has the medians over the rounds, in microseconds of processor time, and how
+// many times the speed of machine code each build has. Exit status 1 when one is below the floor.
 #include "runtime/lequel.h"
 #include <dlfcn.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ static const char network[] =
     "  population out    = Leaky[10](tau_m = 1, tau_r = 1)\n"
     "  connect w0: x -> first by Dense()\n  connect w1: first -> second by Dense()\n"
     "  connect w2: second -> out by Dense()\n  cost 0.1 * mse(out.r, y)\n  dynamics gle(gamma = 1)\n"
-    "  learn all by adam(rate = 1e-5)\n}\n";
+    "  learn all by %s(rate = 1e-5)\n}\n";
 
 typedef struct ModelArray { // as the emitted header declares it
     const char *name;
@@ -225,6 +225,8 @@ int main(int argc, char **argv) {
     int64_t widths[LIST] = {53, 64, 256, 1024}, batches[LIST] = {1, 32};
     int width_count = 4, batch_count = 2, rounds = 41, models = 0;
     double floor = 0, least = 1e9;
+    const char *rule = "adam";
+    char text[sizeof network + 64];
     for (int i = 1; i < argc; i++) {
         const char *value;
         if ((value = option(argv[i], "widths")))
@@ -233,12 +235,15 @@ int main(int argc, char **argv) {
             batch_count = read_list(value, batches);
         else if ((value = option(argv[i], "rounds")))
             rounds = atoi(value);
+        else if ((value = option(argv[i], "rule")))
+            rule = value;
         else if ((value = option(argv[i], "floor")))
             floor = atof(value);
         else
             argv[models++] = argv[i];
     }
     if (rounds < 1 || rounds > MOST_ROUNDS) fail("rounds", "expected 1 to 1000");
+    snprintf(text, sizeof text, network, rule);
     printf("%-24s %5s %10s %10s %6s %10s %6s\n", "us/step", "batch", "jit", compilers[0], "ratio", compilers[1],
            "ratio");
     for (int i = 0; i < (models ? models : width_count); i++)
@@ -247,7 +252,7 @@ int main(int argc, char **argv) {
             snprintf(define, sizeof define, "n=%lld", (long long)widths[i]);
             snprintf(name, sizeof name, "width %lld", (long long)widths[i]);
             const char *defines[] = {define};
-            LequelModelOptions wide = {.defines = defines, .define_count = 1, .text = network};
+            LequelModelOptions wide = {.defines = defines, .define_count = 1, .text = text};
             double ratio =
                 models ? contest(argv[i], NULL, batches[b], rounds) : contest(name, &wide, batches[b], rounds);
             if (ratio < least) least = ratio;

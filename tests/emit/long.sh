@@ -73,6 +73,21 @@ for compiler in "${LEQUEL_CC:-cc}" "aarch64-linux-gnu-gcc -static" "riscv64-linu
 done
 [ "$(wc -l <"$work/host.csv")" -gt 100 ] || fail "the host's recording"
 
+# One pass over each matrix, of a single sample: the golden trajectory.
+model=$LEQUEL_SOURCE_DIR/models/golden/b1.leq
+golden=$LEQUEL_SOURCE_DIR/tests/golden/b1
+records=$(sed -n 's/^  record \(.*\) every.*/\1/p' "$model" | tr -d ' ' | paste -sd,)
+"$LEQUEL" emit c "$model" --simd --main --quiet -o "$work/passes"
+for compiler in "${LEQUEL_CC:-cc}" "aarch64-linux-gnu-gcc -static" "riscv64-linux-gnu-gcc -static"; do
+    # shellcheck disable=SC2086
+    $compiler -std=c99 $warnings -O2 -DMODEL_TABLE "$work"/passes/*.c -o "$work/image" -lm || fail "$compiler, one sample in vectors"
+    case $compiler in *aarch64*) run=qemu-aarch64 ;; *riscv64*) run=qemu-riscv64 ;; *) run= ;; esac
+    $run "$work/image" --input x="$golden.input.csv" --input y="$golden.input.csv" --record "$records" --out "$work/passes" ||
+        fail "$compiler: no run of one sample in vectors"
+    "$LEQUEL_BINARY_DIR/tests/golden-compare" "$work/passes" "$golden.state.csv.gz" "$golden.params.csv.gz" ||
+        fail "$compiler: one sample in vectors"
+done
+
 # Noise of other processors, in double and in integers: the same numbers from the same seed.
 names=jumping.noise,h.noise2,jumping.u,h.u
 for form in --deterministic --fixed=Q8.24; do
@@ -95,11 +110,10 @@ arm-none-eabi-gcc -std=c99 $warnings -ffreestanding $core $bits -c "$work/noise/
 
 # ---- Speed ----------------------------------------------------------------------------------------------------------
 
-# Vectors keep up with machine code for batches, and have half its speed for a single sample; a third would be a defect,
-# whatever else the machine does meanwhile.
+# Vectors keep up with machine code; 0.9 is asserted in a quiet moment (docs/emit.md), here whatever else the machine does.
 bench=$LEQUEL_BINARY_DIR/tests/bench_emit
 if [ -e "$LEQUEL_BINARY_DIR/lequel-llvm.so" ]; then
-    "$bench" rounds=15 floor=0.35 || fail "emitted vectors are slow"
+    "$bench" rounds=15 floor=0.7 || fail "emitted vectors are slow"
 fi
 
 [ "$failures" -eq 0 ] || { echo "$failures failures"; exit 1; }

@@ -94,9 +94,9 @@ for model in "$models"/golden/*.leq; do
     case=$(basename "$model" .leq)
     records=$(sed -n 's/^  record \(.*\) every.*/\1/p' "$model" | tr -d ' ' | paste -sd,)
     batch=$(sed -n 's/^  batch \([0-9]*\).*/\1/p' "$model")
-    for compiler in $compilers; do
-        mode=""
-        [ "$compiler" = clang ] && mode=--deterministic
+    for mode in "" --simd --deterministic; do
+        compiler=$first
+        [ "$mode" = --deterministic ] && compiler=${compilers##* }
         echo "$case, $compiler $mode"
         folder=$work/$case
         # shellcheck disable=SC2086
@@ -155,6 +155,11 @@ for model in "$models"/*.leq "$models"/golden/*.leq "$here/names.leq" "$here/noi
         build "$work/model" "$compiler" -O3 -march=native
         # shellcheck disable=SC2086
         compare "$model" "$work/model" batch=19 backend=$jit bound=1e-9 steps=200 $same
+        # shellcheck disable=SC2086
+        emit "$work/model" "$model" --simd --record "$names" $more # one pass over each matrix
+        build "$work/model" "$compiler" -O3 -march=native -ffp-contract=fast
+        # shellcheck disable=SC2086
+        compare "$model" "$work/model" backend=$jit bound=1e-9 steps=200 record="$names" $same
     done
 done
 
@@ -181,6 +186,12 @@ for seed in $(seq 1 "$random"); do
         emit "$work/random" "$model" --batch "$batch" --record "$names"
         build "$work/random" "$first" -O3
         compare "$model" "$work/random" batch="$batch" backend=reference bound=1e-9 steps=200 seed="$seed" record="$names"
+    fi
+    if [ $((seed % 5)) -eq 2 ]; then
+        emit "$work/random" "$model" --simd
+        # shellcheck disable=SC2046
+        build "$work/random" $(compiler_number "$seed") -march=native
+        compare "$model" "$work/random" backend=reference bound=1e-9 steps=200 seed="$seed"
     fi
     [ "$failures" -eq "$before" ] || cat "$model"
 done

@@ -54,10 +54,3 @@ LEQUEL_INLINE lequel_v$f lequel_sqrt$f_v(lequel_v$f x)
     for (int i = 0; i < lequel_lanes$f; i++) x[i] = lequel_sqrt$f(x[i]);
     return x;
 }
-
-LEQUEL_INLINE $R lequel_total$f(lequel_v$f x)
-{
-    $R sum = 0;
-    for (int i = 0; i < lequel_lanes$f; i++) sum += x[i];
-    return sum;
-}

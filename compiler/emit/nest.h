@@ -1,0 +1,30 @@
+// A call of the loops form on its way to a function of C. Only compiler/emit includes this.
+#ifndef LEQUEL_EMIT_NEST_H
+#define LEQUEL_EMIT_NEST_H
+
+#include "writer.h"
+
+typedef struct CNest {
+    Writer *w;
+    const LoopKernel *kernel;
+    const LoopCall *call;
+    uint32_t entry, number; // of the call
+    Text *out;
+    const char *index[LOOP_MAX_AXES]; // the loop variable of an axis; "0" where the only sample is meant
+    uint32_t depth;                   // loops that are open
+    int vector;                       // the axis whose loop goes by vectors, or -1
+    bool rows;                        // the innermost loop goes on into the padding of rows
+} CNest;
+
+const char *nest_indent(uint32_t depth);
+void nest_line(const CNest *n, const char *text);
+const char *nest_extent(const CNest *n, uint32_t axis);
+const char *nest_access(const CNest *n, uint32_t access); // the element that an access means
+// Per access what body_write asks for; `bound`: those of arrays that several results are stored to.
+void nest_gather(const CNest *n, CAccess *accesses, bool *bound);
+const char **nest_names(const CNest *n); // per operation the name that its value has in the model, or NULL
+
+// sweep.c
+void sweep_write(CNest *n, Text *before); // before: the function of a block of rows
+
+#endif
