@@ -26,9 +26,23 @@ double plateau_next(Plateau *plateau, double score, double rate) {
     return rate - next > least_change ? next : rate;
 }
 
+// A stage begins at the step nearest to its part.
+static int64_t stage_begins(const AnnealStep *stage, int64_t steps) {
+    return (int64_t)floor(stage->after * (double)steps + 0.5);
+}
+
 double schedule_factor(const AnnealStep *stages, uint32_t count, int64_t step, int64_t steps) {
     double factor = 1;
-    for (uint32_t i = 0; i < count; i++) // a stage begins at the step nearest to its part
-        if (step >= (int64_t)floor(stages[i].after * (double)steps + 0.5)) factor = stages[i].factor;
+    for (uint32_t i = 0; i < count; i++)
+        if (step >= stage_begins(&stages[i], steps)) factor = stages[i].factor;
     return factor;
+}
+
+int64_t schedule_calm(const AnnealStep *stages, uint32_t count, int64_t step, int64_t steps) {
+    int64_t calm = INT64_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t left = stage_begins(&stages[i], steps) - step;
+        if (left > 0 && left < calm) calm = left;
+    }
+    return calm;
 }

@@ -18,5 +18,7 @@ double plateau_next(Plateau *plateau, double score, double rate); // the rate fr
 // The factor on a rate's first value before step `step` of `steps` steps of training: that of the last stage that has
 // begun, 1 before the first. Only the step counts, so a run can go on from anywhere.
 double schedule_factor(const AnnealStep *stages, uint32_t count, int64_t step, int64_t steps);
+// For how many steps from there on it stays what it is.
+int64_t schedule_calm(const AnnealStep *stages, uint32_t count, int64_t step, int64_t steps);
 
 #endif

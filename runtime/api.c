@@ -14,6 +14,7 @@
 #include "lequel_version.h"
 #include "measure.h"
 #include "plot.h"
+#include "stretch.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -420,6 +421,7 @@ static Program *compile(LequelProgram *program, const LequelProgramOptions *opti
                             .recorded = names.items,
                             .recorded_count = names.count,
                             .dump = options->dump,
+                            .background = options->background,
                             .threads = options->threads};
     char *folder = options->cache || backend != PROGRAM_JIT ? NULL : cache_default_folder();
     inner.cache = options->cache ? options->cache : folder;
@@ -464,18 +466,20 @@ const char *lequel_program_dump(const LequelProgram *program) { return text_z(&p
 uint32_t lequel_program_phases(const LequelProgram *program, LequelPhase *phases, uint32_t room) {
     ProgramTimes times = program_times(program->program);
     double parse = program->model->model->parse_seconds;
+    bool beside = times.code.background;
     const LequelPhase all[] = {
-        {"parse", parse},
-        {"check", program->model->seconds - parse},
-        {"derive", times.derive},
-        {"step", times.discretise},
-        {"fuse", times.fuse},
-        {"cache", times.code.cache},
-        {"open LLVM", times.code.open},
-        {"IR", times.code.build},
-        {"passes", times.code.passes},
-        {"code generation", times.code.codegen},
-        {"link", times.code.link},
+        {"parse", parse, false},
+        {"check", program->model->seconds - parse, false},
+        {"derive", times.derive, false},
+        {"step", times.discretise, false},
+        {"fuse", times.fuse, false},
+        {"cache", times.code.cache, false},
+        {"open LLVM", times.code.open, beside},
+        {"IR", times.code.build, beside},
+        {"passes", times.code.passes, beside},
+        {"code generation", times.code.codegen, beside},
+        {"link", times.code.link, beside},
+        {"waiting for code", times.code.waited, false},
     };
     uint32_t count = sizeof all / sizeof *all;
     if (phases) memcpy(phases, all, (count < room ? count : room) * sizeof *all);
@@ -552,6 +556,10 @@ int64_t lequel_instance_steps(const LequelInstance *instance) { return instance_
 
 void lequel_instance_step(LequelInstance *instance, bool train) {
     instance_step(inside(instance), train ? ENTRY_TRAIN : ENTRY_EVALUATE, train);
+}
+
+void lequel_instance_advance(LequelInstance *instance, int64_t steps, bool train) {
+    stretch_advance(inside(instance), train ? ENTRY_TRAIN : ENTRY_EVALUATE, train, steps);
 }
 
 int64_t lequel_instance_length(const LequelInstance *instance, uint32_t array) {

@@ -5,6 +5,7 @@
 #include "cache.h"
 #include "module.h"
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,56 @@ static bool compile(Code *code, const LoopProgram *program, const CodeOptions *o
     return good;
 }
 
+// ---- In the background ----------------------------------------------------------------------------------------------
+
+struct CodeMaking {
+    pthread_t thread;
+    Code made;
+    const LoopProgram *program;
+    CodeOptions options;
+    Lookup lookup;
+    Text error;
+    bool good;
+};
+
+static void *make_aside(void *context) {
+    CodeMaking *making = context;
+    making->good = compile(&making->made, making->program, &making->options, &making->lookup, NULL, &making->error);
+    if (making->lookup.open) cache_close(&making->lookup.cache);
+    return NULL;
+}
+
+// False when there is no thread to be had, or something is already wrong that the caller wants to know at once.
+static bool begin_aside(Code *code, const LoopProgram *program, const CodeOptions *options, const Lookup *lookup) {
+    char generator[PATH_MAX];
+    if (!options->background || options->want_ir || options->want_assembly || options->locate) return false;
+    if (!module_find(generator, sizeof generator)) return false;
+    CodeMaking *making = memory_resize(NULL, 1, sizeof *making);
+    *making = (CodeMaking){.program = program, .options = *options, .lookup = *lookup};
+    code->making = making;
+    if (pthread_create(&making->thread, NULL, make_aside, making) == 0) return true;
+    free(making);
+    code->making = NULL;
+    return false;
+}
+
+bool code_wait(Code *code, Text *error) {
+    CodeMaking *making = code->making;
+    double since = 0, cache = code->times.cache;
+    if (!making) return true;
+    code_lap(&since);
+    pthread_join(making->thread, NULL);
+    bool good = making->good;
+    *code = good ? making->made : (Code){0};
+    code->times.waited = code_lap(&since);
+    code->times.cache = cache;
+    code->times.background = true;
+    text_add_bytes(error, making->error.bytes, making->error.length);
+    text_free(&making->error);
+    free(making);
+    return good;
+}
+
 bool code_make(Code *code, const LoopProgram *program, const CodeOptions *options, Text *text, Text *error) {
     Lookup lookup;
     double since = 0;
@@ -131,6 +182,7 @@ bool code_make(Code *code, const LoopProgram *program, const CodeOptions *option
     // Of several processes that begin at once, as in a sweep, one compiles.
     if (!good && lookup.open && cache_claim(&lookup.cache, lookup.key)) good = load_cached(code, &lookup, program);
     code->times.cache = code_lap(&since);
+    if (!good && begin_aside(code, program, options, &lookup)) return true; // the lookup is its own
     if (!good) good = compile(code, program, options, &lookup, text, error);
     if (lookup.open) cache_close(&lookup.cache);
     if (!good) *code = (Code){0};
@@ -138,6 +190,9 @@ bool code_make(Code *code, const LoopProgram *program, const CodeOptions *option
 }
 
 void code_free(Code *code) {
+    Text ignored = {0};
+    code_wait(code, &ignored);
+    text_free(&ignored);
     image_unload(&code->image);
     if (code->linked) code->backend->dispose(code->linked);
     *code = (Code){0};

@@ -91,7 +91,9 @@ static void describe(const Program *p, const char *path, Text *out) {
         " */\n#ifndef LEQUEL_OBJECT_H\n#define LEQUEL_OBJECT_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern "
         "\"C\" {\n#endif\n\n"
         "typedef struct LequelArguments {\n    int64_t batch, padded; /* samples; the same rounded up to 16 */\n"
-        "    uint64_t active;       /* bit r: learning rule r acts in this step */\n} LequelArguments;\n\n"
+        "    uint64_t active;       /* bit r: learning rule r acts in these steps */\n"
+        "    int64_t steps;         /* made by one call; 0: one */\n"
+        "    void *none[2];         /* NULL */\n    int64_t counts[2];     /* 0 */\n} LequelArguments;\n\n"
         "/* `arrays` holds the addresses of all arrays, in the order below. */\n");
     for (uint32_t e = 0; e < loops->entries.count; e++)
         text_addf(out,

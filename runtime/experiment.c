@@ -370,6 +370,21 @@ static bool between(void *context, Text *error) {
     return !run->options->out || !keeper_due(&run->keeper, run->progress.done) || save_checkpoint(run, error);
 }
 
+// Steps that may be made before `between` is asked again and the schedule followed.
+static int64_t calm(void *context) {
+    const Run *run = context;
+    const Experiment *experiment = run->experiment;
+    int64_t done = instance_steps(run->train.instance), steps = INT64_MAX;
+    if (run->options->trap == 1) return 1; // in evaluations, too: then all steps are single ones
+    if (run->options->out) steps = keeper_calm(&run->keeper, run->progress.done);
+    if (run->testing) return steps;
+    int64_t trap = run->trap ? trap_calm(run->trap, run->train.instance) : INT64_MAX;
+    if (trap < steps) steps = trap;
+    if (!experiment->anneal || experiment->anneal_rule != ANNEAL_STEPS) return steps;
+    int64_t turn = schedule_calm(experiment->schedule.items, experiment->schedule.count, done, training_steps(run));
+    return turn < steps ? turn : steps;
+}
+
 static bool open_folder(Run *run, Text *error) {
     const RunOptions *options = run->options;
     run->recorder = recorder_new(run->program, options, run->train.batch, error);
@@ -462,6 +477,7 @@ static PresentResult present_all(Run *run, Track *track, Text *error) {
                         .progress = &run->progress,
                         .stop = run->options->catch_signals ? interrupt_pending : NULL,
                         .between = between,
+                        .calm = calm,
                         .stepped = training ? stepped : NULL,
                         .context = run};
     feeder_order(track->feeder, run->epoch, training && run->experiment->shuffle);
@@ -547,6 +563,7 @@ static PresentResult run_continuous(Run *run, Text *error) {
                         .progress = &run->progress,
                         .stop = run->options->catch_signals ? interrupt_pending : NULL,
                         .between = between,
+                        .calm = calm,
                         .stepped = stepped,
                         .context = run};
     PresentResult result = PRESENT_DONE;

@@ -15,6 +15,7 @@ typedef struct Channel { // one feed
     double *window; // [WINDOW][batch][channels] of a signal
     int64_t window_first, window_count;
     double *values; // [batch][size], as the instance takes them
+    uint32_t rows;  // of the stretch under way
 } Channel;
 
 struct Feeder {
@@ -347,4 +348,51 @@ bool feeder_step(Feeder *feeder, Instance *instance, int64_t n, Text *error) {
         instance_set(instance, channel->array, channel->values);
     }
     return true;
+}
+
+// ---- Stretches ------------------------------------------------------------------------------------------------------
+
+// What a channel presents is new in every step, or held.
+static bool streams(const Feeder *feeder, const Channel *channel) {
+    return channel->feed.kind == FEED_SAMPLE_AT || (!feeder->plan.samples && channel->feed.kind != FEED_CONSTANT);
+}
+
+int64_t feeder_plan(Feeder *feeder, Stretch *stretch, int64_t n) {
+    int64_t steps = feeder->plan.samples ? INT64_MAX : WINDOW - n % WINDOW;
+    for (uint32_t i = 0; i < feeder->channels.count; i++) {
+        Channel *channel = &feeder->channels.items[i];
+        if (!channel->active) continue;
+        int64_t delay = channel->feed.delay;
+        if (streams(feeder, channel))
+            channel->rows = stretch_feed(stretch, channel->array);
+        else if (feeder->plan.samples && n < delay && delay - n < steps)
+            steps = delay - n;
+    }
+    return steps;
+}
+
+// How many steps of a channel could be set.
+static int64_t fill_channel(Feeder *feeder, Channel *channel, Stretch *stretch, int64_t n, int64_t steps, Text *error) {
+    Text later = {0}; // what is wrong in a later step is told when it comes
+    for (int64_t k = 0; k < steps; k++) {
+        if (feeder->plan.samples)
+            sample_values(feeder, channel, n + k);
+        else if (!signal_values(feeder, channel, n + k, k ? &later : error))
+            steps = k;
+        if (k < steps) stretch_set(stretch, channel->rows, k, channel->values);
+    }
+    text_free(&later);
+    return steps;
+}
+
+int64_t feeder_fill(Feeder *feeder, Stretch *stretch, Instance *instance, int64_t n, int64_t steps, Text *error) {
+    for (uint32_t i = 0; i < feeder->channels.count; i++) {
+        Channel *channel = &feeder->channels.items[i];
+        if (!channel->active) continue;
+        if (streams(feeder, channel))
+            steps = fill_channel(feeder, channel, stretch, n, steps, error);
+        else if (!feeder->plan.samples || sample_values(feeder, channel, n))
+            instance_set(instance, channel->array, channel->values);
+    }
+    return steps;
 }

@@ -5,6 +5,7 @@
 #include "checkpoint.h"
 #include "program.h"
 #include "source.h"
+#include "stretch.h"
 
 typedef struct Feeder Feeder;
 
@@ -28,6 +29,12 @@ void feeder_keep(Feeder *feeder, const char *prefix, Checkpoint *checkpoint); //
 
 // Sets what step n needs: n within the presentation, or within the run.
 bool feeder_step(Feeder *feeder, Instance *instance, int64_t n, Text *error);
+
+// The same for a stretch that begins with step n: what changes along it, for at most as many steps as this returns;
+// then, when there is room, sets it for `steps` of them. Returns how many there are rows for, 0 with a sentence in
+// `error` when already step n cannot be fed.
+int64_t feeder_plan(Feeder *feeder, Stretch *stretch, int64_t n);
+int64_t feeder_fill(Feeder *feeder, Stretch *stretch, Instance *instance, int64_t n, int64_t steps, Text *error);
 
 // Of `count` samples, the largest batch of at most `wanted` that leaves none over, if that is not much smaller.
 int64_t feeder_even_batch(int64_t count, int64_t wanted);

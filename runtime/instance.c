@@ -2,6 +2,7 @@
 #include "data/random.h"
 #include "data/table.h"
 #include "program_internal.h"
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,10 @@ static int64_t logical_count(const LoopArray *array, int64_t batch) {
 
 // Storage position of element `i` of sample 0; the samples of an element are contiguous.
 static int64_t position(const LoopArray *array, int64_t padded, int64_t i) {
+    if (array->rank < 2) { // no divisions for most
+        LoopSize stride = array->rank ? loop_array_stride(array, 0) : (LoopSize){0};
+        return i * (stride.fixed + stride.padded * padded);
+    }
     int64_t inner = logical_count(array, 1), at = 0;
     for (uint32_t k = 0; k < array->rank; k++) {
         inner /= array->extent[k];
@@ -32,18 +37,43 @@ int64_t loop_array_count(const LoopArray *array, int64_t batch) { return logical
 
 int64_t loop_array_position(const LoopArray *array, int64_t padded, int64_t i) { return position(array, padded, i); }
 
-// Where element `e` of sample 0 lies, and how far apart samples are: in a back end's array, or in the reference back
-// end's dense one (batch last).
-typedef struct Row {
+// Where an array lies: a back end's, or the reference back end's dense one (batch last); or a block laid out as it is.
+typedef struct Layout {
+    void *base;
+    const LoopArray *array;
+    int64_t padded, stride; // from element to element; -1: not the same between all of them
+    bool single;
+} Layout;
+
+typedef struct Row { // the samples of an element, side by side
     void *base;
     int64_t at;
     bool single;
 } Row;
 
-static Row row_of(const Instance *in, uint32_t number, int64_t e) {
+// `block`: NULL for the array itself.
+static Layout layout_of(const Instance *in, uint32_t number, void *block) {
     const LoopArray *array = &in->form->fused->program.arrays.items[number];
-    if (in->current) return (Row){in->current[number], array->batched ? e * in->batch : e, false};
-    return (Row){in->arrays[number], position(array, in->padded, e), array->real == LOOP_F32};
+    Layout layout = {.base = in->arrays[number], .array = array, .padded = in->padded, .stride = -1};
+    layout.single = !in->current && array->real == LOOP_F32;
+    if (in->current) layout.base = in->current[number];
+    if (block) layout.base = block;
+    if (in->current)
+        layout.stride = array->batched ? in->batch : 1;
+    else if (array->rank < 2)
+        layout.stride = array->rank ? position(array, in->padded, 1) : 0;
+    return layout;
+}
+
+// For reading: in a step that is shown, the array as it was then.
+static Layout shown_layout(const Instance *in, uint32_t number) {
+    assert(!in->shown || in->shown[number]); // a stretch is told beforehand what will be asked for
+    return layout_of(in, number, in->shown ? (void *)(uintptr_t)in->shown[number] : NULL);
+}
+
+static Row row_of(const Layout *layout, int64_t e) {
+    int64_t at = layout->stride >= 0 ? e * layout->stride : position(layout->array, layout->padded, e);
+    return (Row){layout->base, at, layout->single};
 }
 
 static double row_get(Row row, int64_t sample) {
@@ -60,19 +90,19 @@ static void row_set(Row row, int64_t sample, double value) {
 
 // All elements in logical order ([batch][extent…], sample first), row by row.
 static void read_all(const Instance *in, uint32_t number, double *values) {
-    const LoopArray *array = &in->form->fused->program.arrays.items[number];
-    int64_t elements = logical_count(array, 1), samples = array->batched ? in->batch : 1;
+    Layout layout = shown_layout(in, number);
+    int64_t elements = logical_count(layout.array, 1), samples = layout.array->batched ? in->batch : 1;
     for (int64_t e = 0; e < elements; e++) {
-        Row row = row_of(in, number, e);
+        Row row = row_of(&layout, e);
         for (int64_t b = 0; b < samples; b++) values[b * elements + e] = row_get(row, b);
     }
 }
 
-static void write_all(Instance *in, uint32_t number, const double *values) {
-    const LoopArray *array = &in->form->fused->program.arrays.items[number];
-    int64_t elements = logical_count(array, 1), samples = array->batched ? in->batch : 1;
+void instance_lay_out(const Instance *in, uint32_t number, const double *values, void *block) {
+    Layout layout = layout_of(in, number, block);
+    int64_t elements = logical_count(layout.array, 1), samples = layout.array->batched ? in->batch : 1;
     for (int64_t e = 0; e < elements; e++) {
-        Row row = row_of(in, number, e);
+        Row row = row_of(&layout, e);
         for (int64_t b = 0; b < samples; b++) row_set(row, b, values[b * elements + e]);
     }
 }
@@ -160,7 +190,7 @@ static bool initialise(Instance *in, const Array *array, uint64_t seed, Text *er
         if (there && there[i % per_sample] == 0) value = 0;
         values[i] = value; // NaN stays NaN, as in the step
     }
-    write_all(in, number, values);
+    instance_lay_out(in, number, values, NULL);
     free(values);
     free(there);
     table_free(&table);
@@ -400,7 +430,13 @@ static double seconds_now(void) {
 }
 
 // The results are the same to the bit; what is faster depends on what else the machine has to do. Of every so many
-// steps the first are timed, by one thread and by all in turn.
+// steps the first are timed, by one thread and by all in turn. Until the next trial one way is taken.
+static int64_t same_pace(const Instance *in, ProgramEntry entry) {
+    const Tempo *tempo = &in->tempo[entry];
+    if (!in->form->divided) return INT64_MAX;
+    return tempo->steps < 2 * TRIED ? 1 : TRIAL_EVERY - tempo->steps;
+}
+
 static void run_together(Instance *in, ProgramEntry entry, const LoopArguments *arguments) {
     const Program *p = in->program;
     Tempo *tempo = &in->tempo[entry];
@@ -411,21 +447,26 @@ static void run_together(Instance *in, ProgramEntry entry, const LoopArguments *
     else
         in->form->code.entry[entry](in->arrays, arguments);
     if (tries) tempo->seconds[together] += seconds_now() - start;
-    if (++tempo->steps == 2 * TRIED) tempo->together = tempo->seconds[1] < tempo->seconds[0];
+    tempo->steps += arguments->steps > 1 ? arguments->steps : 1;
+    if (tempo->steps == 2 * TRIED) tempo->together = tempo->seconds[1] < tempo->seconds[0];
     if (tempo->steps == TRIAL_EVERY) *tempo = (Tempo){.together = tempo->together};
 }
 
-void instance_run_entry(Instance *in, ProgramEntry entry, uint64_t active) {
+static void run_steps(Instance *in, ProgramEntry entry, const LoopArguments *arguments) {
     const Program *p = in->program;
-    LoopArguments arguments = {.batch = in->batch, .batch_padded = in->padded, .active = active};
     if (in->form->divided)
-        run_together(in, entry, &arguments);
+        run_together(in, entry, arguments);
     else if (p->kind == PROGRAM_JIT)
-        in->form->code.entry[entry](in->arrays, &arguments);
+        in->form->code.entry[entry](in->arrays, arguments);
     else if (p->kind == PROGRAM_LOOPS)
-        loop_program_interpret(&in->form->fused->program, entry, in->arrays, &arguments);
+        loop_program_interpret(&in->form->fused->program, entry, in->arrays, arguments);
     else
-        step_mirror(in, p->step[entry], active);
+        step_mirror(in, p->step[entry], arguments->active);
+}
+
+void instance_run_entry(Instance *in, ProgramEntry entry, uint64_t active) {
+    LoopArguments arguments = {.batch = in->batch, .batch_padded = in->padded, .active = active};
+    run_steps(in, entry, &arguments);
 }
 
 static Tape *tape_of(Instance *in) {
@@ -438,22 +479,25 @@ RandomStream instance_noise(const Model *model, Symbol noise, uint64_t seed, int
     return random_child(&source, (uint64_t)step);
 }
 
+void instance_draw(const Instance *in, Symbol noise, int64_t step, void *block) {
+    uint32_t number = loop_array_of(in->form, noise);
+    Layout layout = layout_of(in, number, block);
+    int64_t elements = logical_count(layout.array, 1);
+    RandomStream stream = instance_noise(in->program->model, noise, in->seed, step);
+    double pair[2] = {0};
+    uint64_t n = 0;
+    for (int64_t b = 0; b < in->batch; b++)
+        for (int64_t e = 0; e < elements; e++, n++) {
+            if (n % 2 == 0) random_normal_pair(&stream, n / 2, pair);
+            row_set(row_of(&layout, e), b, pair[n % 2]);
+        }
+}
+
 static void draw_noise(Instance *in) {
     const Model *model = in->program->model;
-    for (uint32_t i = 0; i < model->noises.count; i++) {
-        Symbol symbol = model->noises.items[i];
-        if (!in->form->fused->array_of.items[symbol]) continue; // nobody reads it
-        uint32_t number = loop_array_of(in->form, symbol);
-        int64_t elements = logical_count(&in->form->fused->program.arrays.items[number], 1);
-        RandomStream stream = instance_noise(model, symbol, in->seed, in->steps);
-        double pair[2] = {0};
-        uint64_t n = 0;
-        for (int64_t b = 0; b < in->batch; b++)
-            for (int64_t e = 0; e < elements; e++, n++) {
-                if (n % 2 == 0) random_normal_pair(&stream, n / 2, pair);
-                row_set(row_of(in, number, e), b, pair[n % 2]);
-            }
-    }
+    for (uint32_t i = 0; i < model->noises.count; i++)
+        if (in->form->fused->array_of.items[model->noises.items[i]]) // else nobody reads it
+            instance_draw(in, model->noises.items[i], in->steps, NULL);
 }
 
 void instance_step(Instance *in, ProgramEntry entry, bool learning) {
@@ -463,6 +507,27 @@ void instance_step(Instance *in, ProgramEntry entry, bool learning) {
     instance_run_entry(in, entry, entry == ENTRY_TRAIN ? active_rules(in, learning) : 0);
     in->steps++;
     if (notes && tape_length(in->tape) == in->program->model->dynamics.window) instance_end_window(in, learning);
+}
+
+int64_t instance_calm(const Instance *in, ProgramEntry entry, bool learning) {
+    int64_t calm = same_pace(in, entry);
+    if (entry != ENTRY_TRAIN) return calm;
+    if (in->program->kind == PROGRAM_REFERENCE || program_is_offline(in->program)) return 1;
+    const Model *model = in->program->model;
+    for (uint32_t i = 0; learning && i < model->learn.count; i++) {
+        const LearnRule *rule = &model->learn.items[i];
+        int64_t turn = in->steps < rule->from ? rule->from : rule->until;
+        if (turn > in->steps && turn - in->steps < calm) calm = turn - in->steps;
+    }
+    return calm;
+}
+
+void instance_make_steps(Instance *in, ProgramEntry entry, bool learning, LoopArguments *arguments) {
+    arguments->batch = in->batch;
+    arguments->batch_padded = in->padded;
+    arguments->active = entry == ENTRY_TRAIN ? active_rules(in, learning) : 0;
+    run_steps(in, entry, arguments);
+    in->steps += arguments->steps > 1 ? arguments->steps : 1;
 }
 
 void instance_end_window(Instance *in, bool learning) {
@@ -514,12 +579,13 @@ void instance_get(const Instance *in, uint32_t array, double *values) {
 
 void instance_set(Instance *in, uint32_t array, const double *values) {
     const ProgramArray *a = &in->program->arrays.items[array];
-    if (a->stored) write_all(in, loop_array_of(in->form, a->symbol), values);
+    if (a->stored) instance_lay_out(in, loop_array_of(in->form, a->symbol), values, NULL);
 }
 
 static double mean_over_samples(const Instance *in, Symbol symbol) {
     if (!symbol) return NAN;
-    Row row = row_of(in, loop_array_of(in->form, symbol), 0);
+    Layout layout = shown_layout(in, loop_array_of(in->form, symbol));
+    Row row = row_of(&layout, 0);
     double total = 0;
     for (int64_t b = 0; b < in->batch; b++) total += row_get(row, b);
     return total / (double)in->batch;
@@ -532,9 +598,11 @@ double instance_mean_objective(const Instance *in) {
 }
 
 double instance_scalar(const Instance *in, Symbol scalar) {
-    return row_get(row_of(in, loop_array_of(in->form, scalar), 0), 0);
+    Layout layout = layout_of(in, loop_array_of(in->form, scalar), NULL);
+    return row_get(row_of(&layout, 0), 0);
 }
 
 void instance_set_scalar(Instance *in, Symbol scalar, double value) {
-    row_set(row_of(in, loop_array_of(in->form, scalar), 0), 0, value);
+    Layout layout = layout_of(in, loop_array_of(in->form, scalar), NULL);
+    row_set(row_of(&layout, 0), 0, value);
 }

@@ -73,7 +73,13 @@ bool keeper_due(Keeper *keeper, int64_t step) {
     enum { SELDOM = 8 }; // a look at the clock takes longer than a small step
     if (keeper->seconds < 0) return false;
     if (keeper->steps) return step >= keeper->due_step + keeper->steps;
-    return ++keeper->asked % SELDOM == 0 && clock_seconds() >= keeper->due;
+    if (step >= keeper->asked && step < keeper->asked + SELDOM) return false;
+    keeper->asked = step;
+    return clock_seconds() >= keeper->due;
+}
+
+int64_t keeper_calm(const Keeper *keeper, int64_t step) {
+    return keeper->seconds >= 0 && keeper->steps ? keeper->due_step + keeper->steps - step : INT64_MAX;
 }
 
 Checkpoint *keeper_begin(Keeper *keeper, Text *error) {

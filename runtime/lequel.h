@@ -137,6 +137,9 @@ typedef struct LequelProgramOptions {
     const char *dump; // NULL, or energy, equations, step, loops, llvm, asm: see lequel_program_dump
     // Folder in which compiled code is kept and looked for; NULL: the user's, as lequel_cache_folder says; "": none.
     const char *cache;
+    // Compile by another thread, while the caller goes on: what was not compiled before. The first instance (or
+    // question about the code) waits for it, and is told what went wrong.
+    bool background;
     // That steps may use together, where they are long enough to gain from it; 0: one. The results are the same.
     uint32_t threads;
 } LequelProgramOptions;
@@ -149,6 +152,7 @@ LEQUEL_API const char *lequel_program_dump(const LequelProgram *program); // the
 typedef struct LequelPhase {
     const char *name; // parse, check, derive, step, fuse, …
     double seconds;
+    bool beside; // by another thread, while others went on
 } LequelPhase;
 // What the way from the file to code took, in its order; what was not done takes 0. Returns how many there are.
 LEQUEL_API uint32_t lequel_program_phases(const LequelProgram *program, LequelPhase *phases, uint32_t room);
@@ -195,6 +199,8 @@ LEQUEL_API int64_t lequel_instance_steps(const LequelInstance *instance); // don
 // One time step: `train` computes errors and learns; without it only states, rates and the cost are computed. What a
 // model does `on end of …` a presentation, and the stages and settings of an experiment, belong to lequel_run.
 LEQUEL_API void lequel_instance_step(LequelInstance *instance, bool train);
+// So many of them, with inputs as they stand, to the same bits: one call of compiled code makes many steps in a row.
+LEQUEL_API void lequel_instance_advance(LequelInstance *instance, int64_t steps, bool train);
 
 // Values in logical order: [extent…], or [batch][extent…] for batched arrays; `length` counts all of them. The array
 // must be stored.

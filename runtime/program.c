@@ -121,11 +121,17 @@ static bool make_code(const Program *p, Form *form, const ProgramOptions *dumps,
     return form->coded;
 }
 
+// Waits for code in the making. False, with the reason in form->wrong, when there will be none.
+static bool settle(Form *form) { return !form->wrong.length && code_wait(&form->code, &form->wrong); }
+
 static const Form *form_at(const Program *p, uint32_t which, int64_t batch, Text *error) {
     Form *form = &p->form[which];
     if (!form->fused && !fuse(p, which, error)) return NULL;
     if (!form->coded) divide(p, form, batch);
-    return form->coded || p->kind != PROGRAM_JIT || make_code(p, form, NULL, NULL, error) ? form : NULL;
+    if (!form->coded && p->kind == PROGRAM_JIT && !make_code(p, form, NULL, NULL, error)) return NULL;
+    if (settle(form)) return form;
+    text_add(error, text_z(&form->wrong));
+    return NULL;
 }
 
 const Form *program_form(const Program *p, int64_t batch, Text *error) {
@@ -175,6 +181,7 @@ static bool compile(Program *p, const ProgramOptions *options, Text *dump_out, T
                             .kept_count = options->recorded_count};
     p->code = (CodeOptions){.level = options->level,
                             .source_name = p->model->name,
+                            .background = options->background,
                             .locate = options->debug ? locate : NULL,
                             .locate_context = p->model};
     if (options->cache) p->code.cache = arena_atom_z(p->model->arena, options->cache); // other forms are made later
@@ -210,6 +217,7 @@ void program_free(Program *p) {
     if (!p) return;
     for (uint32_t f = 0; f < FORM_COUNT; f++) {
         if (p->form[f].coded) code_free(&p->form[f].code);
+        text_free(&p->form[f].wrong);
         fused_free(p->form[f].fused);
     }
     free(p->form);
@@ -232,16 +240,22 @@ bool program_is_deterministic(const Program *p) { return p->fuse.deterministic; 
 bool program_is_offline(const Program *p) { return p->entries > ENTRY_BACKWARD; }
 uint32_t program_array_count(const Program *p) { return p->arrays.count; }
 const ProgramArray *program_array(const Program *p, uint32_t array) { return &p->arrays.items[array]; }
-bool program_was_cached(const Program *p) { return p->form[p->first].code.cached; }
+
+static const Code *first_code(const Program *p) {
+    settle(&p->form[p->first]);
+    return &p->form[p->first].code;
+}
+
+bool program_was_cached(const Program *p) { return first_code(p)->cached; }
 
 const char *program_generator(const Program *p) {
-    const char *generator = p->form[p->first].code.generator;
+    const char *generator = first_code(p)->generator;
     return *generator ? generator : NULL;
 }
 
 ProgramTimes program_times(const Program *p) {
     ProgramTimes times = p->times;
-    times.code = p->form[p->first].code.times;
+    times.code = first_code(p)->times;
     return times;
 }
 

@@ -25,7 +25,10 @@ typedef struct ProgramOptions {
     uint32_t recorded_count;
     const char *dump;  // NULL or a representation to print: energy, equations, step, loops, llvm, asm
     const char *cache; // folder of compiled code; NULL or "": code is made anew and not kept
-    uint32_t threads;  // that steps may use together, where they are long enough to gain; 0 and 1: one
+    // Code is compiled while the caller goes on, by another thread. The first to ask for it, with a new instance or a
+    // question about the code, waits for it, and an instance is told what went wrong.
+    bool background;
+    uint32_t threads; // that steps may use together, where they are long enough to gain; 0 and 1: one
 } ProgramOptions;
 
 typedef struct ProgramArray { // what `lequel inspect` shows

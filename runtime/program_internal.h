@@ -13,7 +13,8 @@
 typedef struct Form {
     Fused *fused;
     Code code;
-    bool coded; // `code` is there
+    bool coded; // `code` is there, or being made
+    Text wrong; // with code that was to be made in the background
     bool
         divided; // its steps are long enough for the program's team: behind the entries stand those for several threads
 } Form;
@@ -56,6 +57,8 @@ struct Instance {
     double *mirror, **old, **current; // reference back end: dense copies of all stored symbols, before and now
     Tempo tempo[ENTRY_COUNT];
     Tape *tape; // of an offline principle; made with the first step of training
+    // NULL, or what is read instead of the arrays, by number: what they were in the step that a stretch shows.
+    const void *const *shown;
 };
 
 // The form for a batch; without code where the program has no code generator. NULL and `error` on failure.
@@ -64,6 +67,14 @@ const Form *program_sample_form(const Program *program, Text *error); // even wh
 
 // Runs one entry; nothing else.
 void instance_run_entry(Instance *instance, ProgramEntry entry, uint64_t active);
+// Steps in a row, with what moves along with them; `arguments` are completed. Noise must move with them. At most as
+// many as instance_calm says: while the same rules act and one way through the step is taken.
+void instance_make_steps(Instance *instance, ProgramEntry entry, bool learning, LoopArguments *arguments);
+int64_t instance_calm(const Instance *instance, ProgramEntry entry, bool learning);
+// Writes values in logical order, or what a noise draws in a step, to the array (`block` NULL) or to a block that is
+// laid out as the array is, whose padding stays as it is.
+void instance_lay_out(const Instance *instance, uint32_t number, const double *values, void *block);
+void instance_draw(const Instance *instance, Symbol noise, int64_t step, void *block);
 
 // Where elements of an array lie, for instance.c and instance_keep.c.
 int64_t loop_array_count(const LoopArray *array, int64_t batch);                // real elements

@@ -51,8 +51,9 @@ static void draw(Progress *progress, double now) {
     progress->drawn = now;
 }
 
-void progress_step(Progress *progress) {
-    progress->done++;
+void progress_step(Progress *progress) { progress->done++; }
+
+void progress_show(Progress *progress) {
     if (!progress->file || !progress->terminal) return;
     double now = clock_seconds();
     if (now - progress->drawn >= redraw_seconds) draw(progress, now);

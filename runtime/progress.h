@@ -19,6 +19,7 @@ typedef struct Progress {
 void progress_begin(Progress *progress, FILE *file, bool terminal, int64_t steps);
 void progress_resume(Progress *progress, int64_t done, double seconds); // steps and time before a run went on
 void progress_step(Progress *progress);                                 // one step was done
+void progress_show(Progress *progress);                                 // draws the line anew from time to time
 bool progress_tenth(Progress *progress);                  // true once for each tenth of the run, for plain lines
 void progress_line(Progress *progress, const char *line); // a line that stays; elsewhere than on a terminal only
 void progress_end(Progress *progress);                    // clears the redrawn line and leaves the last scores

@@ -284,3 +284,12 @@ bool recorder_step(Recorder *recorder, Instance *instance, int64_t n, bool prese
     }
     return true;
 }
+
+void recorder_watch(const Recorder *recorder, Stretch *stretch, int64_t n, int stage) {
+    for (uint32_t i = 0; i < recorder->items.count; i++) {
+        const Item *item = &recorder->items.items[i];
+        if (item->kind != ITEM_ARRAY || !item->every || (item->stage >= 0 && item->stage != stage)) continue;
+        int64_t wait = (item->every - n % item->every) % item->every;
+        stretch_watch(stretch, item->array, STRETCH_AFTER, wait, item->every);
+    }
+}

@@ -3,6 +3,7 @@
 #define LEQUEL_RECORDER_H
 
 #include "experiment.h"
+#include "stretch.h"
 
 typedef struct Recorder Recorder;
 
@@ -25,6 +26,8 @@ void recorder_keep(Recorder *recorder, Checkpoint *checkpoint);
 // After step n of the training instance. `presented`: it was the last one of a presentation.
 bool recorder_step(Recorder *recorder, Instance *instance, int64_t n, bool presented, const RecordNumbers *numbers,
                    Text *error);
+// What it will read, step by step, of a stretch that begins with step n, in a stage of the experiment.
+void recorder_watch(const Recorder *recorder, Stretch *stretch, int64_t n, int stage);
 // Puts the files in place and frees the recorder; returns false if one could not be, with the first reason. Adds to
 // *files.
 bool recorder_close(Recorder *recorder, uint32_t *files, Text *error);

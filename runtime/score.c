@@ -615,6 +615,24 @@ void scorer_observe(Scorer *scorer, bool last) {
         for (uint32_t i = 0; i < scorer->late.count; i++) read_array(scorer, scorer->late.items[i]);
 }
 
+static void visit_reads(const Node *node, void (*visit)(void *context, uint32_t number), void *context) {
+    if (!node || node->kind == NODE_OVER || is_course(node)) return;
+    if (node->kind == NODE_ARRAY) visit(context, node->array.number);
+    visit_reads(node->a, visit, context);
+    visit_reads(node->b, visit, context);
+}
+
+void scorer_reads(const Scorer *scorer, void (*visit)(void *context, uint32_t number), void *context) {
+    for (uint32_t i = 0; i < scorer->courses.count; i++) {
+        visit_reads(scorer->courses.items[i]->a, visit, context);
+        visit_reads(scorer->courses.items[i]->b, visit, context);
+    }
+    for (uint32_t i = 0; i < scorer->over.count; i++)
+        if (!scorer->over.items[i]->late) visit_reads(scorer->over.items[i]->a, visit, context);
+    for (uint32_t i = 0; i < scorer->all.count; i++)
+        if (!scorer->all.items[i]->late) visit_reads(scorer->all.items[i]->a, visit, context);
+}
+
 double scorer_finish(Scorer *scorer, double *per_sample) {
     int64_t batch = scorer->source.batch;
     for (uint32_t i = 0; i < scorer->over.count; i++) conclude(scorer->over.items[i], batch);

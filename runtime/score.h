@@ -42,6 +42,8 @@ void scorer_begin_all(Scorer *scorer); // of what is `over all`; done by scorer_
 bool scorer_goes_over_all(const Scorer *scorer);
 void scorer_begin(Scorer *scorer);              // of a presentation
 void scorer_observe(Scorer *scorer, bool last); // one step; what is not `over presentation` is read in the last one
+// Calls visit(context, number) with the arrays that are read in each step, perhaps several times.
+void scorer_reads(const Scorer *scorer, void (*visit)(void *context, uint32_t number), void *context);
 double scorer_finish(Scorer *scorer, double *per_sample); // the mean; per_sample [batch] may be NULL
 // What was combined so far over the presentation under way. Sections are called NAME and NAME.K.
 void scorer_keep(Scorer *scorer, const char *name, Checkpoint *checkpoint);

@@ -180,3 +180,10 @@ void settings_undo(Settings *s, Instance *instance) {
         instance_set(instance, target->array, target->now);
     }
 }
+
+int64_t settings_calm(const Settings *s, int64_t n, int64_t most) {
+    for (uint32_t i = 0; i < s->targets.count; i++)
+        for (int64_t k = 0, since, length; k < most; k++)
+            if (holds(s, s->targets.items[i].setting, n + k, &since, &length)) most = k;
+    return most;
+}

@@ -27,5 +27,7 @@ void settings_enter(Settings *settings, int stage, int64_t begins, int64_t steps
 // are made anew; all else gets back what it had, with what was learned in the step added.
 void settings_apply(Settings *settings, Instance *instance, int64_t n);
 void settings_undo(Settings *settings, Instance *instance);
+// How many steps from `n` on, at most `most`, nothing is set in.
+int64_t settings_calm(const Settings *settings, int64_t n, int64_t most);
 
 #endif

@@ -55,6 +55,8 @@ static bool open_scorer(Track *track, const Score *score, Text *error) {
 // ---- Opening --------------------------------------------------------------------------------------------------------
 
 static bool open_scorers(Track *track, Text *error) {
+    track->stretch = stretch_new(track->instance);
+    track->longest = 1;
     uint32_t scores = track->experiment->scores.count;
     track->scores = memory_resize(NULL, scores, sizeof(double));
     track->score_sums = memory_resize(NULL, scores, sizeof(double));
@@ -122,6 +124,7 @@ void track_close(Track *track) {
     vec_free(&track->scorers);
     instance_memory_free(track->silence);
     settings_free(track->settings);
+    stretch_free(track->stretch);
     if (!track->continues) {
         instance_free(track->instance);
         feeder_free(track->feeder);
@@ -188,23 +191,130 @@ static void begin_presentation(Track *track) {
     track->cost_sum = 0;
 }
 
+// Adds a step that was made to the averages and recordings.
+static bool count_step(Track *track, const TrackWatch *watch, double cost, bool last, Text *error) {
+    if (track->t >= track->settle) track->cost_sum += cost;
+    if (last) finish(track);
+    track->t++;
+    return !watch->recorder || record(track, watch->recorder, cost, last, error);
+}
+
+static void tell_step(const TrackWatch *watch, double cost) {
+    progress_step(watch->progress);
+    if (watch->stepped) watch->stepped(watch->context, cost);
+}
+
+static bool present_one(Track *track, const TrackWatch *watch, Text *error) {
+    double cost;
+    bool last = track->t == track->steps - 1;
+    if (!present_step(track, track->t, &cost, error)) return false;
+    if (last) instance_end_presentation(track->instance, track->entry == ENTRY_TRAIN);
+    if (last && track->ends_stage) instance_end_window(track->instance, track->entry == ENTRY_TRAIN);
+    if (!count_step(track, watch, cost, last, error)) return false;
+    if (track->settings) settings_undo(track->settings, track->instance);
+    tell_step(watch, cost);
+    return true;
+}
+
+// ---- Stretches ------------------------------------------------------------------------------------------------------
+
+enum { LONGEST = 256 };                  // steps; more of them save nothing worth having
+static const double most_seconds = 0.01; // for which a signal may have to wait
+
+// How many steps nobody has anything to do in between. The last one of a presentation, where much happens, is none of
+// them.
+static int64_t calm_steps(const Track *track, const TrackWatch *watch) {
+    int64_t calm = track->steps - 1 - track->t;
+    if (!track->stretch) return 1;
+    if (calm > track->longest) calm = track->longest;
+    int64_t asked = watch->calm(watch->context);
+    if (calm > asked) calm = asked;
+    asked = stretch_calm(track->stretch, track->entry, track->entry == ENTRY_TRAIN);
+    if (calm > asked) calm = asked;
+    bool moves = track->trained < 0; // settings follow the steps of the training
+    int64_t n = moves ? instance_steps(track->instance) : track->trained;
+    if (track->settings && calm > 1) {
+        int64_t unset = settings_calm(track->settings, n, moves ? calm : 1);
+        if (moves || !unset) calm = unset;
+    }
+    return calm;
+}
+
+typedef struct ScoreWatch {
+    const Track *track;
+    StretchMoment moment;
+    int64_t wait;
+} ScoreWatch;
+
+static void watch_scored(void *context, uint32_t number) {
+    const ScoreWatch *visit = context;
+    stretch_watch(visit->track->stretch, number, visit->moment, visit->wait, 1);
+}
+
+static void watch_all(const Track *track, const TrackWatch *watch) {
+    ScoreWatch visit = {.track = track, .moment = track->observe_after ? STRETCH_AFTER : STRETCH_BEFORE};
+    if (track->t < track->settle) visit.wait = track->settle - track->t;
+    for (uint32_t i = 0; i < track->scorers.count; i++)
+        if (is_scored(track, i)) scorer_reads(track->scorers.items[i], watch_scored, &visit);
+    if (watch->recorder) recorder_watch(watch->recorder, track->stretch, instance_steps(track->instance), track->stage);
+}
+
+// After a stretch: what is otherwise done beside each step.
+static bool count_stretch(Track *track, const TrackWatch *watch, int64_t steps, Text *error) {
+    for (int64_t k = 0; k < steps; k++) {
+        if (track->t >= track->settle) {
+            stretch_show(track->stretch, k, track->observe_after ? STRETCH_AFTER : STRETCH_BEFORE);
+            observe(track, track->t);
+        }
+        stretch_show(track->stretch, k, STRETCH_AFTER);
+        double cost = instance_mean_cost(track->instance);
+        if (!count_step(track, watch, cost, false, error)) return false;
+        tell_step(watch, cost);
+    }
+    return true;
+}
+
+// As present_one does `steps` times, or fewer times. False when it fails.
+static bool present_stretch(Track *track, const TrackWatch *watch, int64_t steps, Text *error) {
+    Stretch *stretch = track->stretch;
+    if (track->t == 0 && track->silence) instance_recall(track->instance, track->silence);
+    stretch_begin(stretch, track->entry, track->entry == ENTRY_TRAIN);
+    int64_t fed = feeder_plan(track->feeder, stretch, track->first + track->t);
+    watch_all(track, watch);
+    steps = stretch_room(stretch, steps < fed ? steps : fed);
+    steps = feeder_fill(track->feeder, stretch, track->instance, track->first + track->t, steps, error);
+    if (steps < 1) return false;
+    instance_set_ends(track->instance, 0);
+    stretch_run(stretch, steps);
+    bool fine = count_stretch(track, watch, steps, error);
+    stretch_end(stretch);
+    return fine;
+}
+
+// A stretch takes at most twice as many steps as the one before, and about `most_seconds`.
+static void pace(Track *track, int64_t steps, double seconds) {
+    double most = most_seconds * (double)steps / seconds;
+    track->longest = 2 * steps;
+    if (track->longest > LONGEST) track->longest = LONGEST;
+    if (most < (double)track->longest) track->longest = most < 1 ? 1 : (int64_t)most;
+}
+
+static bool present_some(Track *track, const TrackWatch *watch, Text *error) {
+    int64_t steps = calm_steps(track, watch), before = track->t;
+    if (steps < 2 && track->longest > 1) return present_one(track, watch, error);
+    double began = clock_seconds();
+    if (!(steps < 2 ? present_one(track, watch, error) : present_stretch(track, watch, steps, error))) return false;
+    pace(track, track->t - before, clock_seconds() - began);
+    return true;
+}
+
 PresentResult track_present(Track *track, const TrackWatch *watch, Text *error) {
     if (track->t == 0) begin_presentation(track);
     while (track->t < track->steps) {
         if (watch->stop && watch->stop()) return PRESENT_STOPPED;
         if (watch->between && !watch->between(watch->context, error)) return PRESENT_FAILED;
-        double cost;
-        bool last = track->t == track->steps - 1;
-        if (!present_step(track, track->t, &cost, error)) return PRESENT_FAILED;
-        if (last) instance_end_presentation(track->instance, track->entry == ENTRY_TRAIN);
-        if (last && track->ends_stage) instance_end_window(track->instance, track->entry == ENTRY_TRAIN);
-        if (track->t >= track->settle) track->cost_sum += cost;
-        if (last) finish(track);
-        track->t++;
-        if (watch->recorder && !record(track, watch->recorder, cost, last, error)) return PRESENT_FAILED;
-        if (track->settings) settings_undo(track->settings, track->instance);
-        progress_step(watch->progress);
-        if (watch->stepped) watch->stepped(watch->context, cost);
+        if (!present_some(track, watch, error)) return PRESENT_FAILED;
+        progress_show(watch->progress);
     }
     track->t = 0;
     return PRESENT_DONE;

@@ -31,6 +31,8 @@ typedef struct Track {
     bool ends_epoch;    // the presentation is the last one of an epoch
     int64_t t;          // the next step of the presentation under way; 0: none is
     double cost_sum;    // of its scored steps so far
+    Stretch *stretch;   // NULL: steps are made one by one
+    int64_t longest;    // steps that the next stretch may have, for a signal not to wait long
 } Track;
 
 typedef struct TrackPlan {
@@ -64,6 +66,7 @@ typedef struct TrackWatch {
     bool (*stop)(void);                          // asked between steps
     bool (*between)(void *context, Text *error); // before each step; false ends the run; may be NULL
     void (*stepped)(void *context, double cost); // after each step; may be NULL
+    int64_t (*calm)(void *context);              // how many steps may be made before `between` is asked again
     void *context;
 } TrackWatch;
 

@@ -324,3 +324,5 @@ bool trap_look(Trap *trap, const Instance *in, bool now, Text *error) {
     if (trap->before) read_arrays(in, trap->before);
     return true;
 }
+
+int64_t trap_calm(const Trap *trap, const Instance *in) { return trap->last + trap->every - in->steps; }

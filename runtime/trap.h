@@ -14,5 +14,6 @@ void trap_free(Trap *trap); // NULL is allowed
 // Before each step, and once after the last one (`now`: whatever the interval). False with a report in `error`: array,
 // unit, sample, step; equation and its place in the model; values that it read.
 bool trap_look(Trap *trap, const Instance *instance, bool now, Text *error);
+int64_t trap_calm(const Trap *trap, const Instance *instance); // steps until it has to look again
 
 #endif

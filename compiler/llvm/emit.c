@@ -51,6 +51,12 @@ void emit_without_optimisation(const Emitter *e, LLVMValueRef function) {
     add_attribute(e, function, "noinline"); // the one demands the other
 }
 
+void emit_without_library(const Emitter *e, LLVMValueRef function) {
+    const char key[] = "no-builtins";
+    LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                            LLVMCreateStringAttribute(e->context, key, sizeof key - 1, "", 0));
+}
+
 LLVMValueRef emit_round_up(const Emitter *e, LLVMValueRef value, unsigned lanes) {
     LLVMValueRef sum = emit_add(e, value, emit_int(e, (int64_t)lanes - 1));
     return LLVMBuildAnd(e->builder, sum, emit_int(e, -(int64_t)lanes), "");

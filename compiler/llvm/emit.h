@@ -33,6 +33,8 @@ typedef struct Emitter {
     LLVMTypeRef int32, int64, pointer, no_value;
     LLVMTypeRef kernel_type; // void (ptr arrays, ptr arguments, ptr table)
     KernelCode *kernels;
+    LLVMTypeRef move_type; // void (ptr moves, i64 count)
+    LLVMValueRef move;     // the function loop_move of loops.h
     // Shared by all contractions of an element type, made when first wanted (kernel_product.c).
     LLVMValueRef panels[2][PANEL_MAX + 1], turns[2], zeros[2];
     // The kernel being built.
@@ -57,6 +59,7 @@ LLVMValueRef emit_round_up(const Emitter *e, LLVMValueRef value, unsigned lanes)
 // Functions. emit_function starts a function with an entry block and leaves the builder there.
 LLVMValueRef emit_function(Emitter *e, const char *name, LLVMTypeRef type, bool internal);
 void emit_without_optimisation(const Emitter *e, LLVMValueRef function); // compiled in a third of the time
+void emit_without_library(const Emitter *e, LLVMValueRef function);      // no loop becomes a call of memcpy
 LLVMBasicBlockRef emit_block(const Emitter *e, const char *name);
 LLVMValueRef emit_argument(const Emitter *e, unsigned number);
 LLVMValueRef emit_intrinsic(const Emitter *e, const char *name, LLVMTypeRef type, LLVMValueRef *arguments,

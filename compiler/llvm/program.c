@@ -12,9 +12,16 @@ static void collect_calls(Emitter *e) {
     }
 }
 
+static LLVMValueRef byte_address(const Emitter *e, LLVMValueRef base, LLVMValueRef bytes) {
+    return emit_address(e, LLVMInt8TypeInContext(e->context), base, bytes);
+}
+
 static LLVMValueRef load_member(const Emitter *e, LLVMValueRef arguments, size_t offset) {
-    LLVMTypeRef byte = LLVMInt8TypeInContext(e->context);
-    return emit_load(e, e->int64, emit_address(e, byte, arguments, emit_int(e, (int64_t)offset)), 8);
+    return emit_load(e, e->int64, byte_address(e, arguments, emit_int(e, (int64_t)offset)), 8);
+}
+
+static LLVMValueRef load_pointer(const Emitter *e, LLVMValueRef arguments, size_t offset) {
+    return emit_load(e, e->pointer, byte_address(e, arguments, emit_int(e, (int64_t)offset)), 8);
 }
 
 static void emit_kernel(Emitter *e, uint32_t number) {
@@ -101,13 +108,10 @@ static LLVMBasicBlockRef only_for(Emitter *e, LLVMValueRef own, uint32_t part) {
 }
 
 static void emit_wait(Emitter *e) {
-    LLVMTypeRef type = LLVMFunctionType(e->no_value, &e->pointer, 1, 0), byte = LLVMInt8TypeInContext(e->context);
-    LLVMValueRef members[2];
-    const size_t offsets[] = {offsetof(LoopArguments, wait), offsetof(LoopArguments, team)};
-    for (int i = 0; i < 2; i++)
-        members[i] =
-            emit_load(e, e->pointer, emit_address(e, byte, emit_argument(e, 1), emit_int(e, (int64_t)offsets[i])), 8);
-    LLVMBuildCall2(e->builder, type, members[0], members + 1, 1, "");
+    LLVMTypeRef type = LLVMFunctionType(e->no_value, &e->pointer, 1, 0);
+    LLVMValueRef wait = load_pointer(e, emit_argument(e, 1), offsetof(LoopArguments, wait));
+    LLVMValueRef team = load_pointer(e, emit_argument(e, 1), offsetof(LoopArguments, team));
+    LLVMBuildCall2(e->builder, type, wait, &team, 1, "");
 }
 
 // Calls stand in order of their levels, and within a level in order of their parts.
@@ -126,6 +130,98 @@ static void emit_levels(Emitter *e, const LoopEntry *entry, LLVMValueRef active)
     }
 }
 
+// ---- Several steps in a row -----------------------------------------------------------------------------------------
+
+// What a move that is due does: copies, goes on, and waits anew.
+static void emit_copy(Emitter *e, LLVMValueRef move) {
+    LLVMTypeRef unit = LLVMVectorType(e->int32, LOOP_MOVE_UNIT / 4);
+    const size_t ends[] = {offsetof(LoopMove, from), offsetof(LoopMove, to)};
+    const size_t steps[] = {offsetof(LoopMove, from_step), offsetof(LoopMove, to_step)};
+    LLVMValueRef place[2];
+    for (int i = 0; i < 2; i++) place[i] = load_pointer(e, move, ends[i]);
+    ForLoop loop = emit_for(e, load_member(e, move, offsetof(LoopMove, bytes)), LOOP_MOVE_UNIT, NULL, 0);
+    LLVMValueRef value = emit_load(e, unit, byte_address(e, place[0], loop.index), LOOP_MOVE_UNIT);
+    emit_store(e, value, byte_address(e, place[1], loop.index), LOOP_MOVE_UNIT);
+    emit_end(e, &loop, NULL);
+    for (int i = 0; i < 2; i++) {
+        LLVMValueRef next = byte_address(e, place[i], load_member(e, move, steps[i]));
+        emit_store(e, next, byte_address(e, move, emit_int(e, (int64_t)ends[i])), 8);
+    }
+}
+
+// loop_move of loops.h. Its loop must not become a call of a library's memcpy.
+static void emit_move_function(Emitter *e) {
+    e->move_type = LLVMFunctionType(e->no_value, (LLVMTypeRef[]){e->pointer, e->int64}, 2, 0);
+    e->move = emit_function(e, "move", e->move_type, true);
+    emit_without_library(e, e->move);
+    ForLoop loop = emit_for(e, emit_argument(e, 1), 1, NULL, 0);
+    LLVMValueRef bytes = emit_mul(e, loop.index, emit_int(e, (int64_t)sizeof(LoopMove)));
+    LLVMValueRef move = byte_address(e, emit_argument(e, 0), bytes);
+    LLVMValueRef wait = load_member(e, move, offsetof(LoopMove, wait));
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(e->builder), due = emit_block(e, "due"), after = emit_block(e, "after");
+    LLVMBuildCondBr(e->builder, LLVMBuildICmp(e->builder, LLVMIntEQ, wait, emit_int(e, 0), ""), due, after);
+    LLVMPositionBuilderAtEnd(e->builder, due);
+    emit_copy(e, move);
+    LLVMValueRef every = load_member(e, move, offsetof(LoopMove, every));
+    LLVMBasicBlockRef from[] = {here, LLVMGetInsertBlock(e->builder)};
+    LLVMBuildBr(e->builder, after);
+    LLVMPositionBuilderAtEnd(e->builder, after);
+    LLVMValueRef left = LLVMBuildPhi(e->builder, e->int64, "");
+    LLVMAddIncoming(left, (LLVMValueRef[]){wait, every}, from, 2);
+    left = LLVMBuildNSWSub(e->builder, left, emit_int(e, 1), "");
+    emit_store(e, left, byte_address(e, move, emit_int(e, (int64_t)offsetof(LoopMove, wait))), 8);
+    emit_end(e, &loop, NULL);
+    LLVMBuildRetVoid(e->builder);
+}
+
+static void emit_moves(Emitter *e, size_t list, size_t count) {
+    LLVMValueRef moves[] = {load_pointer(e, emit_argument(e, 1), list), load_member(e, emit_argument(e, 1), count)};
+    LLVMBuildCall2(e->builder, e->move_type, e->move, moves, 2, "");
+}
+
+static void emit_moves_before(Emitter *e) {
+    emit_moves(e, offsetof(LoopArguments, before), offsetof(LoopArguments, before_count));
+}
+
+static void emit_moves_after(Emitter *e) {
+    emit_moves(e, offsetof(LoopArguments, after), offsetof(LoopArguments, after_count));
+}
+
+// By several threads: the first one makes the moves while the others wait. All come to the same answer on whether there
+// is anything to wait for.
+static void emit_divided_step(Emitter *e, const LoopEntry *entry, LLVMValueRef active, LLVMValueRef alone) {
+    LLVMValueRef own = load_member(e, emit_argument(e, 1), offsetof(LoopArguments, part));
+    for (int behind = 0; behind < 2; behind++) {
+        if (behind) emit_levels(e, entry, active);
+        LLVMBasicBlockRef among = emit_block(e, "among"), on = emit_block(e, "on");
+        LLVMBuildCondBr(e->builder, alone, on, among);
+        LLVMPositionBuilderAtEnd(e->builder, among);
+        if (behind) emit_wait(e);
+        LLVMBasicBlockRef after = only_for(e, own, 0);
+        (behind ? emit_moves_after : emit_moves_before)(e);
+        LLVMBuildBr(e->builder, after);
+        LLVMPositionBuilderAtEnd(e->builder, after);
+        if (!behind) emit_wait(e);
+        LLVMBuildBr(e->builder, on);
+        LLVMPositionBuilderAtEnd(e->builder, on);
+    }
+}
+
+static void emit_step(Emitter *e, const LoopEntry *entry, LLVMValueRef active) {
+    emit_moves_before(e);
+    for (uint32_t c = 0; c < entry->calls.count; c++) emit_call(e, &entry->calls.items[c], active);
+    emit_moves_after(e);
+}
+
+// One step, and nothing to be moved.
+static LLVMValueRef is_alone(Emitter *e, LLVMValueRef steps) {
+    LLVMValueRef moves =
+        LLVMBuildOr(e->builder, load_member(e, emit_argument(e, 1), offsetof(LoopArguments, before_count)),
+                    load_member(e, emit_argument(e, 1), offsetof(LoopArguments, after_count)), "");
+    LLVMValueRef one = LLVMBuildICmp(e->builder, LLVMIntSLE, steps, emit_int(e, 1), "");
+    return LLVMBuildAnd(e->builder, one, LLVMBuildICmp(e->builder, LLVMIntEQ, moves, emit_int(e, 0), ""), "");
+}
+
 static void emit_entry(Emitter *e, uint32_t number) {
     const LoopEntry *entry = &e->program->entries.items[number];
     char name[32];
@@ -135,10 +231,15 @@ static void emit_entry(Emitter *e, uint32_t number) {
     if (e->quick) emit_without_optimisation(e, function); // little is to be gained in a list of calls
     LLVMValueRef saved = e->target->x86 && !e->program->deterministic ? flush_denormals(e) : NULL;
     LLVMValueRef active = load_member(e, emit_argument(e, 1), offsetof(LoopArguments, active));
+    LLVMValueRef steps = load_member(e, emit_argument(e, 1), offsetof(LoopArguments, steps));
+    LLVMValueRef none = LLVMBuildICmp(e->builder, LLVMIntSLT, steps, emit_int(e, 1), "");
+    LLVMValueRef alone = entry->parts ? is_alone(e, steps) : NULL;
+    ForLoop loop = emit_for(e, LLVMBuildSelect(e->builder, none, emit_int(e, 1), steps, ""), 1, NULL, 0);
     if (entry->parts)
-        emit_levels(e, entry, active);
+        emit_divided_step(e, entry, active, alone);
     else
-        for (uint32_t c = 0; c < entry->calls.count; c++) emit_call(e, &entry->calls.items[c], active);
+        emit_step(e, entry, active);
+    emit_end(e, &loop, NULL);
     if (saved) emit_intrinsic(e, "llvm.x86.sse.ldmxcsr", NULL, &saved, 1);
     LLVMBuildRetVoid(e->builder);
 }
@@ -155,6 +256,7 @@ void emit_program(Emitter *e) {
     collect_calls(e);
     for (uint32_t k = 0; k < count; k++)
         if (e->kernels[k].calls.count) emit_kernel(e, k);
+    emit_move_function(e);
     for (uint32_t i = 0; i < e->program->entries.count; i++) emit_entry(e, i);
     for (uint32_t k = 0; k < count; k++) {
         vec_free(&e->kernels[k].calls);

@@ -365,8 +365,8 @@ static void interpret_outer(const LoopProgram *program, const LoopCall *call, vo
         }
 }
 
-void loop_program_interpret(const LoopProgram *program, uint32_t entry, void *const *arrays,
-                            const LoopArguments *arguments) {
+static void interpret_step(const LoopProgram *program, uint32_t entry, void *const *arrays,
+                           const LoopArguments *arguments) {
     for (uint32_t c = 0; c < program->entries.items[entry].calls.count; c++) {
         const LoopCall *call = &program->entries.items[entry].calls.items[c];
         if (call->guard && (arguments->active >> (call->guard - 1) & 1) == call->unless) continue;
@@ -377,5 +377,14 @@ void loop_program_interpret(const LoopProgram *program, uint32_t entry, void *co
             interpret_outer(program, call, arrays, arguments);
         else
             interpret_nest(program, call, arrays, arguments);
+    }
+}
+
+void loop_program_interpret(const LoopProgram *program, uint32_t entry, void *const *arrays,
+                            const LoopArguments *arguments) {
+    for (int64_t step = 0; step == 0 || step < arguments->steps; step++) {
+        loop_move(arguments->before, arguments->before_count);
+        interpret_step(program, entry, arrays, arguments);
+        loop_move(arguments->after, arguments->after_count);
     }
 }

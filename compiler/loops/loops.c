@@ -5,6 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+void loop_move(LoopMove *moves, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        LoopMove *move = &moves[i];
+        if (move->wait == 0) {
+            memcpy(move->to, move->from, (size_t)move->bytes);
+            move->from += move->from_step;
+            move->to += move->to_step;
+            move->wait = move->every;
+        }
+        move->wait--;
+    }
+}
+
 int64_t loop_pad(int64_t count, int64_t multiple) { return (count + multiple - 1) / multiple * multiple; }
 
 // Rows that begin a power of two apart share few places of a cache: they are moved apart.

@@ -154,8 +154,9 @@ typedef struct LoopCall {
 } LoopCall;
 
 // The calls of an entry are made in order. One for several threads (`parts` of them) is called by all of them, each
-// with its own LoopArguments.part: each makes the calls of its part, and before a higher level begins, all wait for
-// each other. Calls of one level do not touch what another of that level writes.
+// with its own LoopArguments.part: each makes the calls of its part, and before a higher level begins, and where there
+// are moves or several steps also before the first and after the last one, all wait for each other. Calls of one level
+// do not touch what another of that level writes.
 typedef struct LoopEntry {
     const char *name; // "step", "evaluate", …
     uint32_t parts;   // 0: for one thread
@@ -172,16 +173,32 @@ typedef struct LoopProgram {
     Vec(LoopEntry) entries;
 } LoopProgram;
 
-// What compiled code is called with. `arrays` holds one address per array of the program.
+// What goes from one place in memory to another along with the steps: a row of inputs into their array before a step,
+// an array into a row of a recording after it. A cursor: it is moved on by whoever makes the steps.
+typedef struct LoopMove {
+    const char *from; // both begin on 64 bytes, and `bytes` and what is added to them are multiples of it
+    char *to;
+    int64_t bytes, from_step, to_step; // what is copied, and how far `from` and `to` go on after each copy
+    int64_t wait, every;               // steps before the next copy, 0: it is due; and from one copy to the next
+} LoopMove;
+enum { LOOP_MOVE_UNIT = 64 }; // bytes
+
+// What compiled code is called with. `arrays` holds one address per array of the program. One call makes one step, or
+// several in a row under the same guards: each makes the moves before it in their order, then the entry's calls, then
+// the moves after it. No move of one list touches what another of that list writes, unless it stands behind it.
 typedef struct LoopArguments {
     int64_t batch, batch_padded; // samples, and the same rounded up to LOOP_PAD
-    uint64_t active;             // guards that hold in this step
-    int64_t part;                // entries for several threads only: number of this one,
-    void (*wait)(void *team);    // what it calls between levels, and with what
+    uint64_t active;             // guards that hold in these steps
+    int64_t steps;               // 0 or 1: one
+    LoopMove *before, *after;
+    int64_t before_count, after_count;
+    int64_t part;             // entries for several threads only: number of this one (0 makes the moves),
+    void (*wait)(void *team); // what it calls between levels, and with what
     void *team;
 } LoopArguments;
 typedef void LoopFunction(void *const *arrays, const LoopArguments *arguments);
 
+void loop_move(LoopMove *moves, int64_t count); // makes those that are due in this step
 int64_t loop_pad(int64_t count, int64_t multiple);
 int64_t loop_pad_samples(int64_t samples); // LoopArguments.batch_padded as an instance has it: a multiple of LOOP_PAD
 LoopSize loop_array_size(const LoopArray *array);                  // elements with padding

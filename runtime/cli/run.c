@@ -138,6 +138,7 @@ static LequelProgram *compile(LequelModel *model, const RunLine *line, char **er
                                     .record_count = (uint32_t)line->record_count,
                                     .dump = line->dump,
                                     .cache = line->cache,
+                                    .background = true,
                                     .threads = (uint32_t)line->threads};
     return lequel_program_new(model, &options, error);
 }

@@ -101,11 +101,15 @@ bool generate_step_train(const SignalGrid *grid, const StepTrain *train, const R
     if (train->count < 0) return generate_fails("step train", "expected a count of at least 0", error);
     for (int64_t b = 0; b < grid->batch; b++) {
         RandomStream draws = sample_stream(stream, b);
+        double value = 0, held = -1; // the level that the value is of
         for (int64_t n = 0; n < grid->steps; n++) {
             double part, level = whole_periods((double)n * grid->dt / train->hold, &part);
-            out[n * grid->batch + b] =
-                train->count ? train->levels[(int64_t)fmod(level, train->count)]
-                             : train->low + (train->high - train->low) * random_uniform(&draws, (uint64_t)level);
+            if (level != held)
+                value = train->count
+                            ? train->levels[(int64_t)fmod(level, train->count)]
+                            : train->low + (train->high - train->low) * random_uniform(&draws, (uint64_t)level);
+            held = level;
+            out[n * grid->batch + b] = value;
         }
     }
     return true;

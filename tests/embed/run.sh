@@ -65,7 +65,7 @@ cat >"$work/caller.c" <<'TEXT'
 
 int main(void) {
     void *arrays[LEQUEL_ARRAYS];
-    LequelArguments arguments = {1, 16, 0};
+    LequelArguments arguments = {.batch = 1, .padded = 16, .steps = 2};
     long total = 0;
 #define TAKE(n, elements) (arrays[n] = memset(aligned_alloc(64, ((elements) * 8 + 63) / 64 * 64), 0, ((elements) * 8 + 63) / 64 * 64), total += (elements))
 #include "take.h"

@@ -765,6 +765,81 @@ static void add_elementwise(LoopProgram *program, LoopReal real, int64_t n) {
     vec_push(&only_entry(program)->calls, call);
 }
 
+// Moves beside 20 steps: every third step, from the second on, a row into the first array; each step the last array
+// into a row.
+enum { IN_A_ROW = 20, FED = 7 };
+
+typedef struct Beside {
+    LoopMove before, after;
+    char *fed, *seen;
+} Beside;
+
+static char *new_rows(int64_t rows, int64_t bytes) {
+    char *block = aligned_alloc(LOOP_MOVE_UNIT, (size_t)(rows * bytes + LOOP_MOVE_UNIT));
+    memset(block, 0, (size_t)(rows * bytes + LOOP_MOVE_UNIT));
+    return block;
+}
+
+static Beside beside_new(const Memory *memory) {
+    uint32_t last = memory->program->arrays.count - 1;
+    int64_t fed = (int64_t)array_bytes(memory, 0) / LOOP_MOVE_UNIT * LOOP_MOVE_UNIT;
+    int64_t seen = (int64_t)array_bytes(memory, last) / LOOP_MOVE_UNIT * LOOP_MOVE_UNIT;
+    Beside beside = {.fed = new_rows(FED, fed), .seen = new_rows(IN_A_ROW, seen)};
+    bool single = memory->program->arrays.items[0].real == LOOP_F32;
+    for (int64_t i = 0; i < FED * fed / (single ? 4 : 8); i++) {
+        double value = (double)(i * 37 % 101) / 50 - 1;
+        if (single)
+            ((float *)(void *)beside.fed)[i] = (float)value;
+        else
+            ((double *)(void *)beside.fed)[i] = value;
+    }
+    beside.before = (LoopMove){beside.fed, memory->arrays[0], fed, fed, 0, 1, 3};
+    beside.after = (LoopMove){memory->arrays[last], beside.seen, seen, 0, seen, 0, 1};
+    return beside;
+}
+
+static LoopArguments with_moves(const Memory *memory, Beside *beside, int64_t steps) {
+    LoopArguments arguments = memory->arguments;
+    arguments.steps = steps;
+    arguments.before = &beside->before;
+    arguments.after = &beside->after;
+    arguments.before_count = arguments.after_count = 1;
+    return arguments;
+}
+
+static void beside_free(Beside *beside) {
+    free(beside->fed);
+    free(beside->seen);
+}
+
+// In one call, and in four of several threads; as the host moves and steps.
+static void check_steps_in_a_row(const LoopProgram *program, const BackendCode *code, Team *team, int64_t batch) {
+    Memory host = memory_new(program, batch, random_bits()), row = memory_copy(&host), together = memory_copy(&host);
+    Beside by_host = beside_new(&host), by_row = beside_new(&row), by_team = beside_new(&together);
+    for (int step = 0; step < IN_A_ROW; step++) {
+        loop_move(&by_host.before, 1);
+        backend->entry(code, 0)(host.arrays, &host.arguments);
+        loop_move(&by_host.after, 1);
+    }
+    LoopArguments arguments = with_moves(&row, &by_row, IN_A_ROW);
+    backend->entry(code, 0)(row.arrays, &arguments);
+    for (int part = 0; part < 4; part++) {
+        arguments = with_moves(&together, &by_team, IN_A_ROW / 4);
+        team_run(team, backend->entry(code, 1), together.arrays, &arguments);
+    }
+    assert_true(by_host.before.from == by_host.fed + FED * by_host.before.bytes);
+    assert_int_equal(memories_differ(&host, &row, exact), 0);
+    assert_int_equal(memories_differ(&host, &together, exact), 0);
+    assert_memory_equal(by_host.seen, by_row.seen, (size_t)(IN_A_ROW * by_host.after.bytes));
+    assert_memory_equal(by_host.seen, by_team.seen, (size_t)(IN_A_ROW * by_host.after.bytes));
+    beside_free(&by_host);
+    beside_free(&by_row);
+    beside_free(&by_team);
+    memory_free(&host);
+    memory_free(&row);
+    memory_free(&together);
+}
+
 static void check_division(LoopProgram *program, uint32_t threads, int64_t batch) {
     loop_program_divide(program, threads, batch);
     assert_well_formed(program);
@@ -779,6 +854,7 @@ static void check_division(LoopProgram *program, uint32_t threads, int64_t batch
     assert_int_equal(memories_differ(&alone, &together, exact), 0);
     memory_free(&alone);
     memory_free(&together);
+    check_steps_in_a_row(program, code, team, batch);
     team_free(team);
     backend->dispose(code);
 }

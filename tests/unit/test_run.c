@@ -13,7 +13,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 // Two inputs are copied to two leaky neurons, which make the class with the larger input win.
@@ -398,6 +400,97 @@ static void steps_by_hand(void **state) {
     lequel_model_free(model);
 }
 
+// All arrays of an instance after 60 steps with constant inputs: one by one, or by a few calls.
+static double *values_after(const LequelProgram *program, int64_t batch, bool by_calls, int64_t *count) {
+    static const int parts[] = {1, 2, 37, 0, 20};
+    char *error;
+    LequelInstance *instance = lequel_instance_new(program, batch, 7, NULL, &error);
+    double *all = NULL;
+    *count = 0;
+    if (!instance) fail_msg("%s", error);
+    lequel_instance_set(instance, (uint32_t)lequel_program_find(program, "x"), (double[]){1, -1, 2, 0.5, 3, 1});
+    for (int i = 0; by_calls && i < 5; i++) lequel_instance_advance(instance, parts[i], true);
+    for (int step = 0; !by_calls && step < 60; step++) lequel_instance_step(instance, true);
+    assert_int_equal(lequel_instance_steps(instance), 60);
+    for (uint32_t a = 0; a < lequel_program_array_count(program); a++) {
+        if (!lequel_program_array(program, a).stored) continue;
+        int64_t length = lequel_instance_length(instance, a);
+        all = realloc(all, (size_t)(*count + length) * sizeof *all);
+        lequel_instance_get(instance, a, all + *count);
+        *count += length;
+    }
+    lequel_instance_free(instance);
+    return all;
+}
+
+static void many_steps_are_single_steps(void **state) {
+    (void)state;
+    static const char text[] = "neuron Noisy(tau) {\n  state u = 0, heard = 0\n  input I\n"
+                               "  d(u) = (I - u) / tau + noise(0.1)\n  d(heard) = (delay(u, 0.3) - heard) / tau\n"
+                               "  output r = tanh(u + heard)\n}\nnetwork N {\n  dt = 0.1\n  input x[2]\n"
+                               "  population around = Noisy[3](tau = 1)\n"
+                               "  population h = Leaky[2](tau_m = 1, tau_r = 0.5)\n"
+                               "  connect w: x -> h by Dense()\n  connect v: around -> h by Dense()\n"
+                               "  cost 1/2 * sum((x - h.r)^2)\n  dynamics gle(gamma = 0)\n"
+                               "  learn w.W by adam(0.01) from step 5 until step 33\n  learn v.W by sgd(0.01)\n}\n";
+    static const char *const backends[] = {"jit", "jit", "loops", "reference"};
+    for (int i = 0; i < 4; i++) {
+        LequelModel *model = lequel_model_open("many.leq", &(LequelModelOptions){.text = text});
+        LequelProgramOptions options = {
+            .single = i == 0, .backend = backends[i], .level = i == 1 ? 3 : 0, .background = i == 0, .cache = ""};
+        char *error;
+        LequelProgram *program = lequel_program_new(model, &options, &error);
+        if (!program) fail_msg("%s", error);
+        for (int64_t batch = 1; batch <= 3; batch += 2) {
+            int64_t count, other;
+            double *single = values_after(program, batch, false, &count);
+            double *many = values_after(program, batch, true, &other);
+            assert_int_equal(count, other);
+            assert_memory_equal(single, many, (size_t)count * sizeof *single);
+            free(single);
+            free(many);
+        }
+        lequel_program_free(program);
+        lequel_model_free(model);
+    }
+}
+
+static long peak_kilobytes(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+}
+
+static void a_million_steps_take_no_memory(void **state) {
+    (void)state;
+    static const char text[] = "network N {\n  dt = 0.1\n  input x[2]\n"
+                               "  population h = Leaky[3](tau_m = 1, tau_r = 0.5, phi = tanh)\n"
+                               "  connect w: x -> h by Dense()\n  cost 1/2 * sum((0.5 - h.r)^2)\n"
+                               "  dynamics gle(gamma = 0)\n  learn all by adam(1e-6)\n}\n";
+    LequelModel *model = lequel_model_open("long.leq", &(LequelModelOptions){.text = text});
+    LequelProgramOptions options = {.single = true, .cache = ""};
+    char *error;
+    LequelProgram *program = lequel_program_new(model, &options, &error);
+    LequelInstance *instance = program ? lequel_instance_new(program, 1, 0, NULL, &error) : NULL;
+    if (!instance) fail_msg("%s", error);
+    double first = INFINITY, last = INFINITY;
+    lequel_instance_advance(instance, 1000, true);
+    long before = peak_kilobytes();
+    for (int part = 0; part < 100; part++) { // the fastest of ten at each end: others may use the processor, too
+        clock_t began = clock();
+        lequel_instance_advance(instance, 10000, true);
+        double took = (double)(clock() - began);
+        if (part < 10 && took < first) first = took;
+        if (part >= 90 && took < last) last = took;
+    }
+    assert_in_range(peak_kilobytes() - before, 0, 256);
+    assert_true(last < 2 * first);
+    assert_int_equal(lequel_instance_steps(instance), 1001000);
+    lequel_instance_free(instance);
+    lequel_program_free(program);
+    lequel_model_free(model);
+}
+
 // The weights after some steps, computed by so many threads.
 static double *learn_by(uint32_t threads, int64_t batch, int64_t *count) {
     static const char text[] = "network N(n = 160) {\n  dt = 0.1\n  input x[n]\n  input y[n]\n"
@@ -512,6 +605,8 @@ int main(void) {
         cmocka_unit_test(steps_by_hand),
         cmocka_unit_test(repeats_lists),
         cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(many_steps_are_single_steps),
+        cmocka_unit_test(a_million_steps_take_no_memory),
         cmocka_unit_test(refuses_what_does_not_fit),
         cmocka_unit_test(says_what_is_wrong),
     };
