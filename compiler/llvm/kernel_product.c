@@ -3,7 +3,11 @@
 // turns blocks of samples round first, so that its second operand is read like a PRODUCT's.
 #include "emit.h"
 
-enum { DEPTH = 256 };   // inner indices per pass over a panel, so that its part of X stays in the first-level cache
+enum { DEPTH = 256 }; // inner indices per pass over a panel, so that its part of X stays in the first-level cache
+enum { ROWS = 128 };  // of a matrix per block, DEPTH elements each: a part of the second-level cache
+enum {
+    TURNED = 64
+}; // rows and inner indices per block of a transposed one: as few pages as the processor knows at once
 enum { SAMPLES = 128 }; // samples that OUTER turns round at a time
 
 typedef struct Panel { // arguments of a panel function: out[i, v] = start[i, v] + sum over k of a[i, k] * x[k, v]
@@ -190,36 +194,65 @@ static LLVMValueRef pass_length(Emitter *e, const ForLoop *pass, LLVMValueRef co
     return emit_min(e, LLVMBuildSub(e->builder, count, pass->index, ""), emit_int(e, size));
 }
 
+// A loop over blocks of `size`, the last one shorter; at least one, since a sum of nothing is written too.
+typedef struct Blocks {
+    ForLoop loop;
+    LLVMValueRef first, count; // of the block
+} Blocks;
+
+static Blocks emit_blocks(Emitter *e, LLVMValueRef end, LLVMValueRef size) {
+    LLVMValueRef several = LLVMBuildICmp(e->builder, LLVMIntSGT, end, emit_int(e, 1), "");
+    LLVMValueRef some = LLVMBuildSelect(e->builder, several, end, emit_int(e, 1), "");
+    some = LLVMBuildNSWSub(e->builder, emit_add(e, some, size), emit_int(e, 1), "");
+    Blocks blocks = {.loop = emit_for(e, LLVMBuildUDiv(e->builder, some, size, ""), 1, NULL, 0)};
+    blocks.first = emit_mul(e, blocks.loop.index, size);
+    blocks.count = emit_min(e, LLVMBuildSub(e->builder, end, blocks.first, ""), size);
+    return blocks;
+}
+
 typedef struct Product {
-    LLVMValueRef out, a, x, rows, depth, a_row, a_step;
+    LLVMValueRef out, a, x, a_row, a_step;
+    LLVMValueRef row, rows, first, depth; // of the block at work: rows from `row` on, inner indices from `first` on
 } Product;
 
 static void product_strip(Emitter *e, const void *context, const Strip *strip) {
     const Product *p = context;
-    ForLoop pass = emit_passes(e, p->depth, DEPTH);
     Panel panel = {.out_row = e->batch_padded, .a_row = p->a_row, .a_step = p->a_step, .x_step = e->batch_padded};
-    panel.out = emit_address(e, element_type(e), p->out, strip->column);
-    set_start(e, &panel, pass.index);
-    panel.a = emit_address(e, element_type(e), p->a, emit_mul(e, pass.index, p->a_step));
-    panel.x = emit_address(e, element_type(e), p->x, emit_mul(e, pass.index, e->batch_padded));
+    panel.out = emit_address(e, element_type(e), p->out, emit_mul(e, p->row, e->batch_padded));
+    panel.out = emit_address(e, element_type(e), panel.out, strip->column);
+    set_start(e, &panel, p->first);
+    panel.a = emit_address(e, element_type(e), p->a, emit_mul(e, p->row, p->a_row));
+    panel.a = emit_address(e, element_type(e), panel.a, emit_mul(e, p->first, p->a_step));
+    panel.x = emit_address(e, element_type(e), p->x, emit_mul(e, p->first, e->batch_padded));
     panel.x = emit_address(e, element_type(e), panel.x, strip->column);
     panel.rows = p->rows;
-    panel.depth = pass_length(e, &pass, p->depth, DEPTH);
+    panel.depth = p->depth;
     call_panel(e, strip, &panel);
-    emit_end(e, &pass, NULL);
 }
 
 static LLVMValueRef emit_operand(Emitter *e, uint32_t argument) {
     return emit_address(e, element_type(e), emit_array(e, argument), emit_offset(e, argument));
 }
 
+// A block of the matrix serves all strips while it is in a cache. A transposed one is walked down its columns, each row
+// in a page of its own.
 void emit_product_kernel(Emitter *e) {
     Product p = {.out = emit_operand(e, 0), .a = emit_operand(e, 1), .x = emit_array(e, 2)};
-    p.rows = emit_extent(e, 0);
-    p.depth = emit_extent(e, 1);
+    LLVMValueRef rows = emit_extent(e, 0), depth = emit_extent(e, 1);
     p.a_row = emit_stride(e, 0);
     p.a_step = emit_stride(e, 1);
+    LLVMValueRef straight = LLVMBuildICmp(e->builder, LLVMIntEQ, p.a_step, emit_int(e, 1), "");
+    LLVMValueRef height = LLVMBuildSelect(e->builder, straight, emit_int(e, ROWS), emit_int(e, TURNED), "");
+    LLVMValueRef length = LLVMBuildSelect(e->builder, straight, emit_int(e, DEPTH), emit_int(e, TURNED), "");
+    Blocks blocks = emit_blocks(e, rows, height);
+    p.row = blocks.first;
+    p.rows = blocks.count;
+    Blocks passes = emit_blocks(e, depth, length);
+    p.first = passes.first;
+    p.depth = passes.count;
     emit_strips(e, e->batch, product_strip, &p);
+    emit_end(e, &passes.loop, NULL);
+    emit_end(e, &blocks.loop, NULL);
 }
 
 // --- OUTER ----------------------------------------------------------------------------------------------------------
