@@ -1,5 +1,4 @@
-// The pass: items are cut out of each step, dead ones dropped, and the rest put into an order in which old values are
-// read before they are overwritten, with as many elementwise items as possible in one nest.
+// The pass: items are cut out of each step, dead ones dropped, and the rest put into an order (order.c).
 #include "plan.h"
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +16,7 @@ static bool at_own_axes(const Plan *plan, const Item *item, ExprNode access) {
     return true;
 }
 
-static SymbolUse *use_of(Plan *plan, Symbol symbol) {
+SymbolUse *plan_use_of(Plan *plan, Symbol symbol) {
     while (plan->uses.count <= symbol) vec_push(&plan->uses, (SymbolUse){0});
     return &plan->uses.items[symbol];
 }
@@ -41,7 +40,7 @@ static bool note_read(const ExprStore *store, Expr expr, void *context) {
     return true;
 }
 
-static void find_reads_of(Plan *plan, uint32_t number) {
+void plan_find_reads_of(Plan *plan, uint32_t number) {
     Item *item = &plan->items.items[number];
     ReadSearch search = {plan, item, number};
     bool two = item->kind == ITEM_PRODUCT || item->kind == ITEM_OUTER;
@@ -49,13 +48,13 @@ static void find_reads_of(Plan *plan, uint32_t number) {
     if (two) expr_visit(plan->store, item->right, note_read, &search);
     if (item->slot) expr_visit(plan->store, item->slot, note_read, &search);
     for (uint32_t i = 0; i < item->reads.count; i++)
-        vec_push(&use_of(plan, item->reads.items[i].symbol)->readers, item->reads.items[i]);
+        vec_push(&plan_use_of(plan, item->reads.items[i].symbol)->readers, item->reads.items[i]);
 }
 
-static void forget_reads_of(Plan *plan, uint32_t number) {
+void plan_forget_reads_of(Plan *plan, uint32_t number) {
     Item *item = &plan->items.items[number];
     for (uint32_t i = 0; i < item->reads.count; i++) {
-        ReadList *readers = &use_of(plan, item->reads.items[i].symbol)->readers;
+        ReadList *readers = &plan_use_of(plan, item->reads.items[i].symbol)->readers;
         uint32_t kept = 0;
         for (uint32_t k = 0; k < readers->count; k++)
             if (readers->items[k].item != number) readers->items[kept++] = readers->items[k];
@@ -66,8 +65,8 @@ static void forget_reads_of(Plan *plan, uint32_t number) {
 
 static void find_reads(Plan *plan) {
     for (uint32_t i = 0; i < plan->items.count; i++) {
-        vec_push(&use_of(plan, plan->items.items[i].symbol)->writers, i);
-        find_reads_of(plan, i);
+        vec_push(&plan_use_of(plan, plan->items.items[i].symbol)->writers, i);
+        plan_find_reads_of(plan, i);
     }
 }
 
@@ -112,7 +111,7 @@ static void mark_live(Plan *plan, const bool *persistent) {
         const Item *item = &plan->items.items[waiting.items[--waiting.count]];
         for (uint32_t i = 0; i < item->reads.count; i++) {
             if (item->reads.items[i].version != VERSION_NEW) continue;
-            const ItemNumbers *writers = &use_of(plan, item->reads.items[i].symbol)->writers;
+            const ItemNumbers *writers = &plan_use_of(plan, item->reads.items[i].symbol)->writers;
             for (uint32_t k = 0; k < writers->count; k++) {
                 Item *writer = &plan->items.items[writers->items[k]];
                 if (!writer->live) vec_push(&waiting, writers->items[k]);
@@ -125,7 +124,7 @@ static void mark_live(Plan *plan, const bool *persistent) {
 
 // The guard that all readers of the new value share, else 0.
 static uint32_t readers_guard(Plan *plan, Symbol symbol) {
-    const ReadList *readers = &use_of(plan, symbol)->readers;
+    const ReadList *readers = &plan_use_of(plan, symbol)->readers;
     uint32_t guard = 0;
     for (uint32_t i = 0; i < readers->count; i++) {
         const Item *reader = &plan->items.items[readers->items[i].item];
@@ -163,215 +162,6 @@ bool plan_needs_store(const Plan *plan, const Item *item, Item *const *group, ui
     return false;
 }
 
-// ---- Order ----------------------------------------------------------------------------------------------------------
-
-static bool same_nest(const Plan *plan, const Item *a, const Item *b) {
-    if (a->sweeps || b->sweeps) return a->sweeps && b->sweeps && plan_same_sweep(plan, a, b);
-    return a->kind == ITEM_MAP && b->kind == ITEM_MAP && a->guard == b->guard && a->owner == b->owner &&
-           a->rank == b->rank && memcmp(a->axis, b->axis, a->rank * sizeof *a->axis) == 0;
-}
-
-// The items that may share a nest, in lists; every other item is a list of its own.
-static void find_nests(Plan *plan) {
-    for (uint32_t i = 0; i < plan->nests.count; i++) vec_free(&plan->nests.items[i]);
-    plan->nests.count = 0;
-    for (uint32_t i = 0; i < plan->items.count; i++) {
-        Item *item = &plan->items.items[i];
-        if (!item->live) continue;
-        uint32_t nest = 0;
-        while (nest < plan->nests.count && !same_nest(plan, &plan->items.items[plan->nests.items[nest].items[0]], item))
-            nest++;
-        if (nest == plan->nests.count) vec_push(&plan->nests, (ItemNumbers){0});
-        vec_push(&plan->nests.items[nest], i);
-        item->nest = nest;
-    }
-}
-
-// Whether another item is in the way of one that has to do with it as `where` says: it has yet to run, elsewhere.
-static bool is_before(const Item *item, const Item *other, uint8_t where) {
-    return other != item && other->live && !other->done && (!other->chosen || where & READ_ELSEWHERE);
-}
-
-// Whether `item` may run when all done and all chosen items run before or with it.
-static bool may_run(const Plan *plan, const Item *item) {
-    for (uint32_t i = 0; i < item->reads.count; i++) { // values of this step that it needs
-        const Read *read = &item->reads.items[i];
-        const ItemNumbers *writers = &plan->uses.items[read->symbol].writers;
-        for (uint32_t k = 0; read->version == VERSION_NEW && k < writers->count; k++)
-            if (is_before(item, &plan->items.items[writers->items[k]], read->where)) return false;
-    }
-    const ReadList *readers = &plan->uses.items[item->symbol].readers;
-    for (uint32_t i = 0; i < readers->count; i++) { // others still want the old value
-        const Read *read = &readers->items[i];
-        const Item *reader = &plan->items.items[read->item];
-        if (read->version != VERSION_OLD) continue;
-        if (is_before(item, reader, read->where)) return false;
-        // Reading elsewhere in what it overwrites itself: only a value that no other element depends on.
-        if (reader == item && read->where & READ_ELSEWHERE && item->kind == ITEM_MAP) return false;
-    }
-    return true;
-}
-
-// Whether all values that it needs of this nest are computed before.
-static bool is_ready(const Plan *plan, const Item *item) {
-    for (uint32_t i = 0; i < item->reads.count; i++) {
-        if (item->reads.items[i].version != VERSION_NEW) continue;
-        const ItemNumbers *writers = &plan->uses.items[item->reads.items[i].symbol].writers;
-        for (uint32_t k = 0; k < writers->count; k++) {
-            const Item *other = &plan->items.items[writers->items[k]];
-            if (other != item && other->chosen && !other->placed) return false;
-        }
-    }
-    return true;
-}
-
-// The largest set of items that can share one nest: all candidates, less those that must wait, until stable.
-static void choose(Plan *plan, const ItemNumbers *candidates) {
-    for (uint32_t i = 0; i < candidates->count; i++) {
-        Item *item = &plan->items.items[candidates->items[i]];
-        item->chosen = !item->done;
-        item->placed = false;
-    }
-    for (bool changed = true; changed;) {
-        changed = false;
-        if (plan->items.items[candidates->items[0]].sweeps) plan_limit_sweep(plan, candidates);
-        for (uint32_t i = 0; i < candidates->count; i++) {
-            Item *item = &plan->items.items[candidates->items[i]];
-            if (!item->chosen || may_run(plan, item)) continue;
-            item->chosen = false;
-            changed = true;
-        }
-    }
-}
-
-// Puts the chosen items into an order in which values come before their use.
-static uint32_t arrange(Plan *plan, const ItemNumbers *candidates, Item **group) {
-    uint32_t count = 0;
-    for (bool progress = true; progress;) {
-        progress = false;
-        for (uint32_t i = 0; i < candidates->count; i++) {
-            Item *item = &plan->items.items[candidates->items[i]];
-            if (!item->chosen || item->placed || !is_ready(plan, item)) continue;
-            group[count++] = item;
-            item->placed = progress = true;
-        }
-    }
-    return count;
-}
-
-static void forget_choice(Plan *plan, const ItemNumbers *candidates) {
-    for (uint32_t i = 0; i < candidates->count; i++) plan->items.items[candidates->items[i]].chosen = false;
-}
-
-// An item that keeps the old value of `overwritten` in a new array.
-static Item save_before(Plan *plan, const Item *overwritten) {
-    SymbolInfo info = *symbol_info(plan->store, overwritten->symbol);
-    info.name = arena_format(plan->arena, "%s#before%u", info.name, ++plan->unique);
-    info.role = ROLE_SIGNAL;
-    info.hidden = true;
-    Item save = {.kind = ITEM_MAP,
-                 .symbol = symbol_new(plan->store, info),
-                 .span = overwritten->span,
-                 .owner = overwritten->owner,
-                 .live = true};
-    save.rank = plan_axes(plan, overwritten->symbol, save.axis);
-    Item old = save;
-    old.symbol = overwritten->symbol;
-    save.value = plan_own_access(plan, &old, VERSION_OLD);
-    return save;
-}
-
-static void read_instead(Plan *plan, uint32_t number, Symbol symbol, Symbol copy) {
-    Item *reader = &plan->items.items[number];
-    forget_reads_of(plan, number);
-    Expr *places[] = {&reader->value, &reader->left, &reader->right};
-    for (int p = 0; p < 3; p++)
-        if (*places[p]) *places[p] = expr_rename(plan->store, *places[p], symbol, VERSION_OLD, copy, VERSION_NEW);
-    find_reads_of(plan, number);
-}
-
-static bool is_wanted(const Plan *plan, const Item *item) { // its old value
-    const ReadList *readers = &plan->uses.items[item->symbol].readers;
-    for (uint32_t i = 0; i < readers->count; i++) {
-        const Item *reader = &plan->items.items[readers->items[i].item];
-        if (readers->items[i].version == VERSION_OLD && reader->live && !reader->done) return true;
-    }
-    return false;
-}
-
-// A circle of overwriting: the first waiting item's old value is kept in a copy, and everybody reads that instead.
-static bool break_circle(Plan *plan) {
-    for (uint32_t i = 0; i < plan->items.count; i++) {
-        const Item *item = &plan->items.items[i];
-        if (!item->live || item->done || !is_wanted(plan, item)) continue;
-        Symbol symbol = item->symbol;
-        Item save = save_before(plan, item);
-        ItemNumbers readers = {0};
-        for (uint32_t k = 0; k < plan->uses.items[symbol].readers.count; k++) {
-            const Read *read = &plan->uses.items[symbol].readers.items[k];
-            if (read->version == VERSION_OLD && !plan->items.items[read->item].done) vec_push(&readers, read->item);
-        }
-        for (uint32_t k = 0; k < readers.count; k++) read_instead(plan, readers.items[k], symbol, save.symbol);
-        vec_free(&readers);
-        vec_push(&use_of(plan, save.symbol)->writers, plan->items.count);
-        vec_push(&plan->items, save);
-        find_reads_of(plan, plan->items.count - 1);
-        find_nests(plan);
-        return true;
-    }
-    return false;
-}
-
-// Whether all items that have still to run are chosen.
-static bool is_complete(const Plan *plan, const ItemNumbers *candidates) {
-    for (uint32_t i = 0; i < candidates->count; i++) {
-        const Item *item = &plan->items.items[candidates->items[i]];
-        if (!item->done && !item->chosen) return false;
-    }
-    return true;
-}
-
-// Emits what can run together with the seed; false when that is nothing yet or, where all must go together, not all.
-static bool run_seed(Plan *plan, LoopEntry *entry, const Item *seed, bool together, Item **group) {
-    const ItemNumbers *candidates = &plan->nests.items[seed->nest];
-    choose(plan, candidates);
-    uint32_t count = together && !is_complete(plan, candidates) ? 0 : arrange(plan, candidates, group);
-    forget_choice(plan, candidates);
-    if (!count) return false;
-    plan_emit(plan, entry, group, count);
-    for (uint32_t k = 0; k < count; k++) group[k]->done = true;
-    return true;
-}
-
-static bool run_all(Plan *plan, LoopEntry *entry, Item **group) {
-    bool progress = false;
-    for (uint32_t i = 0; i < plan->items.count; i++) {
-        const Item *seed = &plan->items.items[i];
-        if (seed->live && !seed->done && !seed->sweeps && run_seed(plan, entry, seed, false, group)) progress = true;
-    }
-    return progress;
-}
-
-// A sweep waits until nothing else can run. One that is complete goes first; at last, one that is not.
-static bool run_sweep(Plan *plan, LoopEntry *entry, Item **group) {
-    for (int partly = 0; partly < 2; partly++)
-        for (uint32_t i = 0; i < plan->items.count; i++) {
-            const Item *seed = &plan->items.items[i];
-            if (seed->live && !seed->done && seed->sweeps && run_seed(plan, entry, seed, !partly, group)) return true;
-        }
-    return false;
-}
-
-static void order_items(Plan *plan, LoopEntry *entry) {
-    Item **group = NULL;
-    find_nests(plan);
-    for (bool progress = true; progress;) {
-        group = memory_resize(group, plan->items.count + 1, sizeof(Item *));
-        progress = run_all(plan, entry, group) || run_sweep(plan, entry, group) || break_circle(plan);
-    }
-    free(group);
-}
-
 // ---- The pass -------------------------------------------------------------------------------------------------------
 
 static void fuse_step(Plan *plan, Step *const *steps, uint32_t count, uint32_t which, LoopEntry *entry) {
@@ -387,7 +177,7 @@ static void fuse_step(Plan *plan, Step *const *steps, uint32_t count, uint32_t w
         if (plan->items.items[i].idle) vec_push(&plan->fused->idle, plan->items.items[i].symbol);
     }
     free(persistent);
-    order_items(plan, entry);
+    plan_order(plan, entry);
     forget_reads(plan);
 }
 

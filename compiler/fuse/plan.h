@@ -80,6 +80,10 @@ Expr plan_own_access(const Plan *plan, const Item *item, ExprVersion version);
 // How many of an access' arguments are axes of its array: not the sample where there is only one.
 uint32_t plan_access_rank(const Plan *plan, ExprNode access);
 
+// fuse.c: who writes and reads a symbol; an item's reads, noted and forgotten.
+SymbolUse *plan_use_of(Plan *plan, Symbol symbol);
+void plan_find_reads_of(Plan *plan, uint32_t item);
+void plan_forget_reads_of(Plan *plan, uint32_t item);
 // extract.c: an assignment becomes items; sums and scalar subexpressions become temporaries of their own.
 void plan_add(Plan *plan, const StepAssign *assign);
 Atom plan_owner(Plan *plan, Symbol symbol);
@@ -88,6 +92,8 @@ void plan_find_sweeps(Plan *plan);
 bool plan_same_sweep(const Plan *plan, const Item *a, const Item *b);
 void plan_limit_sweep(Plan *plan, const ItemNumbers *candidates);
 void plan_emit_sweep(Plan *plan, LoopEntry *entry, Item *const *group, uint32_t count);
+// order.c: all items become calls, one after the other.
+void plan_order(Plan *plan, LoopEntry *entry);
 // emit.c: a group of MAP items, one reduction or a sweep becomes a call or two.
 void plan_emit(Plan *plan, LoopEntry *entry, Item *const *group, uint32_t count);
 uint32_t plan_array(Plan *plan, Symbol symbol); // number of a symbol's array, made on demand

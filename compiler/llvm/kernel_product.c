@@ -3,13 +3,19 @@
 // turns blocks of samples round first, so that its second operand is read like a PRODUCT's.
 #include "emit.h"
 
-enum { DEPTH = 256 };   // inner indices per pass over a panel, so that its part of X stays in the first-level cache
-enum { SAMPLES = 128 }; // samples that OUTER turns round at a time
+enum {
+    DEPTH = 256,  // inner indices per pass over a panel, so that its part of X stays in the first-level cache
+    ROWS = 128,   // of a matrix per block, DEPTH elements each: a part of the second-level cache
+    TURNED = 64,  // inner indices of a transposed one: each is in a page of its own, and a processor knows few at once
+    COLUMNS = 256 // of those, and so rows of the result, per block
+};
+enum { LARGE = 1 << 14 }; // elements of a matrix that will hardly be in the second-level cache still
+enum { SAMPLES = 128 };   // samples that OUTER turns round at a time
 
 typedef struct Panel { // arguments of a panel function: out[i, v] = start[i, v] + sum over k of a[i, k] * x[k, v]
-    LLVMValueRef out, out_row, start, start_row, a, a_row, a_step, x, x_step, rows, depth;
+    LLVMValueRef out, out_row, start, start_row, a, a_row, a_step, fetches, x, x_step, rows, depth;
 } Panel;
-enum { PANEL_ARGUMENTS = 11 };
+enum { PANEL_ARGUMENTS = 12 };
 
 typedef struct Tile {
     unsigned rows, vectors;
@@ -48,6 +54,29 @@ static void emit_tile_step(Emitter *e, const Panel *p, Tile tile, LLVMValueRef k
     }
 }
 
+static void emit_prefetch(const Emitter *e, LLVMValueRef address) {
+    LLVMValueRef read = LLVMConstInt(e->int32, 0, 0), keep = LLVMConstInt(e->int32, 3, 0);
+    LLVMValueRef data = LLVMConstInt(e->int32, 1, 0);
+    emit_intrinsic(e, "llvm.prefetch", e->pointer, (LLVMValueRef[]){address, read, keep, data}, 4);
+}
+
+// A line of a cache holds one row of a transposed matrix for several tiles. Each of them asks for its share of the
+// lines that come next, which the processor does not foresee, as they are far apart.
+static void emit_fetches(Emitter *e, const Panel *p, Tile tile, LLVMValueRef row) {
+    enum { AT_ONCE = 4 };
+    int64_t line = e->real == LOOP_F32 ? 16 : 8, shares = line > tile.rows ? line / tile.rows : 1;
+    LLVMValueRef count = LLVMBuildUDiv(e->builder, p->fetches, emit_int(e, shares), "");
+    LLVMValueRef share = LLVMBuildUDiv(e->builder, row, emit_int(e, tile.rows), "");
+    share = emit_mul(e, LLVMBuildAnd(e->builder, share, emit_int(e, shares - 1), ""), count);
+    LLVMValueRef from = emit_address(e, element_type(e), p->a, emit_int(e, line));
+    ForLoop loop = emit_for(e, count, AT_ONCE, NULL, 0);
+    LLVMValueRef first = emit_mul(e, emit_add(e, share, loop.index), p->a_step);
+    first = emit_address(e, element_type(e), from, first);
+    for (unsigned i = 0; i < AT_ONCE; i++)
+        emit_prefetch(e, emit_address(e, element_type(e), first, emit_mul(e, emit_int(e, i), p->a_step)));
+    emit_end(e, &loop, NULL);
+}
+
 static void emit_tile(Emitter *e, const Panel *p, Tile tile) {
     LLVMValueRef sums[TILE_MAX];
     unsigned count = tile.rows * tile.vectors, alignment = emit_alignment(e->real);
@@ -78,7 +107,7 @@ static Panel panel_from(const Emitter *e, const Panel *p, LLVMValueRef row) {
 }
 
 static LLVMTypeRef panel_type(const Emitter *e) {
-    LLVMTypeRef p = e->pointer, i = e->int64, types[PANEL_ARGUMENTS] = {p, i, p, i, p, i, i, p, i, i, i};
+    LLVMTypeRef p = e->pointer, i = e->int64, types[PANEL_ARGUMENTS] = {p, i, p, i, p, i, i, i, p, i, i, i};
     return LLVMFunctionType(e->no_value, types, PANEL_ARGUMENTS, 0);
 }
 
@@ -100,10 +129,11 @@ static LLVMValueRef panel_function(Emitter *e, unsigned vectors) {
     Place place = leave(e);
     *function = emit_function(e, e->real == LOOP_F32 ? "panel_f32" : "panel_f64", panel_type(e), true);
     for (unsigned i = 0; i < PANEL_ARGUMENTS; i++) a[i] = emit_argument(e, i);
-    Panel p = {a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10]};
+    Panel p = {a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11]};
     Tile tile = tile_of(e, vectors);
     ForLoop loop = emit_for(e, p.rows, tile.rows, NULL, 0);
     Panel from = panel_from(e, &p, loop.index);
+    emit_fetches(e, &from, tile, loop.index);
     emit_tile(e, &from, tile);
     emit_end(e, &loop, NULL);
     LLVMBuildRetVoid(e->builder);
@@ -118,8 +148,8 @@ typedef struct Strip {
 typedef void StripEmitter(Emitter *e, const void *context, const Strip *strip);
 
 static void call_panel(Emitter *e, const Strip *strip, const Panel *p) {
-    LLVMValueRef arguments[PANEL_ARGUMENTS] = {p->out,    p->out_row, p->start,  p->start_row, p->a,    p->a_row,
-                                               p->a_step, p->x,       p->x_step, p->rows,      p->depth};
+    LLVMValueRef arguments[PANEL_ARGUMENTS] = {p->out,    p->out_row, p->start, p->start_row, p->a,    p->a_row,
+                                               p->a_step, p->fetches, p->x,     p->x_step,    p->rows, p->depth};
     LLVMBuildCall2(e->builder, panel_type(e), strip->panel, arguments, PANEL_ARGUMENTS, "");
 }
 
@@ -190,36 +220,70 @@ static LLVMValueRef pass_length(Emitter *e, const ForLoop *pass, LLVMValueRef co
     return emit_min(e, LLVMBuildSub(e->builder, count, pass->index, ""), emit_int(e, size));
 }
 
+// A loop over blocks of `size`, the last one shorter; at least one, since a sum of nothing is written too.
+typedef struct Blocks {
+    ForLoop loop;
+    LLVMValueRef first, count; // of the block
+} Blocks;
+
+static Blocks emit_blocks(Emitter *e, LLVMValueRef end, LLVMValueRef size) {
+    LLVMValueRef several = LLVMBuildICmp(e->builder, LLVMIntSGT, end, emit_int(e, 1), "");
+    LLVMValueRef some = LLVMBuildSelect(e->builder, several, end, emit_int(e, 1), "");
+    some = LLVMBuildNSWSub(e->builder, emit_add(e, some, size), emit_int(e, 1), "");
+    Blocks blocks = {.loop = emit_for(e, LLVMBuildUDiv(e->builder, some, size, ""), 1, NULL, 0)};
+    blocks.first = emit_mul(e, blocks.loop.index, size);
+    blocks.count = emit_min(e, LLVMBuildSub(e->builder, end, blocks.first, ""), size);
+    return blocks;
+}
+
 typedef struct Product {
-    LLVMValueRef out, a, x, rows, depth, a_row, a_step;
+    LLVMValueRef out, a, x, a_row, a_step;
+    LLVMValueRef row, rows, first, depth,
+        fetches; // of the block at work: rows from `row` on, inner indices from `first` on
 } Product;
 
 static void product_strip(Emitter *e, const void *context, const Strip *strip) {
     const Product *p = context;
-    ForLoop pass = emit_passes(e, p->depth, DEPTH);
     Panel panel = {.out_row = e->batch_padded, .a_row = p->a_row, .a_step = p->a_step, .x_step = e->batch_padded};
-    panel.out = emit_address(e, element_type(e), p->out, strip->column);
-    set_start(e, &panel, pass.index);
-    panel.a = emit_address(e, element_type(e), p->a, emit_mul(e, pass.index, p->a_step));
-    panel.x = emit_address(e, element_type(e), p->x, emit_mul(e, pass.index, e->batch_padded));
+    panel.out = emit_address(e, element_type(e), p->out, emit_mul(e, p->row, e->batch_padded));
+    panel.out = emit_address(e, element_type(e), panel.out, strip->column);
+    set_start(e, &panel, p->first);
+    panel.a = emit_address(e, element_type(e), p->a, emit_mul(e, p->row, p->a_row));
+    panel.a = emit_address(e, element_type(e), panel.a, emit_mul(e, p->first, p->a_step));
+    panel.x = emit_address(e, element_type(e), p->x, emit_mul(e, p->first, e->batch_padded));
     panel.x = emit_address(e, element_type(e), panel.x, strip->column);
     panel.rows = p->rows;
-    panel.depth = pass_length(e, &pass, p->depth, DEPTH);
+    panel.depth = p->depth;
+    panel.fetches = p->fetches;
     call_panel(e, strip, &panel);
-    emit_end(e, &pass, NULL);
 }
 
 static LLVMValueRef emit_operand(Emitter *e, uint32_t argument) {
     return emit_address(e, element_type(e), emit_array(e, argument), emit_offset(e, argument));
 }
 
+// A block of the matrix serves all strips while it is in a cache. A transposed one is walked down its columns, each row
+// in a page of its own.
 void emit_product_kernel(Emitter *e) {
     Product p = {.out = emit_operand(e, 0), .a = emit_operand(e, 1), .x = emit_array(e, 2)};
-    p.rows = emit_extent(e, 0);
-    p.depth = emit_extent(e, 1);
+    LLVMValueRef rows = emit_extent(e, 0), depth = emit_extent(e, 1);
     p.a_row = emit_stride(e, 0);
     p.a_step = emit_stride(e, 1);
+    LLVMValueRef straight = LLVMBuildICmp(e->builder, LLVMIntEQ, p.a_step, emit_int(e, 1), "");
+    LLVMValueRef height = LLVMBuildSelect(e->builder, straight, emit_int(e, ROWS), emit_int(e, COLUMNS), "");
+    LLVMValueRef length = LLVMBuildSelect(e->builder, straight, emit_int(e, DEPTH), emit_int(e, TURNED), "");
+    Blocks blocks = emit_blocks(e, rows, height);
+    p.row = blocks.first;
+    p.rows = blocks.count;
+    Blocks passes = emit_blocks(e, depth, length);
+    p.first = passes.first;
+    p.depth = passes.count;
+    LLVMValueRef large = LLVMBuildICmp(e->builder, LLVMIntSGE, emit_mul(e, rows, depth), emit_int(e, LARGE), "");
+    large = LLVMBuildAnd(e->builder, large, LLVMBuildNot(e->builder, straight, ""), "");
+    p.fetches = LLVMBuildSelect(e->builder, large, p.depth, emit_int(e, 0), "");
     emit_strips(e, e->batch, product_strip, &p);
+    emit_end(e, &passes.loop, NULL);
+    emit_end(e, &blocks.loop, NULL);
 }
 
 // --- OUTER ----------------------------------------------------------------------------------------------------------
@@ -280,7 +344,11 @@ static void outer_strip(Emitter *e, const void *context, const Strip *strip) {
     const Outer *p = context;
     LLVMValueRef lanes = emit_int(e, emit_lanes(e, e->real)), turn = turn_function(e);
     ForLoop pass = emit_passes(e, e->batch, SAMPLES);
-    Panel panel = {.out_row = p->out_row, .a_row = e->batch_padded, .a_step = emit_int(e, 1), .x = p->scratch};
+    Panel panel = {.out_row = p->out_row,
+                   .a_row = e->batch_padded,
+                   .a_step = emit_int(e, 1),
+                   .fetches = emit_int(e, 0),
+                   .x = p->scratch};
     panel.out = emit_address(e, element_type(e), p->out, strip->column);
     set_start(e, &panel, pass.index);
     panel.a = emit_address(e, element_type(e), p->left, pass.index);
