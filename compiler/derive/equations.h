@@ -112,6 +112,12 @@ typedef struct ConnectionEquations {
     bool carries_error;   // its target has an error and its source is a population that wants one
     Vec(Symbol) downward; // per message: w.error_down, (d current / d message)^T error, at the source's own index
     Vec(Expr) downward_value;
+    // Of errors that go back through delays of this connection: whether some look ahead, and what the target's error
+    // was in the step before; whether, backward in time, some come from later, and the errors of later steps [post,
+    // slot], at the places of late message number `late`.
+    bool looks_ahead, comes_back;
+    Symbol error_before, error_line;
+    uint32_t late;
 } ConnectionEquations;
 
 typedef struct Gradient {     // of one learned parameter

@@ -113,6 +113,8 @@ static void plan_value(Nest *nest, uint32_t number) {
     NestValue *plan = &nest->values[number];
     if (op->kind == LOOP_LOAD) {
         uint32_t slot = nest->accesses[op->a].slot, slot_level = slot ? nest->values[slot - 1].level : 0;
+        if (slot && nest->values[slot - 1].in_lanes)
+            nest->accesses[op->a].vector = LOOP_STRIDED; // a slot for each lane
         plan->level = nest->accesses[op->a].level > slot_level ? nest->accesses[op->a].level : slot_level;
         plan->in_lanes = nest->accesses[op->a].vector != LOOP_SPLAT;
     }

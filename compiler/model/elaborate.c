@@ -180,7 +180,7 @@ static bool align(Resolver *r, const Value *a, Value *b, Span span) {
 }
 
 // A constant list used among numbers becomes an array of its own: one parameter without a name.
-static Value list_to_array(Resolver *r, Value list) {
+Value list_to_array(Resolver *r, Value list) {
     SymbolInfo info = {.name = arena_format(r->arena, "list#%u", r->unique++),
                        .hidden = true,
                        .role = ROLE_PARAMETER,

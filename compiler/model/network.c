@@ -160,10 +160,10 @@ static bool synapse_declares(const Resolver *r, const Connection *c, Atom member
 static Value connection_member(Resolver *r, const Connection *c, Atom member, Span span) {
     Names names = {0};
     Symbol symbol = 0;
-    for (uint32_t i = 0; i < c->weights.count; i++) {
-        Atom full = symbol_info(r->store, c->weights.items[i])->name;
-        vec_push(&names, arena_atom_z(r->arena, full + strlen(c->name) + 1));
-        if (names.items[names.count - 1] == member) symbol = c->weights.items[i];
+    for (uint32_t i = 0; i < c->weights.count + c->parameters.count; i++) {
+        Symbol own = i < c->weights.count ? c->weights.items[i] : c->parameters.items[i - c->weights.count];
+        vec_push(&names, arena_atom_z(r->arena, symbol_info(r->store, own)->name + strlen(c->name) + 1));
+        if (names.items[names.count - 1] == member) symbol = own;
     }
     if (!symbol && !(diag_error_count(r->diags) && synapse_declares(r, c, member)))
         unknown_member(r, c->name, member, span, &names);
