@@ -272,6 +272,7 @@ Equations *equations_derive(Model *model) {
         for (uint32_t i = 0; i < equations->neurons.count; i++) derive_errors(&d, &equations->neurons.items[i]);
         if (!diag_error_count(model->diags)) derive_check_explicit(&d);
         if (!diag_error_count(model->diags)) derive_gradients(&d);
+        if (!diag_error_count(model->diags)) derive_units(equations);
     }
     if (!diag_error_count(model->diags)) return equations;
     equations_free(equations);

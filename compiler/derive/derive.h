@@ -73,6 +73,7 @@ Symbol derive_back(Derive *d, NeuronEquations *n, uint32_t leaf);
 // How an error that comes through leaf k is brought to the exact adjoint's amplitude.
 Gain derive_gain(Derive *d, const NeuronEquations *n, const ErrorInput *in, const char *label);
 void derive_gradients(Derive *d);
+void derive_units(const Equations *equations); // of all that is derived, from that of the energy
 // A neuron without an energy, given by equations alone; and what such neurons rule out.
 bool derive_is_explicit(const Population *p);
 void derive_check_explicit(Derive *d);

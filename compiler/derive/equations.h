@@ -159,6 +159,9 @@ const Principle *principle_find(PrincipleKind kind);
 // NULL when the energy admits no causal local solution; the reports name the term.
 Equations *equations_derive(Model *model);
 void equations_free(Equations *equations);
+// NULL when the units of both sides of every derived equation agree, as far as they are known; else what does not (a
+// compiler bug). The caller frees it.
+char *equations_verify(const Equations *equations);
 void equations_dump(const Equations *equations, Text *out);
 // The total energy as one scalar, over lookaheads, drives and parameters: `--dump=energy`.
 void gradient_report_none(const Model *model, Symbol parameter, Span span); // E0306: no cost depends on it

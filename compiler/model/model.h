@@ -391,6 +391,9 @@ typedef struct Model {
     OrderKind order;
     IntegratorKind integrator; // of equations that name none
     Expr cost;                 // summed over all `cost` statements; per sample
+    Unit energy_unit;          // of the cost and of all neurons' energies
+    Span energy_unit_from;     // the first of these whose unit is known; no source: nothing says it
+    bool unit_in_one;          // a factor such as `1 mV` was multiplied with: expressions have lost its unit
     Span cost_span;
     Vec(External) externals;
     Vec(Population) populations;

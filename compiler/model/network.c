@@ -334,6 +334,7 @@ static void cost(Resolver *r, const Scope *scope, const Ast *item) {
         diag_help(r->diags, "reduce it by `sum(…)` or `mean(…)`");
         return;
     }
+    join_energy(r, &value, item->span, "a cost");
     expr_set_span(r->store, value.expr, item->span);
     r->model->cost = r->model->cost ? expr_add(r->store, r->model->cost, value.expr) : value.expr;
     r->model->cost_span = item->span;
@@ -417,6 +418,9 @@ static void elaborate_energies(Resolver *r) {
             r->after = false;
             if (require_number(r, &value, "an energy")) {
                 p->energy = value.expr;
+                if (!value.rank)
+                    join_energy(r, &value, source->energy->span,
+                                arena_format(r->arena, "the energy of `%s`", p->name));
                 expr_set_span(r->store, value.expr, source->energy->span);
             }
             leave_use(r, before);

@@ -149,6 +149,8 @@ bool constant_steps(Resolver *r, const Scope *scope, const Ast *ast, bool in_ste
 bool same_unit(Resolver *r, const Value *a, const Value *b, Span span, const char *doing);
 Value combine(Resolver *r, ExprKind kind, Value a, Value b, Span span);
 Expr sum_canonical(Resolver *r, Index index, Expr body, bool maximum);
+// Costs and energies are one sum: the first says its unit. `what` it is, for a report.
+bool join_energy(Resolver *r, const Value *value, Span span, const char *what);
 bool is_time(Resolver *r, const Value *value, const char *what);
 void report_unknown(Resolver *r, const Scope *scope, Atom name, Span span, const char *expected);
 bool require_number(Resolver *r, const Value *value, const char *what);

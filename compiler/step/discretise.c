@@ -258,7 +258,8 @@ Step *step_discretise(const Equations *equations, StepMode mode) {
                     .mode = mode};
     step->batch_size =
         own_symbol(&d, (SymbolInfo){.name = "batch.size", .role = ROLE_SCALAR}, "the number of samples of a batch");
-    SymbolInfo cost = {.name = "cost", .role = ROLE_SIGNAL, .batched = true, .span = model->cost_span};
+    SymbolInfo cost = {
+        .name = "cost", .role = ROLE_SIGNAL, .batched = true, .unit = model->energy_unit, .span = model->cost_span};
     if (model->cost) step->cost = own_symbol(&d, cost, "the cost");
     if (!step->batch_size || (model->cost && !step->cost)) return NULL;
     d.symbols = symbol_count(model->store) + 1;

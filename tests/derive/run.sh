@@ -51,7 +51,7 @@ derive() { # MODEL OPTION EXPECTED
     same "$work/$3" "$3"
 }
 
-for model in "$here/worked.leq" "$here/forces.leq" "$models/lagline.leq" "$models/mnist1d.leq"; do
+for model in "$here/worked.leq" "$here/forces.leq" "$models/lagline.leq" "$models/mnist1d.leq" "$here/units.leq"; do
     name=$(basename "$model" .leq)
     derive "$model" "" "$name.txt"
     derive "$model" --unicode "$name.unicode.txt"
