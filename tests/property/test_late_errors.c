@@ -63,7 +63,7 @@ static void compare_exact(const char *kind, const char *order, bool has_adjoint)
     Text text = {0};
     const char *model = model_of(kind, order, strcmp(order, "sequential") != 0 || strcmp(kind, "Each") == 0, &text);
     Compiled exact = compile_text(model, "bptt", PROGRAM_LOOPS, NULL);
-    WindowData data = data_of(&exact, (WindowPlan){5, 40, 2, 3});
+    WindowData data = data_of(&exact, (WindowPlan){5, 16, 2, 3});
     Gradients a = gradients_of(&exact, &data);
     check_numbers(&exact, &data, &a);
     for (uint32_t i = 0; i < a.count; i++) assert_true(norm(a.values[i], a.lengths[i]) > 0);
