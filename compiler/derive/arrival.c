@@ -246,6 +246,35 @@ Expr derive_late_pull_back(Derive *d, const Connection *c, Symbol message, Conne
     return result;
 }
 
+// Whether what one population sends reaches another, over connections that errors go back along.
+static bool reaches(Derive *d, uint32_t from, uint32_t to) {
+    bool *reached = arena_new_array(d->model->arena, bool, d->model->populations.count);
+    reached[from] = true;
+    for (bool changed = true; changed && !reached[to];) {
+        changed = false;
+        for (uint32_t i = 0; i < d->equations->connections.count; i++) {
+            const ConnectionEquations *ce = &d->equations->connections.items[i];
+            const Connection *c = &d->model->connections.items[ce->connection];
+            if (!ce->carries_error || !reached[c->source] || reached[c->target]) continue;
+            reached[c->target] = changed = true;
+        }
+    }
+    return reached[to];
+}
+
+// What is looked ahead of in a loop is looked ahead of again.
+void derive_warn_of_loops(Derive *d) {
+    for (uint32_t i = 0; i < d->equations->connections.count; i++) {
+        const ConnectionEquations *ce = &d->equations->connections.items[i];
+        const Connection *c = &d->model->connections.items[ce->connection];
+        if (!ce->looks_ahead || !reaches(d, c->target, c->source)) continue;
+        diag_report(d->model->diags, DIAG_W0309, c->span,
+                    "the error that goes back along `%s`, looked ahead of by its delay, returns around a loop",
+                    c->name);
+        diag_help(d->model->diags, "`delay(pre.r, T, linear)` lets it come late; see what `lequel gradcheck` says");
+    }
+}
+
 // What has to be kept of the target's error for that.
 static Symbol of_error(Derive *d, const Connection *c, const NeuronEquations *target, uint32_t slots,
                        const char *name) {

@@ -269,6 +269,7 @@ Equations *equations_derive(Model *model) {
         for (uint32_t i = 0; i < equations->neurons.count; i++) derive_check_times(&d, &equations->neurons.items[i]);
         if (d.principle->course != COURSE_REVERSED_STEP) spread_errors(&d);
         for (uint32_t c = 0; c < model->connections.count; c++) derive_connection(&d, c);
+        derive_warn_of_loops(&d);
         for (uint32_t i = 0; i < equations->neurons.count; i++) derive_errors(&d, &equations->neurons.items[i]);
         if (!diag_error_count(model->diags)) derive_check_explicit(&d);
         if (!diag_error_count(model->diags)) derive_gradients(&d);

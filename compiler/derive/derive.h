@@ -63,6 +63,7 @@ DelayCredit derive_delay_credit(Derive *d, DelayCredit declared, Span span);
 void derive_late_messages(Derive *d);
 // derive_pull_back of a message that may be delayed; and then what that needs of the error.
 Expr derive_late_pull_back(Derive *d, const Connection *c, Symbol message, ConnectionEquations *ce);
+void derive_warn_of_loops(Derive *d); // once all connections are derived
 void derive_late_error_memory(Derive *d, const Connection *c, ConnectionEquations *ce);
 // The largest value that a time constant starts with; negative when nothing bounds it.
 double derive_longest(Derive *d, const Leaf *leaf);

@@ -136,6 +136,7 @@ derive "$here/worked.leq" --locality worked.locality.txt
 derive "$here/locality.leq" --locality locality.txt
 derive "$here/shared.leq" --locality shared.txt
 derive "$here/rules.leq" --locality rules.txt
+derive "$here/units.leq" --locality units.locality.txt
 cd "$here" && derive locality.leq "--locality --json" locality.json # which names the file as it was given
 if command -v python3 >/dev/null 2>&1; then
     python3 -m json.tool "$work/locality.json" >/dev/null || fail "locality.json is no JSON"
