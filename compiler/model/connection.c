@@ -134,10 +134,41 @@ static bool weight_option(Resolver *r, const SymbolInfo *info, const Scope *scop
     return false;
 }
 
+// In what an element begins with, i and j are its place: `weight W[post, pre] = exp(-abs(i - j)/5)`.
+static Value element_value(Resolver *r, const Scope *scope, const Ast *written, const SymbolInfo *info, Index *axes) {
+    static const char *const names[] = {"i", "j"};
+    Scope inner = {.parent = scope, .description = scope->description};
+    for (uint32_t k = 0; k < info->rank; k++) {
+        axes[k] = index_new(r->store, arena_atom_z(r->arena, k < 2 ? names[k] : "k"), info->extent[k]);
+        bool taken = false; // a parameter of that name wins
+        for (uint32_t b = 0; k < 2 && b < scope->bindings.count; b++)
+            taken |= strcmp(scope->bindings.items[b].name, names[k]) == 0;
+        if (k < 2 && !taken)
+            scope_bind(&inner, arena_atom_z(r->arena, names[k]),
+                       value_expr(expr_index(r->store, axes[k]), UNIT_NONE, written->span));
+    }
+    Value value = elaborate(r, &inner, written);
+    scope_free(&inner);
+    return value;
+}
+
+// Of an expression over its place and parameters that are given, the values are known.
+static bool place_values(Resolver *r, const Value *start, const Index *axes, const SymbolInfo *info, Initial *initial) {
+    double number;
+    if (start->kind != VALUE_NUMBER || start->rank || value_const(r, start, &number)) return false;
+    uint64_t elements = (uint64_t)element_count(info);
+    double *values = arena_new_array(r->arena, double, elements ? elements : 1);
+    if (!model_known_values(r->model, start->expr, axes, info->rank, values)) return false;
+    *initial = (Initial){.kind = INITIAL_CONSTANT, .values = values, .scale = 1, .span = start->span};
+    initial->count = elements ? (uint32_t)elements : 1;
+    return true;
+}
+
 // First values: as they are written, or those of the list of edges.
-static bool weight_start(Resolver *r, const Scope *scope, const Ast *item, Structure *structure, Value *start) {
+static bool weight_start(Resolver *r, const Scope *scope, const Ast *item, const SymbolInfo *info, Index *axes,
+                         Structure *structure, Value *start) {
     const Ast *written = item->count > 1 ? item->child[1] : NULL;
-    *start = written ? elaborate(r, scope, written) : value_number(r, 0, item->span);
+    *start = written ? element_value(r, scope, written, info, axes) : value_number(r, 0, item->span);
     if (written && !structure->weighted) structure->values = NULL;
     if (!structure->values) return start->kind != VALUE_ERROR;
     start->unit = structure->unit;
@@ -148,7 +179,8 @@ static bool weight_start(Resolver *r, const Scope *scope, const Ast *item, Struc
     return false;
 }
 
-static Initial weight_initial(Resolver *r, const Value *start, const SymbolInfo *info, const Structure *structure) {
+static Initial weight_initial(Resolver *r, const Value *start, const Index *axes, const SymbolInfo *info,
+                              const Structure *structure) {
     uint64_t elements = (uint64_t)element_count(info);
     Initial initial;
     if (structure->values)
@@ -157,7 +189,7 @@ static Initial weight_initial(Resolver *r, const Value *start, const SymbolInfo 
                          .count = structure->count,
                          .scale = 1,
                          .span = structure->option->span};
-    if (copies(r, start, info, &initial)) return initial;
+    if (copies(r, start, info, &initial) || place_values(r, start, axes, info, &initial)) return initial;
     const char *kind = info->role == ROLE_WEIGHT ? "weight" : "parameter";
     return initial_from(r, start, elements, arena_format(r->arena, "the %s `%s`", kind, info->name));
 }
@@ -197,14 +229,15 @@ static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *
     bool good = weight_shape(r, scope, item, &info);
     for (uint32_t i = 2; good && i < item->count; i++) good = weight_option(r, &info, scope, item->child[i], &options);
     Value start;
-    good = weight_start(r, scope, item, &options.structure, &start) && good;
+    Index axes[EXPR_MAX_RANK];
+    good = weight_start(r, scope, item, &info, axes, &options.structure, &start) && good;
     if (!good) {
         scope_bind(scope, item->name, value_error());
         return;
     }
     info.unit = start.unit;
     Symbol mask = options.structure.option ? structure_mask(r, &info, &options.structure) : 0;
-    Initial initial = weight_initial(r, &start, &info, &options.structure);
+    Initial initial = weight_initial(r, &start, axes, &info, &options.structure);
     fold_mask(r, &initial, &options.structure);
     Symbol symbol = declare_array(r, info, initial);
     Array *array = &r->model->arrays.items[r->model->arrays.count - 1];

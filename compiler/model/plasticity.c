@@ -376,4 +376,5 @@ void plasticity_finish(Resolver *r) {
         scope_free(r->synapses.items[i].scope);
     }
     vec_free(&r->synapses);
+    vec_free(&r->rounded);
 }
