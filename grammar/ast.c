@@ -78,6 +78,11 @@ Ast *ast_with_flags(Ast *node, uint32_t flags) {
     return node;
 }
 
+Ast *ast_with_span(Ast *node, Span span) {
+    node->span = span;
+    return node;
+}
+
 Ast *ast_number(Parser *parser, Span span, Literal literal) {
     Ast *node = ast_build(parser, AST_NUMBER, span, NO_NAME, NULL, 0);
     node->number = literal.number;
@@ -157,6 +162,7 @@ static void dump_flags(uint32_t flags, Text *out) {
     if (flags & AST_SHUFFLE) text_add(out, " shuffle");
     if (flags & AST_ALL) text_add(out, " all");
     if (flags & AST_RESET) text_add(out, " reset");
+    if (flags & AST_FIXED) text_add(out, " fixed");
 }
 
 static void dump_node(const Ast *node, uint32_t depth, Text *out) {

@@ -48,7 +48,7 @@
 // ASSIGN        -                                          left, right               m <- …
 // COUPLE        -                                          from, to, conductance     couple a -> b : g
 // NOISE         -                                          value                     noise(sigma) as an item
-// WEIGHT        name; flag DRAW                            INDEX-like LIST of dims, initial or none, option…
+// WEIGHT        name; flags DRAW, FIXED (`param T[…]`)     INDEX-like LIST of dims, initial or none, option…
 // OPTION        name                                       call or none              zero diagonal -> name "zero diagonal"; sparse(p = 0.2)
 // CURRENT       -                                          value
 // PLASTICITY    -                                          EQUATION or ASSIGN, FROM/UNTIL/CLAMP option…
@@ -111,7 +111,8 @@ enum { // flags
     AST_ALL = 8,
     AST_RESET = 16,
     AST_EPOCH_COUNT = 32,
-    AST_PRESENTATION_COUNT = 64
+    AST_PRESENTATION_COUNT = 64,
+    AST_FIXED = 128
 };
 
 typedef struct Ast {

@@ -88,7 +88,7 @@ static Name name_of(Parser *p, const char *word, Span span);
 %type <list> states state_list inputs input_list parameter_list arguments argument_list values targets
 %type <list> weight_options rule_options bindings records external_list disturb_options
 %type <ast> declaration parameters parameter state input_one neuron_plain synapse_plain network_plain experiment_item
-%type <ast> parameter_item output let equation assignment on weight weight_option plasticity rate_rule rule_option
+%type <ast> parameter_item output let equation assignment on weight array weight_option plasticity rate_rule rule_option
 %type <ast> setting population kind gamma connect for dynamics learn by_optimiser external
 %type <ast> data present binding presented_for evaluate every batch_option record stage disturb disturb_option
 %type <ast> expression value argument postfix primary target call range operand_list
@@ -243,12 +243,16 @@ synapse_plain:
 | CURRENT value                            { $$ = NODE(CURRENT, @$, NO_NAME, 1, $2); }
 
 weight:
-  WEIGHT name '[' sizes ']' weight_options
-    { $$ = ast_build(p, AST_WEIGHT, @$, $2, $6, 2, NODE_LIST(LIST, @4, NO_NAME, $4), NULL); }
-| WEIGHT name '[' sizes ']' '=' value weight_options
-    { $$ = ast_build(p, AST_WEIGHT, @$, $2, $8, 2, NODE_LIST(LIST, @4, NO_NAME, $4), $7); }
-| WEIGHT name '[' sizes ']' '~' value weight_options
-    { $$ = ast_with_flags(ast_build(p, AST_WEIGHT, @$, $2, $8, 2, NODE_LIST(LIST, @4, NO_NAME, $4), $7), AST_DRAW); }
+  WEIGHT array                             { $$ = ast_with_span($2, @$); }
+| PARAM array                              { $$ = ast_with_flags(ast_with_span($2, @$), AST_FIXED); }
+
+array:
+  name '[' sizes ']' weight_options
+    { $$ = ast_build(p, AST_WEIGHT, @$, $1, $5, 2, NODE_LIST(LIST, @3, NO_NAME, $3), NULL); }
+| name '[' sizes ']' '=' value weight_options
+    { $$ = ast_build(p, AST_WEIGHT, @$, $1, $7, 2, NODE_LIST(LIST, @3, NO_NAME, $3), $6); }
+| name '[' sizes ']' '~' value weight_options
+    { $$ = ast_with_flags(ast_build(p, AST_WEIGHT, @$, $1, $7, 2, NODE_LIST(LIST, @3, NO_NAME, $3), $6), AST_DRAW); }
 
 weight_options:
   %empty                                   { $$ = ast_list_new(p); }

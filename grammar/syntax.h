@@ -135,6 +135,7 @@ extern const Name NO_NAME;
 // A node with `count` children that follow, each an Ast pointer or NULL, and then those of `rest`, which may be NULL.
 Ast *ast_build(Parser *parser, AstKind kind, Span span, Name name, const AstList *rest, uint32_t count, ...);
 Ast *ast_with_flags(Ast *node, uint32_t flags);
+Ast *ast_with_span(Ast *node, Span span);
 Ast *ast_number(Parser *parser, Span span, Literal literal);
 Ast *ast_string(Parser *parser, AstKind kind, Span span, Atom text);
 Ast *ast_reduction(Parser *parser, Span span, Ast *callee, const AstList *indices, Ast *body);

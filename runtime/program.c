@@ -161,7 +161,7 @@ static bool compile(Program *p, const ProgramOptions *options, Text *dump_out, T
     double since = 0;
     code_lap(&since);
     p->equations = equations_derive(p->model);
-    if (!p->equations) return false;
+    if (!p->equations || !check("derive", equations_verify(p->equations), error)) return false;
     if (wants_dump(options, "energy")) energy_dump(p->equations, dump_out);
     if (wants_dump(options, "equations")) equations_dump(p->equations, dump_out);
     p->times.derive = code_lap(&since);

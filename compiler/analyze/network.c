@@ -66,13 +66,21 @@ static void output_slopes(Work *w, uint32_t number, uint32_t output, bool instan
 
 // ---- Connections as matrices ----------------------------------------------------------------------------------------
 
+// How strongly something acts does not depend on when.
+static Expr at_once(ExprStore *store, Expr node, void *context) {
+    ExprNode n = expr_node(store, node);
+    (void)context;
+    return n.kind == EXPR_DELAY ? n.argument[0] : node;
+}
+
 // d current / d message at the initial weights.
 static void add_message(Work *w, const Connection *c, uint32_t message, const double *slopes, Matrix *m) {
     ExprStore *s = w->reader.store;
     const Population *target = &w->analysis->model->populations.items[c->target];
     Index column = index_new(s, arena_atom_z(w->analysis->model->arena, "pre"), m->columns);
     Expr at = expr_index(s, column);
-    Expr by = expr_derivative(s, c->current, c->messages.items[message], &at, 1);
+    Expr current = expr_rewrite(s, c->current, at_once, NULL);
+    Expr by = expr_derivative(s, current, c->messages.items[message], &at, 1);
     w->reader.met_signal = false;
     for (uint32_t i = 0; m->at && i < m->rows; i++)
         for (uint32_t j = 0; m->at && j < m->columns; j++) {

@@ -142,9 +142,10 @@ void derive_check_times(Derive *d, const NeuronEquations *n) {
 // ---- Operators on signals -------------------------------------------------------------------------------------------
 
 // Currents and costs see messages as they are: what acts on a signal in time belongs into the neuron that sends it.
-static bool is_instantaneous(Derive *d, Expr expr, Span span, const char *what) {
-    static const ExprKind operators[] = {EXPR_AHEAD, EXPR_LOWPASS, EXPR_DELAY, EXPR_RATE, EXPR_PREVIOUS};
-    for (size_t k = 0; expr && k < sizeof operators / sizeof *operators; k++) {
+// What a current reads late, delay(pre.r, T), was checked where it stands.
+static bool is_instantaneous(Derive *d, Expr expr, Span span, const char *what, bool current) {
+    static const ExprKind operators[] = {EXPR_DELAY, EXPR_AHEAD, EXPR_LOWPASS, EXPR_RATE, EXPR_PREVIOUS};
+    for (size_t k = current; expr && k < sizeof operators / sizeof *operators; k++) {
         if (!expr_has_kind(d->store, expr, operators[k])) continue;
         diag_report(d->model->diags, DIAG_E0307, span, "`%s` acts on a signal in time in %s", derive_printed(d, expr),
                     what);
@@ -156,8 +157,8 @@ static bool is_instantaneous(Derive *d, Expr expr, Span span, const char *what) 
 
 bool derive_check_signals(Derive *d) {
     const Model *m = d->model;
-    bool good = is_instantaneous(d, m->cost, m->cost_span, "a cost");
+    bool good = is_instantaneous(d, m->cost, m->cost_span, "a cost", false);
     for (uint32_t c = 0; c < m->connections.count; c++)
-        good &= is_instantaneous(d, m->connections.items[c].current, m->connections.items[c].span, "a current");
+        good &= is_instantaneous(d, m->connections.items[c].current, m->connections.items[c].span, "a current", true);
     return good;
 }

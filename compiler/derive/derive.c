@@ -17,9 +17,7 @@ Atom derive_printed(Derive *d, Expr expr) {
     return atom;
 }
 
-// The symbol of this name: deriving a model twice makes no second one. An array of the user's own would be taken for
-// the compiler's.
-static Symbol derive_symbol(Derive *d, SymbolInfo info, const char *what) {
+Symbol derive_symbol(Derive *d, SymbolInfo info, const char *what) {
     Symbol known = symbol_find(d->store, info.name);
     info.derived = true;
     if (!known) return symbol_new(d->store, info);
@@ -121,8 +119,9 @@ Expr derive_pull_back(Derive *d, const Connection *c, Symbol symbol) {
 }
 
 // The downward error of a message: through the feedback weights, where there are any.
-static Expr downward_error(Derive *d, const Connection *c, Symbol message) {
-    Expr result = derive_pull_back(d, c, message);
+static Expr downward_error(Derive *d, const Connection *c, Symbol message, ConnectionEquations *ce) {
+    bool late = expr_has_kind(d->store, c->current, EXPR_DELAY);
+    Expr result = late ? derive_late_pull_back(d, c, message, ce) : derive_pull_back(d, c, message);
     for (uint32_t w = 0; w < c->feedback.count; w++)
         if (c->feedback.items[w])
             result = expr_rename(d->store, result, c->weights.items[w], VERSION_OLD, c->feedback.items[w], VERSION_OLD);
@@ -143,8 +142,9 @@ static void derive_connection(Derive *d, uint32_t number) {
         info.role = ROLE_REGISTER;
         info.span = c->span;
         vec_push(&ce.downward, derive_symbol(d, info, "a downward error"));
-        vec_push(&ce.downward_value, downward_error(d, c, c->messages.items[m]));
+        vec_push(&ce.downward_value, downward_error(d, c, c->messages.items[m], &ce));
     }
+    derive_late_error_memory(d, c, &ce);
     vec_push(&d->equations->connections, ce);
 }
 
@@ -264,13 +264,16 @@ Equations *equations_derive(Model *model) {
     for (uint32_t i = 0; i < model->populations.count; i++) good &= derive_neuron(&d, i);
     good &= derive_check_signals(&d);
     for (uint32_t i = 0; i < model->populations.count; i++) derive_delay_lines(&d, &model->populations.items[i]);
+    derive_late_messages(&d);
     if (good) {
         for (uint32_t i = 0; i < equations->neurons.count; i++) derive_check_times(&d, &equations->neurons.items[i]);
         if (d.principle->course != COURSE_REVERSED_STEP) spread_errors(&d);
         for (uint32_t c = 0; c < model->connections.count; c++) derive_connection(&d, c);
+        derive_warn_of_loops(&d);
         for (uint32_t i = 0; i < equations->neurons.count; i++) derive_errors(&d, &equations->neurons.items[i]);
         if (!diag_error_count(model->diags)) derive_check_explicit(&d);
         if (!diag_error_count(model->diags)) derive_gradients(&d);
+        if (!diag_error_count(model->diags)) derive_units(equations);
     }
     if (!diag_error_count(model->diags)) return equations;
     equations_free(equations);

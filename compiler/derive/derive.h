@@ -27,6 +27,9 @@ Symbol derive_signal(Derive *d, const Population *p, SymbolRole role, Unit unit,
                      const char *what);
 // An array at its own axes.
 Expr derive_element(Derive *d, Symbol symbol);
+// The symbol of this name: deriving a model twice makes no second one. An array of the user's own would be taken for
+// the compiler's: reported, with `what` it is.
+Symbol derive_symbol(Derive *d, SymbolInfo info, const char *what);
 // The terms of an energy that carry the input, and the rest.
 void derive_split_energy(Derive *d, const NeuronEquations *n, const Population *p, Expr energy, Expr *driven,
                          Expr *rest);
@@ -53,6 +56,15 @@ Expr derive_over_leaves(Derive *d, const NeuronEquations *n, Expr expr, bool acr
 bool derive_add_memory(Derive *d, NeuronEquations *n, const Population *p, Expr node, bool across);
 // The arrays of the delays of neurons that equations move; a delay shorter than dt, or of unknown length, is refused.
 void derive_delay_lines(Derive *d, Population *p);
+Symbol derive_slot_numbers(Derive *d, uint32_t count); // 0, 1, … as an array
+// What stands for the adjoint of a delay where nothing else is declared; reported where nothing can.
+DelayCredit derive_delay_credit(Derive *d, DelayCredit declared, Span span);
+// arrival.c: the arrays of messages that synapses read late
+void derive_late_messages(Derive *d);
+// derive_pull_back of a message that may be delayed; and then what that needs of the error.
+Expr derive_late_pull_back(Derive *d, const Connection *c, Symbol message, ConnectionEquations *ce);
+void derive_warn_of_loops(Derive *d); // once all connections are derived
+void derive_late_error_memory(Derive *d, const Connection *c, ConnectionEquations *ce);
 // The largest value that a time constant starts with; negative when nothing bounds it.
 double derive_longest(Derive *d, const Leaf *leaf);
 // What x receives of an error g, in operator form.
@@ -62,6 +74,7 @@ Symbol derive_back(Derive *d, NeuronEquations *n, uint32_t leaf);
 // How an error that comes through leaf k is brought to the exact adjoint's amplitude.
 Gain derive_gain(Derive *d, const NeuronEquations *n, const ErrorInput *in, const char *label);
 void derive_gradients(Derive *d);
+void derive_units(const Equations *equations); // of all that is derived, from that of the energy
 // A neuron without an energy, given by equations alone; and what such neurons rule out.
 bool derive_is_explicit(const Population *p);
 void derive_check_explicit(Derive *d);

@@ -4,6 +4,7 @@
 #include "derivation.h"
 #include "page.h"
 #include "wire.h"
+#include <math.h>
 #include <string.h>
 
 typedef Derivation D;
@@ -85,8 +86,58 @@ static Expr of_one_sample(ExprStore *store, Expr node, void *context) {
     return expr_access(store, n.symbol, n.version, n.argument, n.count - 1);
 }
 
+// What memory.c and arrival.c of the step put around the slot of a line that holds the past, so that it is one whatever
+// its delay has become: min(max(x, low), high), and a turn where it lies before the first.
+static Expr without_bounds(const ExprStore *store, Expr expr) {
+    ExprNode least = expr_node(store, expr), most = {0};
+    if (least.kind == EXPR_MIN)
+        for (int i = 0; i < 2; i++) {
+            most = expr_node(store, least.argument[i]);
+            if (most.kind != EXPR_MAX) continue;
+            double bound;
+            return most.argument[expr_get_const(store, most.argument[0], &bound)];
+        }
+    return expr;
+}
+
+// Numbers of steps are a millionth more, so that halves are rounded up.
+static Expr plain_steps(ExprStore *store, Expr node, void *context) {
+    const double *dt = context;
+    double value, whole;
+    Expr inside = without_bounds(store, node);
+    if (!expr_get_const(store, inside, &value)) return inside;
+    if (value == (1 + 1e-6) / *dt) return expr_const(store, 1 / *dt);
+    whole = rint(value);
+    return fabs(value - whole) <= 2e-6 * fmax(1, fabs(whole)) ? expr_const(store, whole) : inside;
+}
+
+static Expr shown_slot(const D *d, Expr slot) {
+    ExprNode node = expr_node(d->store, without_bounds(d->store, slot));
+    Expr at = node.kind == EXPR_SELECT ? node.argument[2] : without_bounds(d->store, slot);
+    double dt = d->model->dt;
+    return expr_rewrite(d->store, at, plain_steps, &dt);
+}
+
+static Expr plain_slot(ExprStore *store, Expr node, void *context) {
+    ExprNode n = expr_node(store, node);
+    if (n.kind != EXPR_ACCESS || n.count < 2 || expr_node(store, n.argument[1]).kind != EXPR_MIN) return node;
+    Expr at[EXPR_MAX_RANK + 1];
+    for (uint32_t k = 0; k < n.count; k++) at[k] = k == 1 ? shown_slot(context, n.argument[1]) : n.argument[k];
+    return expr_access(store, n.symbol, n.version, at, n.count);
+}
+
+// What is assigned: all of an array, or one slot of it.
+static Expr shown_left(const D *d, const StepAssign *assign) {
+    Expr left = model_element(d->store, assign->symbol, VERSION_NEW);
+    ExprNode node = expr_node(d->store, left);
+    if (!assign->slot) return left;
+    return expr_access(d->store, assign->symbol, VERSION_NEW, (Expr[]){node.argument[0], shown_slot(d, assign->slot)},
+                       2);
+}
+
 static Expr shown_value(const Program *p, Expr value) {
     ExprStore *s = p->d->store;
+    value = expr_rewrite(s, value, plain_slot, p->d);
     Expr size = model_element(s, p->step->batch_size, VERSION_OLD);
     if (expr_has_index(s, value, INDEX_BATCH)) return expr_rewrite(s, value, of_one_sample, NULL);
     return expr_replace(s, value, size, expr_access(s, p->batch, VERSION_OLD, NULL, 0));
@@ -104,7 +155,7 @@ static void own_lines(D *d, const NeuronEquations *n, const void *context) {
     for (uint32_t i = 0; i < p->lines.count; i++) {
         const Line *line = &p->lines.items[i];
         if (line->neuron != number || line->round != p->round) continue;
-        Expr left = model_element(d->store, line->assign->symbol, VERSION_NEW);
+        Expr left = shown_left(d, line->assign);
         Expr right = shown_value(p, line->assign->value);
         PageItem item = {PAGE_EQUATION,    derivation_show(d, left), "=", derivation_show(d, right), "",
                          place_of(d, line)};
@@ -120,7 +171,7 @@ static Wires crossing_lines(const Program *p) {
         if (line->neuron >= 0 || line->round != p->round) continue;
         Symbol symbol = line->assign->symbol;
         Wire wire = {.owner = symbol,
-                     .left = model_element(d->store, symbol, VERSION_NEW),
+                     .left = shown_left(d, line->assign),
                      .right = shown_value(p, line->assign->value),
                      .place = place_of(d, line)};
         vec_push(&wires, wire_with_own_axes(d, wire));
@@ -287,6 +338,11 @@ static void put_head(const Program *p, bool backward) {
     derivation_say(d, "Line by line as it is executed, for every sample of the batch at once: {x} is the value before "
                       "the step, {x'} the one after, or of, the step.");
     say_what_waits(p);
+    bool slots = false;
+    for (uint32_t i = 0; i < p->step->assigns.count; i++) slots |= p->step->assigns.items[i].slot != 0;
+    if (slots)
+        derivation_say(d, "What is delayed stands in lines of slots, a new value in each in turn; their numbers are "
+                          "rounded, and go around.");
 }
 
 static void say_learning(const Program *p) {

@@ -112,6 +112,12 @@ typedef struct ConnectionEquations {
     bool carries_error;   // its target has an error and its source is a population that wants one
     Vec(Symbol) downward; // per message: w.error_down, (d current / d message)^T error, at the source's own index
     Vec(Expr) downward_value;
+    // Of errors that go back through delays of this connection: whether some look ahead, and what the target's error
+    // was in the step before; whether, backward in time, some come from later, and the errors of later steps [post,
+    // slot], at the places of late message number `late`.
+    bool looks_ahead, comes_back;
+    Symbol error_before, error_line;
+    uint32_t late;
 } ConnectionEquations;
 
 typedef struct Gradient {     // of one learned parameter
@@ -153,6 +159,9 @@ const Principle *principle_find(PrincipleKind kind);
 // NULL when the energy admits no causal local solution; the reports name the term.
 Equations *equations_derive(Model *model);
 void equations_free(Equations *equations);
+// NULL when the units of both sides of every derived equation agree, as far as they are known; else what does not (a
+// compiler bug). The caller frees it.
+char *equations_verify(const Equations *equations);
 void equations_dump(const Equations *equations, Text *out);
 // The total energy as one scalar, over lookaheads, drives and parameters: `--dump=energy`.
 void gradient_report_none(const Model *model, Symbol parameter, Span span); // E0306: no cost depends on it

@@ -208,6 +208,16 @@ static Where where_in_rule(const Site *s, const ExprNode *node, Where found) {
     return outside && constant ? AT_EVERYWHERE : found;
 }
 
+// A parameter of a synapse, such as its delay, is there for what passes it either way.
+static Where where_is_parameter(const Site *s, const Connection *c, const ExprNode *node) {
+    if (!s->connection) return c->target == s->population ? AT_CURRENT : AT_ELSEWHERE;
+    for (uint32_t k = 0; k < node->count; k++) {
+        Expr at = node->argument[k];
+        if (at != s->post && at != s->pre && at != s->across && !has(s->own, s->rank, at)) return AT_ELSEWHERE;
+    }
+    return c == s->connection ? AT_SYNAPSE : AT_ELSEWHERE;
+}
+
 static Where where_of_access(const Site *s, const ExprNode *node) {
     const D *d = s->d;
     Atom name = d->names.documented[node->symbol];
@@ -219,6 +229,7 @@ static Where where_of_access(const Site *s, const ExprNode *node) {
     const Connection *c = connection_owning(d, name);
     if (!c) return where_is_external(s, node);
     if (role == ROLE_WEIGHT) return where_is_weight(s, c, node);
+    if (role == ROLE_PARAMETER) return where_is_parameter(s, c, node);
     bool from_here = !c->from_external && c->source == s->population && node->argument[0] == s->post;
     return from_here ? AT_ARRIVING : AT_ELSEWHERE;
 }

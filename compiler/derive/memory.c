@@ -7,7 +7,7 @@
 // ---- Arrays of delays -----------------------------------------------------------------------------------------------
 
 // 0, 1, … of the slots of a delay, as an array that no step changes.
-static Symbol slot_numbers(Derive *d, uint32_t count) {
+Symbol derive_slot_numbers(Derive *d, uint32_t count) {
     Atom name = arena_format(d->model->arena, "slots#%u", count);
     Symbol known = symbol_find(d->store, name);
     if (known) return known;
@@ -47,7 +47,7 @@ static bool make_delay(Derive *d, const Population *p, Leaf *leaf, Unit unit) {
     leaf->memory = per_slot(d, p, unit, "delay_line.", leaf->label, count);
     leaf->position = derive_signal(d, p, ROLE_STATE, UNIT_NONE, "delay_slot.", leaf->label, "the slot of a delay");
     symbol_edit(d->store, leaf->position)->rank = 0;
-    leaf->slots = slot_numbers(d, count);
+    leaf->slots = derive_slot_numbers(d, count);
     return true;
 }
 
@@ -107,7 +107,7 @@ static void make_line(Derive *d, const Population *p, DelayLine *line) {
     line->memory = per_slot(d, p, unit, "delay_line", label, count);
     line->position = derive_signal(d, p, ROLE_STATE, UNIT_NONE, "delay_slot", label, "the slot of a delay");
     symbol_edit(d->store, line->position)->rank = 0;
-    line->slots = slot_numbers(d, count);
+    line->slots = derive_slot_numbers(d, count);
     Initial initial;
     if (line->start && line_initial(d, p, line, count, &initial))
         vec_push(&d->model->arrays, (Array){.symbol = line->memory, .initial = initial});
@@ -166,12 +166,10 @@ bool derive_add_memory(Derive *d, NeuronEquations *n, const Population *p, Expr 
 
 // ---- Errors ---------------------------------------------------------------------------------------------------------
 
-// A causal error cannot go back in time: the model says what stands for that.
-static DelayCredit credit_of(Derive *d, const Population *p, const Leaf *leaf) {
-    if (leaf->credit != CREDIT_NONE_DECLARED) return leaf->credit;
+DelayCredit derive_delay_credit(Derive *d, DelayCredit declared, Span span) {
+    if (declared != CREDIT_NONE_DECLARED) return declared;
     if (d->principle->adjoint_of_ahead == EXPR_STOP && !d->principle->equal_times) return CREDIT_LATE;
-    Span where = expr_span(d->store, leaf->node);
-    diag_report(d->model->diags, DIAG_E0307, where.source ? where : p->energy_span,
+    diag_report(d->model->diags, DIAG_E0307, span,
                 "the adjoint of a delay reaches into the future, and nothing says what stands for it under `%s`",
                 d->principle->name);
     diag_expected(
@@ -190,7 +188,9 @@ Symbol derive_back(Derive *d, NeuronEquations *n, uint32_t number) {
     const char *label = arena_format(d->model->arena, ".%s", derive_member(d, p, leaf->symbol));
     leaf->back = derive_signal(d, p, ROLE_SIGNAL, unit, "error_back", label, "the error of a filter's input");
     bool exact = d->principle->course == COURSE_BACKWARD, online = d->principle->course == COURSE_ONLINE;
-    if (leaf->kind == LEAF_DELAY && online) leaf->credit = credit_of(d, p, leaf);
+    Span where = expr_span(d->store, leaf->node);
+    if (leaf->kind == LEAF_DELAY && online)
+        leaf->credit = derive_delay_credit(d, leaf->credit, where.source ? where : p->energy_span);
     if (leaf->kind == LEAF_DELAY && exact)
         leaf->back_memory =
             per_slot(d, p, unit, "error_back_line", label, symbol_info(d->store, leaf->memory)->extent[1]);

@@ -598,6 +598,7 @@ static void write_page(D *d, const Step *step, const Step *backward) {
     derivation_put(d, PAGE_TITLE, arena_format(d->page.arena, "%s: from the energy to equations", d->model->name));
     derivation_given(d);
     if (d->equations->neurons.count || d->model->cost) derived(d);
+    derivation_units(d);
     derivation_step(d, step, false);
     if (backward) derivation_step(d, backward, true);
 }

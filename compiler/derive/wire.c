@@ -90,6 +90,7 @@ Wire wire_with_own_axes(const Derivation *d, Wire wire) {
     ExprNode node = expr_node(d->store, wire.left);
     for (uint32_t k = 0; k < node.count; k++) {
         ExprNode axis = expr_node(d->store, node.argument[k]);
+        if (axis.kind != EXPR_INDEX) continue; // a slot
         Atom letter = arena_format(d->page.arena, "%c", "ijkl"[k % 4]);
         Index fresh = index_new(d->store, letter, index_info(d->store, axis.index)->extent);
         wire.left = expr_substitute_index(d->store, wire.left, node.argument[k], expr_index(d->store, fresh));

@@ -47,6 +47,8 @@ Page derivation_page(const Equations *equations, const Step *step, const Step *b
 
 void derivation_given(Derivation *d); // equations, events and rules that are not derived
 
+void derivation_units(Derivation *d); // in which units everything is, where the model has any
+
 void wires_of_inputs(Derivation *d);    // I = sum of currents
 void wires_of_errors(Derivation *d);    // delta and lambda
 void wires_of_gradients(Derivation *d); // dE/dtheta

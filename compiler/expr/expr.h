@@ -191,6 +191,8 @@ Expr expr_partial(ExprStore *store, Expr expr, Expr leaf);
 // The unit of an expression, from those of its symbols. False when its parts don't agree (a compiler bug in a derived
 // line, since users' expressions were checked before).
 bool expr_unit(const ExprStore *store, Expr expr, Unit *unit);
+// Whether it may be of this unit: false when that is ruled out, or its parts don't agree.
+bool expr_has_unit(const ExprStore *store, Expr expr, Unit unit);
 
 // Printing. `names` of symbols are their names; versions print as x and x' (old and new) in step notation. MathML is a
 // sequence of elements in UTF-8, to be put into a <math>.

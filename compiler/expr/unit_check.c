@@ -21,7 +21,7 @@ typedef struct UnitWalk {
     const ExprStore *store;
     ExprMemo memo; // number in `quantities` + 1
     Vec(Quantity) quantities;
-    bool timed;         // some symbol carries a unit of time, so every time does
+    bool timed; // some symbol carries a unit of time, so every time does
     bool agree;
 } UnitWalk;
 
@@ -131,12 +131,25 @@ static Quantity unit_of(UnitWalk *walk, Expr expr) {
     return found;
 }
 
-bool expr_unit(const ExprStore *store, Expr expr, Unit *unit) {
+static Quantity find_unit(const ExprStore *store, Expr expr, bool *agree) {
     UnitWalk walk = {.store = store, .agree = true};
     for (Symbol symbol = 1; symbol <= symbol_count(store) && !walk.timed; symbol++)
         if (symbol_info(store, symbol)->unit.time) walk.timed = true;
-    *unit = unit_of(&walk, expr).unit;
+    Quantity found = unit_of(&walk, expr);
     expr_memo_free(&walk.memo);
     vec_free(&walk.quantities);
-    return walk.agree;
+    *agree = walk.agree;
+    return found;
+}
+
+bool expr_unit(const ExprStore *store, Expr expr, Unit *unit) {
+    bool agree;
+    *unit = find_unit(store, expr, &agree).unit;
+    return agree;
+}
+
+bool expr_has_unit(const ExprStore *store, Expr expr, Unit unit) {
+    bool agree;
+    Quantity found = find_unit(store, expr, &agree);
+    return agree && (found.certainty != UNIT_SURE || unit_equal(found.unit, unit));
 }

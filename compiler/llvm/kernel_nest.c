@@ -113,6 +113,8 @@ static void plan_value(Nest *nest, uint32_t number) {
     NestValue *plan = &nest->values[number];
     if (op->kind == LOOP_LOAD) {
         uint32_t slot = nest->accesses[op->a].slot, slot_level = slot ? nest->values[slot - 1].level : 0;
+        if (slot && nest->values[slot - 1].in_lanes)
+            nest->accesses[op->a].vector = LOOP_STRIDED; // a slot for each lane
         plan->level = nest->accesses[op->a].level > slot_level ? nest->accesses[op->a].level : slot_level;
         plan->in_lanes = nest->accesses[op->a].vector != LOOP_SPLAT;
     }
@@ -139,9 +141,15 @@ static LLVMValueRef base_address(const Nest *nest, const NestAccess *access, uns
     const Emitter *e = nest->e;
     if (!access->slot) return access->pointer;
     const NestValue *value = &nest->values[access->slot - 1];
-    LLVMValueRef slot =
-        value->in_lanes ? LLVMBuildExtractElement(e->builder, value->vector, emit_int(e, lane), "") : value->scalar;
-    slot = LLVMBuildFPToSI(e->builder, slot, e->int64, "");
+    LLVMValueRef slot;
+    if (value->in_lanes) { // all lanes at once: the builder's equal conversions are one
+        LLVMTypeRef numbers = LLVMVectorType(e->int32, nest->lanes);
+        slot = LLVMBuildFPToSI(e->builder, value->vector, numbers, "");
+        slot =
+            LLVMBuildSExt(e->builder, LLVMBuildExtractElement(e->builder, slot, emit_int(e, lane), ""), e->int64, "");
+    } else {
+        slot = LLVMBuildFPToSI(e->builder, value->scalar, e->int64, "");
+    }
     return emit_address(e, emit_real_type(e, access->real, 1), access->pointer,
                         emit_mul(e, slot, slot_stride(nest, (uint32_t)(access - nest->accesses))));
 }

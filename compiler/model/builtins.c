@@ -129,6 +129,8 @@ static Value make_clamp(Resolver *r, const Builtin *self, Value *args, uint32_t 
 
 static Value make_filter(Resolver *r, const Builtin *self, Value *args, uint32_t count, Span span) {
     (void)count;
+    bool arrives = self->detail == EXPR_DELAY && r->synapse && !r->build;
+    if (arrives && args[1].kind == VALUE_LIST) args[1] = list_to_array(r, args[1]);
     if (!require_number(r, &args[0], arena_format(r->arena, "the signal of `%s`", self->name)) ||
         !require_number(r, &args[1], "the time constant") ||
         !is_time(r, &args[1], arena_format(r->arena, "the time of `%s`", self->name)))
@@ -139,6 +141,7 @@ static Value make_filter(Resolver *r, const Builtin *self, Value *args, uint32_t
         diag_expected(r->diags, "a time from 0 on");
         return value_error();
     }
+    if (arrives) return synapse_delay(r, &args[0], &args[1], span);
     Value result = args[0];
     if (explicit_operator(r, (ExprKind)self->detail, &args[0], &args[1], span, &result)) return result;
     result.expr = expr_make2(r->store, (ExprKind)self->detail, args[0].expr, args[1].expr);

@@ -134,10 +134,41 @@ static bool weight_option(Resolver *r, const SymbolInfo *info, const Scope *scop
     return false;
 }
 
+// In what an element begins with, i and j are its place: `weight W[post, pre] = exp(-abs(i - j)/5)`.
+static Value element_value(Resolver *r, const Scope *scope, const Ast *written, const SymbolInfo *info, Index *axes) {
+    static const char *const names[] = {"i", "j"};
+    Scope inner = {.parent = scope, .description = scope->description};
+    for (uint32_t k = 0; k < info->rank; k++) {
+        axes[k] = index_new(r->store, arena_atom_z(r->arena, k < 2 ? names[k] : "k"), info->extent[k]);
+        bool taken = false; // a parameter of that name wins
+        for (uint32_t b = 0; k < 2 && b < scope->bindings.count; b++)
+            taken |= strcmp(scope->bindings.items[b].name, names[k]) == 0;
+        if (k < 2 && !taken)
+            scope_bind(&inner, arena_atom_z(r->arena, names[k]),
+                       value_expr(expr_index(r->store, axes[k]), UNIT_NONE, written->span));
+    }
+    Value value = elaborate(r, &inner, written);
+    scope_free(&inner);
+    return value;
+}
+
+// Of an expression over its place and parameters that are given, the values are known.
+static bool place_values(Resolver *r, const Value *start, const Index *axes, const SymbolInfo *info, Initial *initial) {
+    double number;
+    if (start->kind != VALUE_NUMBER || start->rank || value_const(r, start, &number)) return false;
+    uint64_t elements = (uint64_t)element_count(info);
+    double *values = arena_new_array(r->arena, double, elements ? elements : 1);
+    if (!model_known_values(r->model, start->expr, axes, info->rank, values)) return false;
+    *initial = (Initial){.kind = INITIAL_CONSTANT, .values = values, .scale = 1, .span = start->span};
+    initial->count = elements ? (uint32_t)elements : 1;
+    return true;
+}
+
 // First values: as they are written, or those of the list of edges.
-static bool weight_start(Resolver *r, const Scope *scope, const Ast *item, Structure *structure, Value *start) {
+static bool weight_start(Resolver *r, const Scope *scope, const Ast *item, const SymbolInfo *info, Index *axes,
+                         Structure *structure, Value *start) {
     const Ast *written = item->count > 1 ? item->child[1] : NULL;
-    *start = written ? elaborate(r, scope, written) : value_number(r, 0, item->span);
+    *start = written ? element_value(r, scope, written, info, axes) : value_number(r, 0, item->span);
     if (written && !structure->weighted) structure->values = NULL;
     if (!structure->values) return start->kind != VALUE_ERROR;
     start->unit = structure->unit;
@@ -148,7 +179,8 @@ static bool weight_start(Resolver *r, const Scope *scope, const Ast *item, Struc
     return false;
 }
 
-static Initial weight_initial(Resolver *r, const Value *start, const SymbolInfo *info, const Structure *structure) {
+static Initial weight_initial(Resolver *r, const Value *start, const Index *axes, const SymbolInfo *info,
+                              const Structure *structure) {
     uint64_t elements = (uint64_t)element_count(info);
     Initial initial;
     if (structure->values)
@@ -157,8 +189,9 @@ static Initial weight_initial(Resolver *r, const Value *start, const SymbolInfo 
                          .count = structure->count,
                          .scale = 1,
                          .span = structure->option->span};
-    if (copies(r, start, info, &initial)) return initial;
-    return initial_from(r, start, elements, arena_format(r->arena, "the weight `%s`", info->name));
+    if (copies(r, start, info, &initial) || place_values(r, start, axes, info, &initial)) return initial;
+    const char *kind = info->role == ROLE_WEIGHT ? "weight" : "parameter";
+    return initial_from(r, start, elements, arena_format(r->arena, "the %s `%s`", kind, info->name));
 }
 
 // Given values of elements that are known to be there or not: what is left is a list, for which no mask is needed.
@@ -176,36 +209,60 @@ static void fold_mask(Resolver *r, Initial *initial, const Structure *structure)
 
 static bool weight_shape(Resolver *r, const Scope *scope, const Ast *item, SymbolInfo *info) {
     const Ast *dims = item->child[0];
+    const char *size = info->role == ROLE_WEIGHT ? "the size of a weight" : "the size of a parameter";
     if (!dims || dims->count > EXPR_MAX_RANK) return false;
     for (uint32_t i = 0; i < dims->count; i++, info->rank++)
-        if (!constant_size(r, scope, dims->child[i], "the size of a weight", &info->extent[i])) return false;
+        if (!constant_size(r, scope, dims->child[i], size, &info->extent[i])) return false;
     if (element_count(info) <= INT32_MAX) return true;
-    report(r, DIAG_E0209, item->span, "the weight `%s` has %.0f elements", info->name, element_count(info));
+    report(r, DIAG_E0209, item->span, "the %s `%s` has %.0f elements",
+           info->role == ROLE_WEIGHT ? "weight" : "parameter", info->name, element_count(info));
     diag_expected(r->diags, "at most %d", INT32_MAX);
     return false;
 }
 
+// A weight, or a parameter of each synapse, which nothing learns.
 static void synapse_weight(Resolver *r, Connection *c, Scope *scope, const Ast *item) {
-    SymbolInfo info = {
-        .name = arena_format(r->arena, "%s.%s", c->name, item->name), .role = ROLE_WEIGHT, .span = item->name_span};
+    SymbolInfo info = {.name = arena_format(r->arena, "%s.%s", c->name, item->name),
+                       .role = item->flags & AST_FIXED ? ROLE_PARAMETER : ROLE_WEIGHT,
+                       .span = item->name_span};
     WeightOptions options = {0};
     bool good = weight_shape(r, scope, item, &info);
     for (uint32_t i = 2; good && i < item->count; i++) good = weight_option(r, &info, scope, item->child[i], &options);
     Value start;
-    good = weight_start(r, scope, item, &options.structure, &start) && good;
+    Index axes[EXPR_MAX_RANK];
+    good = weight_start(r, scope, item, &info, axes, &options.structure, &start) && good;
     if (!good) {
         scope_bind(scope, item->name, value_error());
         return;
     }
     info.unit = start.unit;
     Symbol mask = options.structure.option ? structure_mask(r, &info, &options.structure) : 0;
-    Initial initial = weight_initial(r, &start, &info, &options.structure);
+    Initial initial = weight_initial(r, &start, axes, &info, &options.structure);
     fold_mask(r, &initial, &options.structure);
     Symbol symbol = declare_array(r, info, initial);
     Array *array = &r->model->arrays.items[r->model->arrays.count - 1];
     array->zero_diagonal = options.zero_diagonal;
     array->mask = mask;
-    vec_push(&c->weights, symbol);
+    if (info.role == ROLE_WEIGHT)
+        vec_push(&c->weights, symbol);
+    else
+        vec_push(&c->parameters, symbol);
+    scope_bind(scope, item->name, value_symbol(r, symbol, item->name_span));
+}
+
+// One number for all synapses of the connection.
+static void synapse_parameter(Resolver *r, Connection *c, Scope *scope, const Ast *item) {
+    Value value = elaborate(r, scope, item->child[0]);
+    if (value.kind == VALUE_ERROR) {
+        scope_bind(scope, item->name, value);
+        return;
+    }
+    SymbolInfo info = {.name = arena_format(r->arena, "%s.%s", c->name, item->name),
+                       .role = ROLE_PARAMETER,
+                       .unit = value.unit,
+                       .span = item->name_span};
+    Symbol symbol = declare_array(r, info, initial_from(r, &value, 1, arena_format(r->arena, "`%s`", info.name)));
+    vec_push(&c->parameters, symbol);
     scope_bind(scope, item->name, value_symbol(r, symbol, item->name_span));
 }
 
@@ -327,6 +384,7 @@ static void synapse_items(Resolver *r, Connection *c, Scope *scope, const Ast *s
         currents += item->kind == AST_CURRENT;
         switch (item->kind) {
         case AST_WEIGHT: synapse_weight(r, c, scope, item); break;
+        case AST_PARAMETER: synapse_parameter(r, c, scope, item); break;
         case AST_CURRENT: synapse_current(r, c, scope, item); break;
         case AST_LET: scope_bind(scope, item->name, elaborate(r, scope, item->child[0])); break;
         case AST_STATE: synapse_state(r, c, scope, item); break;
@@ -344,7 +402,8 @@ static void synapse_items(Resolver *r, Connection *c, Scope *scope, const Ast *s
         case AST_ASSIGN: break; // when all populations and connections are known
         default:
             report(r, DIAG_E0212, item->span, "`%s` in a synapse", ast_kind_name(item->kind));
-            diag_expected(r->diags, "`weight`, `state`, `current`, `let`, `plasticity` or an equation `d(e) = …`");
+            diag_expected(r->diags,
+                          "`weight`, `param`, `state`, `current`, `let`, `plasticity` or an equation `d(e) = …`");
         }
     }
     if (!currents) {
@@ -390,7 +449,9 @@ static void one_connection(Resolver *r, Scope *scope, const Ast *item, Atom name
     scope_bind(ends_scope, arena_atom_z(r->arena, "dt"), *scope_find(scope, arena_atom_z(r->arena, "dt")));
     Span before = enter_use(r, item->span);
     bind_arguments(r, inner, scope, synapse, synapse_ast->kind == AST_CALL ? synapse_ast : NULL, 1);
+    r->synapse = &c;
     synapse_items(r, &c, inner, synapse);
+    r->synapse = NULL;
     leave_use(r, before);
     find_messages(r, &c);
     if (synapse_has_rules(synapse)) {

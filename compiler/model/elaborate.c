@@ -77,6 +77,35 @@ bool same_unit(Resolver *r, const Value *a, const Value *b, Span span, const cha
     return false;
 }
 
+bool join_energy(Resolver *r, const Value *value, Span span, const char *what) {
+    Model *m = r->model;
+    if (value->any_unit || value->open_unit) return true;
+    if (!m->energy_unit_from.source) {
+        m->energy_unit = value->unit;
+        m->energy_unit_from = span;
+        return true;
+    }
+    if (unit_equal(m->energy_unit, value->unit)) return true;
+    Text first = {0}, second = {0};
+    unit_print(m->energy_unit, &first);
+    unit_print(value->unit, &second);
+    bool plain = unit_is_none(value->unit), plain_before = unit_is_none(m->energy_unit);
+    report(r, DIAG_E0206, span, "%s%s%s%s, which adds to an energy %s%s%s", what, plain ? " without a unit" : " in `",
+           plain ? "" : text_z(&second), plain ? "" : "`", plain_before ? "without a unit" : "in `",
+           plain_before ? "" : text_z(&first), plain_before ? "" : "`");
+    diag_expected(r->diags, "one unit for the cost and the energies of all neurons, whose sum they are");
+    diag_note(r->diags, m->energy_unit_from, "the other one is here");
+    Text factor = {0};
+    unit_print(unit_multiply(m->energy_unit, unit_power(value->unit, -1)), &factor);
+    for (char *c = factor.bytes; c && *c; c++)
+        if (*c == ' ') *c = '*';
+    diag_help(r->diags, "a factor brings them together, as in `0.1 %s * …`", text_z(&factor));
+    text_free(&factor);
+    text_free(&first);
+    text_free(&second);
+    return false;
+}
+
 bool is_time(Resolver *r, const Value *value, const char *what) {
     if (value->kind != VALUE_NUMBER) return false;
     if (value->any_unit || value->open_unit || unit_equal(value->unit, r->model->time_unit)) return true;
@@ -180,7 +209,7 @@ static bool align(Resolver *r, const Value *a, Value *b, Span span) {
 }
 
 // A constant list used among numbers becomes an array of its own: one parameter without a name.
-static Value list_to_array(Resolver *r, Value list) {
+Value list_to_array(Resolver *r, Value list) {
     SymbolInfo info = {.name = arena_format(r->arena, "list#%u", r->unique++),
                        .hidden = true,
                        .role = ROLE_PARAMETER,
@@ -246,6 +275,17 @@ static bool check_finite(Resolver *r, const Value *value) {
     return false;
 }
 
+// x * 1 mV is x once it is multiplied: then units can't be found again from the expression alone.
+static void note_unit_in_one(Resolver *r, ExprKind kind, const Value *a, const Value *b) {
+    if (kind != EXPR_MUL) return;
+    const Value *both[] = {a, b};
+    for (int i = 0; i < 2; i++) {
+        double number;
+        bool one = value_const(r, both[i], &number) && (number == 1 || number == -1);
+        if (one && !unit_is_none(both[i]->unit)) r->model->unit_in_one = true;
+    }
+}
+
 // An elementwise operation on two values of equal shape, or of which one is a single number.
 Value combine(Resolver *r, ExprKind kind, Value a, Value b, Span span) {
     if (a.kind == VALUE_ERROR || b.kind == VALUE_ERROR) return value_error();
@@ -257,6 +297,7 @@ Value combine(Resolver *r, ExprKind kind, Value a, Value b, Span span) {
     }
     if (!require_number(r, &a, "the left side") || !require_number(r, &b, "the right side")) return value_error();
     if (a.rank && b.rank && !align(r, &a, &b, span)) return value_error();
+    note_unit_in_one(r, kind, &a, &b);
     bool needs_equal_units = kind != EXPR_MUL && kind != EXPR_POWER && kind != EXPR_AND && kind != EXPR_OR;
     if (needs_equal_units && !same_unit(r, &a, &b, span, kind == EXPR_ADD ? "a sum of" : "a comparison of"))
         return value_error();

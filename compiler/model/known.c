@@ -97,6 +97,33 @@ static Bounds bounds_of_fold(const Model *model, ExprNode node) {
     return result;
 }
 
+static Bounds bounds_of_call(ExprFunction function, Bounds x) {
+    Bounds none = {-INFINITY, INFINITY};
+    switch (function) {
+    case FUNCTION_ABS:
+        if (x.low >= 0) return x;
+        return (Bounds){x.high < 0 ? -x.high : 0, fmax(-x.low, x.high)};
+    case FUNCTION_EXP:
+    case FUNCTION_EXPM1:
+    case FUNCTION_TANH:
+    case FUNCTION_LOGISTIC:
+    case FUNCTION_LOG1PEXP:
+    case FUNCTION_SIGN: // these rise everywhere
+        return (Bounds){expr_function_value(function, x.low), expr_function_value(function, x.high)};
+    default: return none;
+    }
+}
+
+// x^n for a constant n: squares and roots, for distances.
+static Bounds bounds_of_power(const Model *model, ExprNode node) {
+    Bounds none = {-INFINITY, INFINITY}, x = model_bounds(model, node.argument[0]);
+    double n;
+    if (!expr_get_const(model->store, node.argument[1], &n)) return none;
+    if (fmod(n, 2) == 0 && n > 0) x = bounds_of_call(FUNCTION_ABS, x);
+    if (x.low < 0 || (n < 0 && x.low <= 0)) return none;
+    return n > 0 ? (Bounds){pow(x.low, n), pow(x.high, n)} : (Bounds){pow(x.high, n), pow(x.low, n)};
+}
+
 Bounds model_bounds(const Model *model, Expr expr) {
     ExprNode node = expr_node(model->store, expr);
     switch (node.kind) {
@@ -106,6 +133,8 @@ Bounds model_bounds(const Model *model, Expr expr) {
     case EXPR_MUL:
     case EXPR_MIN:
     case EXPR_MAX: return bounds_of_fold(model, node);
+    case EXPR_CALL: return bounds_of_call(node.function, model_bounds(model, node.argument[0]));
+    case EXPR_POWER: return bounds_of_power(model, node);
     case EXPR_SELECT: {
         Bounds a = model_bounds(model, node.argument[1]), b = model_bounds(model, node.argument[2]);
         return (Bounds){fmin(a.low, b.low), fmax(a.high, b.high)};

@@ -21,6 +21,13 @@ static bool is_plastic(const Model *m, Symbol symbol) {
     return false;
 }
 
+static bool is_fixed(const Model *m, Symbol symbol) {
+    for (uint32_t c = 0; c < m->connections.count; c++)
+        for (uint32_t k = 0; k < m->connections.items[c].parameters.count; k++)
+            if (m->connections.items[c].parameters.items[k] == symbol) return true;
+    return false;
+}
+
 static void add_target(Resolver *r, LearnRule *rule, Symbol symbol, Span span) {
     Model *m = r->model;
     if (is_plastic(m, symbol)) {
@@ -31,6 +38,11 @@ static void add_target(Resolver *r, LearnRule *rule, Symbol symbol, Span span) {
     const SymbolInfo *info = symbol_info(r->store, symbol_as_written(r, symbol));
     if (info->role != ROLE_WEIGHT && info->role != ROLE_PARAMETER) {
         report(r, DIAG_E0202, span, "`%s` can't be learned", info->name);
+        diag_expected(r->diags, "a weight of a connection or a parameter of a population");
+        return;
+    }
+    if (is_fixed(m, symbol)) {
+        report(r, DIAG_E0202, span, "`%s` is a `param` of its synapse, which stays as it is", info->name);
         diag_expected(r->diags, "a weight of a connection or a parameter of a population");
         return;
     }

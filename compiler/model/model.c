@@ -100,6 +100,7 @@ void model_free(Model *model) {
     }
     for (uint32_t i = 0; i < model->connections.count; i++) {
         vec_free(&model->connections.items[i].weights);
+        vec_free(&model->connections.items[i].parameters);
         vec_free(&model->connections.items[i].feedback);
         vec_free(&model->connections.items[i].messages);
         vec_free(&model->connections.items[i].states);
@@ -118,6 +119,7 @@ void model_free(Model *model) {
     vec_free(&model->scalars);
     vec_free(&model->noises);
     vec_free(&model->arrays);
+    vec_free(&model->late);
     free_experiment(model->experiment);
     expr_store_free(model->store);
     model->store = NULL;
@@ -132,7 +134,8 @@ static void dump_array(const Model *model, Symbol symbol, Text *out) {
     unit_print(info->unit, out);
     if (array) {
         const Initial *initial = &array->initial;
-        static const char *const kinds[] = {"=", "~ uniform", "~ normal", "~ uniform_int", "= load", "~ chance", "= that of"};
+        static const char *const kinds[] = {"=",      "~ uniform", "~ normal", "~ uniform_int",
+                                            "= load", "~ chance",  "= that of"};
         text_addf(out, " %s", kinds[initial->kind]);
         for (uint32_t i = 0; i < initial->count && i < 8; i++) {
             text_add(out, " ");
@@ -208,6 +211,7 @@ void model_dump(const Model *model, Text *out) {
                   c->from_external ? model->externals.items[c->source].name : model->populations.items[c->source].name,
                   model->populations.items[c->target].name);
         for (uint32_t k = 0; k < c->weights.count; k++) dump_array(model, c->weights.items[k], out);
+        for (uint32_t k = 0; k < c->parameters.count; k++) dump_array(model, c->parameters.items[k], out);
         dump_expression(model, "current", c->current, out);
         for (uint32_t k = 0; k < c->states.count; k++) dump_array(model, c->states.items[k], out);
         for (uint32_t k = 0; k < c->motions.count; k++) dump_motion(model, &c->motions.items[k], out);

@@ -143,18 +143,27 @@ typedef struct External {
     Span span;
 } External;
 
+// A message that some synapse reads late, delay(pre.r, T): its last values, kept once for all who do.
+typedef struct LateMessage {
+    Symbol message;                 // h.r, a state with an equation of its own, or an external input
+    uint32_t length;                // the longest delay, in steps
+    Symbol memory, position, slots; // made by derive: the values [neuron, slot], the slot of this step, slots' numbers
+    Span span;                      // where it is first delayed
+} LateMessage;
+
 typedef struct Connection {
     Atom name;       // w[3]
     uint32_t source; // population number, or external number when from_external
     bool from_external;
     uint32_t target, port; // population, and which of its ports
     Vec(Symbol) weights;
-    Vec(Symbol) feedback; // per weight: what stands for it where an error travels back; empty: the weights themselves
-    Vec(Symbol) messages; // the source's outputs that the current reads
-    Vec(Symbol) states;   // of the synapse, per sample: eligibility traces
-    Vec(Motion) motions;  // of these
-    Vec(Symbol) plastic;  // weights with a `plasticity` of their own
-    Expr current;         // into neuron own of the target
+    Vec(Symbol) parameters; // of its synapses, which nothing changes: their delays
+    Vec(Symbol) feedback;   // per weight: what stands for it where an error travels back; empty: the weights themselves
+    Vec(Symbol) messages;   // the source's outputs that the current reads
+    Vec(Symbol) states;     // of the synapse, per sample: eligibility traces
+    Vec(Motion) motions;    // of these
+    Vec(Symbol) plastic;    // weights with a `plasticity` of their own
+    Expr current;           // into neuron own of the target; messages may stand in EXPR_DELAY
     Span span;
 } Connection;
 
@@ -382,10 +391,14 @@ typedef struct Model {
     OrderKind order;
     IntegratorKind integrator; // of equations that name none
     Expr cost;                 // summed over all `cost` statements; per sample
+    Unit energy_unit;          // of the cost and of all neurons' energies
+    Span energy_unit_from;     // the first of these whose unit is known; no source: nothing says it
+    bool unit_in_one;          // a factor such as `1 mV` was multiplied with: expressions have lost its unit
     Span cost_span;
     Vec(External) externals;
     Vec(Population) populations;
     Vec(Connection) connections;
+    Vec(LateMessage) late;
     Vec(LearnRule) learn;
     Vec(Scalar) scalars;
     Symbol ends[END_COUNT]; // 1 in the last step of a presentation or epoch, else 0; 0: nobody asks

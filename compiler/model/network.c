@@ -160,10 +160,10 @@ static bool synapse_declares(const Resolver *r, const Connection *c, Atom member
 static Value connection_member(Resolver *r, const Connection *c, Atom member, Span span) {
     Names names = {0};
     Symbol symbol = 0;
-    for (uint32_t i = 0; i < c->weights.count; i++) {
-        Atom full = symbol_info(r->store, c->weights.items[i])->name;
-        vec_push(&names, arena_atom_z(r->arena, full + strlen(c->name) + 1));
-        if (names.items[names.count - 1] == member) symbol = c->weights.items[i];
+    for (uint32_t i = 0; i < c->weights.count + c->parameters.count; i++) {
+        Symbol own = i < c->weights.count ? c->weights.items[i] : c->parameters.items[i - c->weights.count];
+        vec_push(&names, arena_atom_z(r->arena, symbol_info(r->store, own)->name + strlen(c->name) + 1));
+        if (names.items[names.count - 1] == member) symbol = own;
     }
     if (!symbol && !(diag_error_count(r->diags) && synapse_declares(r, c, member)))
         unknown_member(r, c->name, member, span, &names);
@@ -334,6 +334,7 @@ static void cost(Resolver *r, const Scope *scope, const Ast *item) {
         diag_help(r->diags, "reduce it by `sum(…)` or `mean(…)`");
         return;
     }
+    join_energy(r, &value, item->span, "a cost");
     expr_set_span(r->store, value.expr, item->span);
     r->model->cost = r->model->cost ? expr_add(r->store, r->model->cost, value.expr) : value.expr;
     r->model->cost_span = item->span;
@@ -417,6 +418,9 @@ static void elaborate_energies(Resolver *r) {
             r->after = false;
             if (require_number(r, &value, "an energy")) {
                 p->energy = value.expr;
+                if (!value.rank)
+                    join_energy(r, &value, source->energy->span,
+                                arena_format(r->arena, "the energy of `%s`", p->name));
                 expr_set_span(r->store, value.expr, source->energy->span);
             }
             leave_use(r, before);

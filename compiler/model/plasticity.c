@@ -368,10 +368,13 @@ static void one_synapse(Resolver *r, const SynapseSource *source) {
 void plasticity_finish(Resolver *r) {
     for (uint32_t i = 0; i < r->synapses.count; i++) {
         Span before = enter_use(r, r->synapses.items[i].use);
+        r->synapse = &r->model->connections.items[r->synapses.items[i].connection];
         one_synapse(r, &r->synapses.items[i]);
+        r->synapse = NULL;
         leave_use(r, before);
         scope_free((Scope *)r->synapses.items[i].scope->parent);
         scope_free(r->synapses.items[i].scope);
     }
     vec_free(&r->synapses);
+    vec_free(&r->rounded);
 }

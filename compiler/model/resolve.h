@@ -90,6 +90,8 @@ typedef struct Resolver {
     Vec(Definition) defines;
     Vec(Atom) annealed;        // network parameters that must stay numbers at run time
     struct NeuronBuild *build; // the neuron that is being worked out, or NULL
+    const Connection *synapse; // the connection whose synapse is being worked out, or NULL
+    Vec(Span) rounded;         // times of delays that were warned of
     bool after;                // a plain state under an equation of its own means its value after the step
     const Frame *frames;       // functions that are being expanded, the innermost first
     uint32_t expanded;         // how many were, in all
@@ -137,7 +139,8 @@ void check_parameters(Resolver *r, const Ast *declaration);
 
 // elaborate.c
 Value elaborate(Resolver *r, const Scope *scope, const Ast *ast);
-Value state_value(Resolver *r, Value value); // of a bound state: what it means here
+Value list_to_array(Resolver *r, Value list); // a constant list among arrays: one without a name
+Value state_value(Resolver *r, Value value);  // of a bound state: what it means here
 Value elaborate_call(Resolver *r, const Scope *scope, const Ast *call, const Value *callee, const Value *args,
                      uint32_t count);
 bool constant_number(Resolver *r, const Scope *scope, const Ast *ast, const char *what, double *number, Unit *unit);
@@ -146,6 +149,8 @@ bool constant_steps(Resolver *r, const Scope *scope, const Ast *ast, bool in_ste
 bool same_unit(Resolver *r, const Value *a, const Value *b, Span span, const char *doing);
 Value combine(Resolver *r, ExprKind kind, Value a, Value b, Span span);
 Expr sum_canonical(Resolver *r, Index index, Expr body, bool maximum);
+// Costs and energies are one sum: the first says its unit. `what` it is, for a report.
+bool join_energy(Resolver *r, const Value *value, Span span, const char *what);
 bool is_time(Resolver *r, const Value *value, const char *what);
 void report_unknown(Resolver *r, const Scope *scope, Atom name, Span span, const char *expected);
 bool require_number(Resolver *r, const Value *value, const char *what);
@@ -189,6 +194,9 @@ Value compartment_member(Resolver *r, const Value *object, Atom member, Span spa
 bool explicit_operator(Resolver *r, ExprKind kind, const Value *x, const Value *time, Span span, Value *result);
 // delay.c: delay(x, T) of what equations move; false when the energy does
 bool delay_line(Resolver *r, const Value *x, const Value *time, Span span, Value *result);
+// arrival.c: delay(pre.r, T) in a synapse; `time` gets the axes of x
+Value synapse_delay(Resolver *r, const Value *x, Value *time, Span span);
+bool is_time_of_delay(const Resolver *r, Symbol symbol); // of a neuron or synapse: what is kept has room for that
 Value make_noise(Resolver *r, const struct Builtin *self, Value *args, uint32_t count, Span span);
 void resolve_population(Resolver *r, Scope *scope, const Ast *item);
 void resolve_connect(Resolver *r, Scope *scope, const Ast *item);

@@ -30,7 +30,8 @@ static bool unknown_argument(Resolver *r, const Ast *option, const char *const *
         report(r, DIAG_E0204, argument->span, "`%s` does not take this argument", option->name);
         diag_expected(r->diags, strcmp(option->name, "sparse") == 0
                                     ? "a probability, which may depend on `i` and `j`: `sparse(p = 0.2)`"
-                                    : "a file and, if wanted, a factor: `edges(\"edges.csv\", scale = 1 mV)`");
+                                    : "a file and, if wanted, a factor and the column of the values: "
+                                      "`edges(\"edges.csv\", scale = 1 mV, column = 4)`");
         return true;
     }
     return false;
@@ -107,6 +108,7 @@ typedef struct EdgeFile {
     double *there, *values, scale;
     Span *lines;     // per element: where it was first
     uint32_t fields; // of each line; 0 before the first
+    uint32_t column; // of the values, counted from 1; 0: the third, if there is one, and no more than three
     Span first;
 } EdgeFile;
 
@@ -165,33 +167,59 @@ static bool add_edge(EdgeFile *f, uint32_t from, uint32_t to, double value, Span
     return true;
 }
 
-// from, to[, value]
-static bool read_edge(EdgeFile *f, const char *begin, const char *end) {
-    const char *at = begin, *field[3], *field_end[3];
-    uint32_t count = 0, from, to;
-    for (; count < 3; count++) {
-        next_field(&at, end, &field[count], &field_end[count]);
-        if (at == end) break;
-        at++;
+enum { MOST_FIELDS = 16 };
+
+typedef struct EdgeFields {
+    const char *begin[MOST_FIELDS], *end[MOST_FIELDS];
+    uint32_t count;
+} EdgeFields;
+
+// Between commas; false when there are more than `most`.
+static bool split_fields(const char *begin, const char *end, uint32_t most, EdgeFields *fields) {
+    for (const char *at = begin; fields->count < most; at++) {
+        next_field(&at, end, &fields->begin[fields->count], &fields->end[fields->count]);
+        fields->count++;
+        if (at == end) return true;
     }
-    count += count < 3;
-    if (count < 2 || at < end) return wrong(f, begin, end, "this is no edge", "`from, to` or `from, to, weight`");
+    return false;
+}
+
+// from, to[, value], or more where one of the columns is asked for.
+static bool read_edge(EdgeFile *f, const char *begin, const char *end) {
+    EdgeFields fields = {.count = 0};
+    uint32_t from, to, value_at = f->column ? f->column : 3;
+    bool split = split_fields(begin, end, f->column ? MOST_FIELDS : 3, &fields);
+    if (fields.count < 2 || !split) {
+        wrong(f, begin, end, "this is no edge",
+              f->column ? "`from, to` and further columns of numbers" : "`from, to` or `from, to, weight`");
+        if (!split) diag_help(f->r->diags, "say which column holds the values: `edges(…, column = 4)`");
+        return false;
+    }
+    if (f->column > fields.count)
+        return wrong(f, begin, end, arena_format(f->r->arena, "this edge has no column %u", f->column),
+                     arena_format(f->r->arena, "%u columns: from, to and values", f->column));
     Span line = file_span(f, begin, end);
-    if (f->fields && f->fields != count) {
-        wrong(f, begin, end, f->fields == 2 ? "a weight, which the first edge has not" : "an edge without a weight",
-              "all edges with a weight, or all without");
+    if (f->fields && f->fields != fields.count) {
+        wrong(f, begin, end,
+              f->column        ? "another number of columns than the first edge has"
+              : f->fields == 2 ? "a weight, which the first edge has not"
+                               : "an edge without a weight",
+              f->column ? "the same columns for all edges" : "all edges with a weight, or all without");
         diag_note(f->r->diags, f->first, "the first edge is here");
         return false;
     }
     if (!f->fields) f->first = line;
-    f->fields = count;
-    double value = 1;
-    const char *copy = count == 3 ? arena_format(f->r->arena, "%.*s", (int)(field_end[2] - field[2]), field[2]) : NULL;
-    if (!neuron_number(f, field[0], field_end[0], f->info->extent[1], "presynaptic", &from) ||
-        !neuron_number(f, field[1], field_end[1], f->info->extent[0], "postsynaptic", &to))
+    f->fields = fields.count;
+    if (!neuron_number(f, fields.begin[0], fields.end[0], f->info->extent[1], "presynaptic", &from) ||
+        !neuron_number(f, fields.begin[1], fields.end[1], f->info->extent[0], "postsynaptic", &to))
         return false;
-    if (count == 3 && (!number_parse(copy, copy + (field_end[2] - field[2]), &value) || !isfinite(value)))
-        return wrong(f, field[2], field_end[2], "this is no weight", "a number");
+    double value = 1;
+    if (fields.count >= value_at) {
+        const char *first = fields.begin[value_at - 1], *last = fields.end[value_at - 1];
+        const char *copy = arena_format(f->r->arena, "%.*s", (int)(last - first), first);
+        if (!number_parse(copy, copy + (last - first), &value) || !isfinite(value))
+            return wrong(f, first, last, "this is no weight", "a number");
+    }
     return add_edge(f, from, to, value * f->scale, line);
 }
 
@@ -247,6 +275,18 @@ static Atom edge_path(Resolver *r, const Scope *scope, const Value *path) {
     return full;
 }
 
+static bool edge_column(Resolver *r, const Scope *scope, const Ast *option, uint32_t *column) {
+    const Ast *written = option_argument(option, "column", 3);
+    double number;
+    if (!written) return true;
+    if (!constant_number(r, scope, written, "the column of the values", &number, NULL)) return false;
+    if (number == floor(number) && number >= 3 && number <= MOST_FIELDS) return *column = (uint32_t)number, true;
+    report(r, DIAG_E0209, written->span, "the values of a list of edges cannot be in this column");
+    diag_expected(r->diags, "a whole number from 3 to %d: the first two columns say from where and to where",
+                  MOST_FIELDS);
+    return false;
+}
+
 static bool read_list(Resolver *r, const SymbolInfo *info, const Scope *scope, const Ast *option, const Value *path,
                       Structure *s) {
     Atom name = edge_path(r, scope, path);
@@ -263,16 +303,16 @@ static bool read_list(Resolver *r, const SymbolInfo *info, const Scope *scope, c
     f.lines = arena_new_array(r->arena, Span, elements ? elements : 1);
     const Ast *scale = option_argument(option, "scale", 2);
     if (scale && !constant_number(r, scope, scale, "the factor of a list of edges", &f.scale, &s->unit)) return false;
-    if (!read_lines(&f)) return false;
+    if (!edge_column(r, scope, option, &f.column) || !read_lines(&f)) return false;
     s->chance = f.there;
     s->count = (uint32_t)elements;
     s->values = f.values;
-    s->weighted = f.fields == 3;
+    s->weighted = f.fields >= 3;
     return true;
 }
 
 static bool read_edges(Resolver *r, const SymbolInfo *info, const Scope *scope, const Ast *option, Structure *s) {
-    static const char *const names[] = {"file", "scale", NULL};
+    static const char *const names[] = {"file", "scale", "column", NULL};
     const Ast *path = option_argument(option, "file", 1);
     if (unknown_argument(r, option, names)) return false;
     if (info->rank != 2) {

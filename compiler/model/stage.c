@@ -417,6 +417,11 @@ static bool is_output(const Model *m, Symbol symbol) {
 static bool may_be_set(Resolver *r, Symbol symbol, Span span) {
     const SymbolInfo *info = symbol_info(r->store, symbol);
     bool output = is_output(r->model, symbol);
+    if (is_time_of_delay(r, symbol)) {
+        diag_report(r->diags, DIAG_E0202, span, "`%s` is the time of a delay, which stays as it is", info->name);
+        diag_expected(r->diags, "a parameter, state, output or input that no delay is timed by");
+        return false;
+    }
     if (info->role == ROLE_SCALAR || model_array(r->model, symbol) || (output && r->model->order != ORDER_SEQUENTIAL))
         return true;
     diag_report(r->diags, DIAG_E0202, span, "`%s` can't be set: each step computes it anew", info->name);

@@ -27,9 +27,10 @@ Symbol step_beside(Model *model, Symbol symbol, const char *suffix, SymbolRole r
 // ---- Placing: every access of an equation gets the version that the update order gives to its message --------------
 
 static Expr place_rule(ExprStore *store, Expr node, void *context) {
-    const Discretise *d = context;
+    Discretise *d = context;
     ExprNode n = expr_node(store, node);
     if (n.kind == EXPR_STOP && d->mode != STEP_FORWARD) return n.argument[0];
+    if (n.kind == EXPR_DELAY || n.kind == EXPR_AHEAD) return step_late(d, node);
     if (n.kind != EXPR_ACCESS || n.symbol >= d->symbols || !d->version[n.symbol]) return node;
     return expr_access(store, n.symbol, VERSION_NEW, n.argument, n.count);
 }
@@ -237,6 +238,7 @@ static void dynamics(Discretise *d) {
         step_memories(d, &equations->neurons.items[i]);
         outputs(d, &equations->neurons.items[i]);
     }
+    step_late_messages(d);
     step_explicit(d);
     if (d->mode == STEP_TRAIN || step_is_backward(d)) step_downward_errors(d);
     if (d->step->cost) step_assign(d, d->step->cost, step_place(d, d->model->cost), 0, d->model->cost_span);
@@ -256,7 +258,8 @@ Step *step_discretise(const Equations *equations, StepMode mode) {
                     .mode = mode};
     step->batch_size =
         own_symbol(&d, (SymbolInfo){.name = "batch.size", .role = ROLE_SCALAR}, "the number of samples of a batch");
-    SymbolInfo cost = {.name = "cost", .role = ROLE_SIGNAL, .batched = true, .span = model->cost_span};
+    SymbolInfo cost = {
+        .name = "cost", .role = ROLE_SIGNAL, .batched = true, .unit = model->energy_unit, .span = model->cost_span};
     if (model->cost) step->cost = own_symbol(&d, cost, "the cost");
     if (!step->batch_size || (model->cost && !step->cost)) return NULL;
     d.symbols = symbol_count(model->store) + 1;

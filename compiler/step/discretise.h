@@ -19,6 +19,7 @@ typedef struct Discretise {
     StepMode mode;
     uint8_t *version; // per symbol: which value an access in the equations means
     uint32_t symbols;
+    const ConnectionEquations *late_errors; // while what goes down this connection is placed: of what is delayed in it
 } Discretise;
 
 // discretise.c: which value of an array an access means
@@ -37,6 +38,10 @@ void step_assign(Discretise *d, Symbol symbol, Expr value, uint32_t guard, Span 
 void step_memories(Discretise *d, const NeuronEquations *n);
 void step_back_errors(Discretise *d, const NeuronEquations *n);
 void step_delay_lines(Discretise *d, const Population *p); // of neurons that equations move
+// arrival.c: what synapses read late
+void step_late_messages(Discretise *d);
+void step_late_errors(Discretise *d, const ConnectionEquations *ce);
+Expr step_late(Discretise *d, Expr expr); // delay(message, T), and what stands for its adjoint, in placed arguments
 // errors.c
 void step_errors(Discretise *d, const NeuronEquations *n);
 void step_downward_errors(Discretise *d);

@@ -134,8 +134,11 @@ void step_errors(Discretise *d, const NeuronEquations *n) {
 void step_downward_errors(Discretise *d) {
     for (uint32_t i = 0; i < d->equations->connections.count; i++) {
         const ConnectionEquations *ce = &d->equations->connections.items[i];
+        d->late_errors = ce;
+        if (ce->looks_ahead || ce->comes_back) step_late_errors(d, ce);
         for (uint32_t m = 0; m < ce->downward.count; m++)
             step_assign(d, ce->downward.items[m], step_place_with_held_errors(d, ce->downward_value.items[m]), 0,
                         d->model->connections.items[ce->connection].span);
+        d->late_errors = NULL;
     }
 }

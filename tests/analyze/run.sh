@@ -65,6 +65,8 @@ expect 0 "" "$models/mnist1d.leq" -D slow=4 -D fast=3 -D depth=2
 expect_line "first, h[0]: 7 neurons each of Leaky"
 
 # Many kinds: the text names twelve, the figure six.
+expect 0 "" "$LEQUEL_SOURCE_DIR/tests/derive/units.leq" # whose messages come late
+expect_line "the error's longest way has 2 populations"
 cat >"$work/many.leq" <<'END'
 network Many {
   dt = 0.1

@@ -51,7 +51,7 @@ derive() { # MODEL OPTION EXPECTED
     same "$work/$3" "$3"
 }
 
-for model in "$here/worked.leq" "$here/forces.leq" "$models/lagline.leq" "$models/mnist1d.leq"; do
+for model in "$here/worked.leq" "$here/forces.leq" "$models/lagline.leq" "$models/mnist1d.leq" "$here/units.leq"; do
     name=$(basename "$model" .leq)
     derive "$model" "" "$name.txt"
     derive "$model" --unicode "$name.unicode.txt"
@@ -136,6 +136,7 @@ derive "$here/worked.leq" --locality worked.locality.txt
 derive "$here/locality.leq" --locality locality.txt
 derive "$here/shared.leq" --locality shared.txt
 derive "$here/rules.leq" --locality rules.txt
+derive "$here/units.leq" --locality units.locality.txt
 cd "$here" && derive locality.leq "--locality --json" locality.json # which names the file as it was given
 if command -v python3 >/dev/null 2>&1; then
     python3 -m json.tool "$work/locality.json" >/dev/null || fail "locality.json is no JSON"

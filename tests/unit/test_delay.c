@@ -129,6 +129,28 @@ static void sparse(void **state) {
     }
 }
 
+// First values that depend on the place: kernels of distance, with what is not there left out.
+static void kernels(void **state) {
+    (void)state;
+    static const char text[] =
+        "neuron A(x) { input I; output r = I }\n"
+        "synapse K() {\n"
+        "  weight W[post, pre] = 2 nS * exp(-abs(post.x[i] - pre.x[j]) / 3), zero diagonal\n"
+        "  param T[post, pre] = 1 ms + i * 2 ms + j * 3 ms, sparse(p = where(i < j, 1, 0))\n"
+        "  current sum(j: W[i, j] * T[i, j] * pre.r[j])\n}\n"
+        "network N { dt = 0.1 ms; population a = A[3](x = [0, 1.5, 4]); connect w: a -> a by K() }\n";
+    Simulation s = open_simulation(text, "loops", "w.W,w.T", 1);
+    double W[9], T[9], x[] = {0, 1.5, 4};
+    get(&s, "w.W", W);
+    get(&s, "w.T", T);
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) {
+            assert_close(W[3 * i + j], i == j ? 0 : 2 * exp(-fabs(x[i] - x[j]) / 3), 1e-15);
+            assert_close(T[3 * i + j], i < j ? 1 + 2 * i + 3 * j : 0, 1e-15);
+        }
+    close_simulation(&s);
+}
+
 static void edges(void **state) {
     (void)state;
     char list[] = "/tmp/lequel-edges-XXXXXX", text[512];
@@ -247,7 +269,7 @@ static void golden(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(lines), cmocka_unit_test(sparse), cmocka_unit_test(edges),
-                                       cmocka_unit_test(shared), cmocka_unit_test(golden)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(lines), cmocka_unit_test(sparse), cmocka_unit_test(kernels),
+                                       cmocka_unit_test(edges), cmocka_unit_test(shared), cmocka_unit_test(golden)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

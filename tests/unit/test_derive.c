@@ -10,6 +10,7 @@
 #include "assert_close.h"
 #include "runtime/program.h"
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { MOST = 16 }; // elements of an array here
@@ -276,6 +277,70 @@ static void shared_parts_are_visited_once(void **state) {
     text_free(&text);
 }
 
+// ---- Units ----------------------------------------------------------------------------------------------------------
+
+static const char measured_text[] =
+    "neuron Slow(tau_m = 20 ms, tau_r = 10 ms, E = -70 mV, s = 5 mV) {\n"
+    "  state u = E\n  input I\n"
+    "  output r = tanh((ahead(u, tau_r) - E) / s)\n"
+    "  energy 1/2 * (ahead(u, tau_m) - E - I)^2 + 0.7 mV^2 * lowpass((ahead(u, tau_r) - E) / s, 5 ms)^2\n}\n"
+    "synapse Late() {\n  weight W[post, pre] ~ normal(0 mV, 2 mV)\n"
+    "  current sum(j: W[i, j] * delay(pre.r[j], 2 ms, ahead))\n}\n"
+    "network N {\n  dt = 0.1 ms\n  input x[2]\n  target y[2]\n"
+    "  population a = Slow[3]()\n  population b = Slow[2]()\n"
+    "  connect in: x -> a by Late()\n  connect w: a -> b by Late()\n"
+    "  cost 3 mV^2 * sum((b.r - y)^2)\n  dynamics vle(gamma = 1, gain = power, average = 5 ms)\n"
+    "  learn all by sgd(rate = 1)\n  learn a.tau_m, a.tau_r by sgd(rate = 1), clamp 1 ms .. 50 ms\n"
+    "  learn a.s by sgd(rate = 1), clamp 1 mV .. 9 mV\n}\n";
+
+static Symbol symbol_named(const Machine *m, const char *name) {
+    Symbol symbol = symbol_find(m->model->store, arena_atom_z(m->arena, name));
+    if (!symbol) fail_msg("no array %s", name);
+    return symbol;
+}
+
+// A derivative of the energy by x has the unit of the energy over that of x; what is derived agrees with that, and an
+// array of another unit does not go unseen.
+static void derived_lines_agree_in_unit(void **state) {
+    (void)state;
+    static const char *const expected[][2] = {
+        {"a.error", "mV"},
+        {"a.error_in.tau_r", "mV"},
+        {"a.error_in.lowpass.5", "mV^2"},
+        {"a.error_back.lowpass.5", "mV^2"},
+        {"a.r_gate", "mV^-1"},
+        {"a.r_error", "mV^2"},
+        {"a.u_ahead.tau_r", "mV"},
+        {"a.error_raw_power.tau_r", "mV^2"},
+        {"w.error_down", "mV^2"},
+        {"w.grad_W", "mV"},
+        {"a.grad_tau_m", "mV^2 ms^-1"},
+        {"a.grad_tau_r", "mV^2 ms^-1"},
+        {"a.grad_s", "mV"},
+    };
+    Machine m = load(measured_text);
+    Equations *equations = equations_derive(m.model);
+    assert_non_null(equations);
+    char *problem = equations_verify(equations);
+    if (problem) fail_msg("%s", problem);
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        Text unit = {0};
+        Symbol symbol = symbol_named(&m, expected[i][0]);
+        Unit own = symbol_info(m.model->store, symbol)->unit;
+        unit_print(own, &unit);
+        if (strcmp(text_z(&unit), expected[i][1]) != 0) fail_msg("%s is in %s", expected[i][0], text_z(&unit));
+        text_free(&unit);
+        symbol_edit(m.model->store, symbol)->unit = (Unit){.current = 6};
+        problem = equations_verify(equations);
+        if (!problem) fail_msg("%s may have any unit", expected[i][0]);
+        free(problem);
+        symbol_edit(m.model->store, symbol)->unit = own;
+    }
+    assert_null(equations_verify(equations));
+    equations_free(equations);
+    close_machine(&m);
+}
+
 static int make_file(void **state) {
     (void)state;
     int file = mkstemp(model_path);
@@ -292,6 +357,7 @@ int main(void) {
         cmocka_unit_test(gradients_are_those_of_the_energy), cmocka_unit_test(cost_alone_is_enough),
         cmocka_unit_test(gradients_are_of_the_step_judged),  cmocka_unit_test(lookaheads_have_names_of_their_own),
         cmocka_unit_test(too_many_lookaheads_are_refused),   cmocka_unit_test(shared_parts_are_visited_once),
+        cmocka_unit_test(derived_lines_agree_in_unit),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }
