@@ -445,11 +445,14 @@ static void stepped(void *context, double cost) {
     run->cost_steps++;
     if (run->epochs || !progress_tenth(&run->progress)) return;
     Text line = {0};
-    double mean = run->cost_sum / (double)run->cost_steps;
-    snprintf(run->progress.note, sizeof run->progress.note, "cost %.4g", mean);
-    text_addf(&line, "%3lld %%   step %10lld   cost %-11.4g %8.1f s",
-              (long long)run->progress.done * 100 / run->progress.steps, (long long)run->report->steps, mean,
-              clock_seconds() - run->began);
+    text_addf(&line, "%3lld %%   step %10lld   ", (long long)run->progress.done * 100 / run->progress.steps,
+              (long long)run->report->steps);
+    if (run->model->cost) {
+        double mean = run->cost_sum / (double)run->cost_steps;
+        snprintf(run->progress.note, sizeof run->progress.note, "cost %.4g", mean);
+        text_addf(&line, "cost %-11.4g ", mean);
+    }
+    text_addf(&line, "%8.1f s", clock_seconds() - run->began);
     progress_line(&run->progress, text_z(&line));
     text_free(&line);
     run->cost_sum = 0;

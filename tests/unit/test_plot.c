@@ -252,7 +252,7 @@ static void folder_becomes_figures(void **state) {
     save_text(
         *state, "scores.csv",
         "epoch,train.loss,train.accuracy,test.loss,test.accuracy\n1,1,0.5,1.1,0.4\n2,0.1,0.8,,\n3,0.01,1,0.02,0.9\n");
-    if (!plot_directory(*state, &report, &error)) fail_msg("%s", text_z(&error));
+    if (!plot_directory(*state, NULL, &report, &error)) fail_msg("%s", text_z(&error));
     assert_contains(&report, "traces.svg (4 panels)");
     assert_contains(&report, "scores.svg (2 panels)");
     assert_contains(&report, "broken.npy");
@@ -275,12 +275,79 @@ static void folder_becomes_figures(void **state) {
     text_free(&error);
 }
 
+// Where run.json has a unit of time, steps become ms or s; only the part that was asked for is drawn, both ends
+// included.
+static void time_has_a_unit_and_parts(void **state) {
+    Text report = {0}, error = {0};
+    double steps[50], tens[50];
+    for (int i = 0; i < 50; i++) steps[i] = 2 * i, tens[i] = 700 + i;
+    save_array(*state, "steps.npy", steps, 1, (int64_t[]){50});
+    save_array(*state, "x.npy", tens, 3, (int64_t[]){50, 1, 1});
+    assert_true(plot_directory(*state, NULL, &report, &error));
+    Text svg = read_text(*state, "traces.svg");
+    assert_contains(&svg, ">step<");
+    text_free(&svg);
+    PlotPart part = {.from = 20, .to = 25, .from_ms = true, .to_ms = true};
+    assert_false(plot_directory(*state, &part, &report, &error));
+    assert_contains(&error, "names no unit of time");
+    text_free(&error);
+
+    save_text(*state, "run.json", "{\"dt\": 0.5, \"unit_of_time\": \"ms\"}\n");
+    assert_true(plot_directory(*state, &part, &report, &error)); // steps 40 to 50, records 20 to 25
+    svg = read_text(*state, "traces.svg");
+    assert_contains(&svg, ">time (ms)<");
+    assert_contains(&svg, ">720<");
+    assert_contains(&svg, ">725<");
+    assert_contains(&svg, ">24<");
+    assert_lacks(&svg, ">719<");
+    assert_lacks(&svg, ">726<");
+    text_free(&svg);
+    part = (PlotPart){.from = 0, .to = 2};
+    assert_true(plot_directory(*state, &part, &report, &error));
+    svg = read_text(*state, "traces.svg");
+    assert_contains(&svg, ">1.0<"); // step 2
+    text_free(&svg);
+    part = (PlotPart){.from = 99, .to = INFINITY};
+    assert_false(plot_directory(*state, &part, &report, &error));
+    assert_contains(&error, "nothing was recorded");
+    text_free(&error);
+
+    save_text(*state, "run.json", "{\"dt\": 500, \"unit_of_time\": \"ms\"}\n");
+    assert_true(plot_directory(*state, NULL, &report, &error));
+    svg = read_text(*state, "traces.svg");
+    assert_contains(&svg, ">time (s)<");
+    assert_contains(&svg, ">40<");
+    text_free(&svg);
+    text_free(&report);
+}
+
+// A score of one value is no course, one without any no panel, and the number of a stage no score.
+static void scores_without_a_course(void **state) {
+    Text report = {0}, error = {0};
+    double steps[250], beat[250];
+    for (int i = 0; i < 250; i++) steps[i] = i, beat[i] = i % 2;
+    save_array(*state, "steps.npy", steps, 1, (int64_t[]){250});
+    save_array(*state, "calm.npy", steps, 2, (int64_t[]){250, 1});
+    save_text(*state, "scores.csv",
+              "step,stage,train.loss,train.before,train.after\n10,1,nan,0.5,nan\n20,2,nan,nan,0.7\n");
+    assert_true(plot_directory(*state, NULL, &report, &error));
+    assert_contains(&report, "one value of each score");
+    assert_lacks(&report, "scores.svg");
+    assert_lacks(&report, "too often");
+    save_text(*state, "scores.csv", "step,stage,train.loss,train.before\n10,1,nan,0.5\n20,2,nan,0.6\n");
+    save_array(*state, "beat.npy", beat, 2, (int64_t[]){250, 1});
+    assert_true(plot_directory(*state, NULL, &report, &error));
+    assert_contains(&report, "scores.svg (1 panel)");
+    assert_contains(&report, "beat goes up and down too often");
+    text_free(&report);
+}
+
 static void same_input_same_bytes(void **state) {
     Text report = {0}, error = {0};
     save_recording(*state);
-    assert_true(plot_directory(*state, &report, &error));
+    assert_true(plot_directory(*state, NULL, &report, &error));
     Text first = read_text(*state, "traces.svg");
-    assert_true(plot_directory(*state, &report, &error));
+    assert_true(plot_directory(*state, NULL, &report, &error));
     Text second = read_text(*state, "traces.svg");
     assert_string_equal(text_z(&first), text_z(&second));
     text_free(&first);
@@ -291,10 +358,10 @@ static void same_input_same_bytes(void **state) {
 
 static void failures_say_why(void **state) {
     Text report = {0}, error = {0};
-    assert_false(plot_directory(*state, &report, &error));
+    assert_false(plot_directory(*state, NULL, &report, &error));
     assert_contains(&error, "holds nothing to draw");
     text_free(&error);
-    assert_false(plot_directory("/nonexistent/folder", &report, &error));
+    assert_false(plot_directory("/nonexistent/folder", NULL, &report, &error));
     assert_contains(&error, "/nonexistent/folder");
     text_free(&error);
     assert_false(plot_series("/nonexistent/figure.svg", &(PlotOptions){0}, NULL, 0, &error));
@@ -342,6 +409,8 @@ int main(void) {
         cmocka_unit_test(long_series_are_thinned_but_keep_their_extremes),
         cmocka_unit_test(output_ignores_the_locale),
         cmocka_unit_test_setup_teardown(folder_becomes_figures, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(time_has_a_unit_and_parts, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(scores_without_a_course, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(same_input_same_bytes, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(failures_say_why, make_folder, remove_folder),
     };
