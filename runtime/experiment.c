@@ -284,13 +284,14 @@ static bool options_fit(const Run *run, Text *error) {
     const Experiment *experiment = run->experiment;
     bool continuous = experiment && experiment->present_steps == 0;
     bool staged = experiment && experiment->stages.count, given = run->options->epochs >= 0 || run->options->steps >= 0;
-    const char *wrong =
-        !experiment       ? "the model has no experiment to run"
-        : staged && given ? "the experiment is as long as its stages: give these other lengths in the model"
-        : continuous && run->options->epochs >= 0          ? "the experiment is one continuous run and has no epochs"
-        : !continuous && run->options->steps >= 0          ? "the experiment runs in epochs and has no duration"
-        : run->options->record_count && !run->options->out ? "recordings need a folder to be written to"
-                                                           : NULL;
+    const char *wrong = !experiment ? "the model has no experiment to run"
+                        : staged && given
+                            ? "the experiment is as long as its stages: give these other lengths in the model"
+                        : continuous && run->options->epochs >= 0
+                            ? "the experiment is one continuous run and has no epochs; `--duration` makes it longer"
+                        : !continuous && run->options->steps >= 0 ? "the experiment runs in epochs and has no duration"
+                        : run->options->record_count && !run->options->out ? "recordings need a folder to be written to"
+                                                                           : NULL;
     if (wrong) text_add(error, wrong);
     return !wrong;
 }
