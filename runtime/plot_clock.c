@@ -6,19 +6,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-static double step_in_ms(Arena *arena, const char *dir) {
-    Text bytes = {0}, nowhere = {0};
-    const char *path = arena_format(arena, "%s/run.json", dir);
-    const Json *root =
-        file_read(path, &bytes, &nowhere) ? json_parse(arena, text_z(&bytes), bytes.length, &nowhere) : NULL;
-    text_free(&bytes);
-    text_free(&nowhere);
-    if (!root || root->kind != JSON_OBJECT) return 0;
-    const char *unit = json_string(root, "unit_of_time");
-    const Json *dt = json_member(root, "dt");
-    if (!unit || strcmp(unit, "ms") != 0 || !dt || dt->kind != JSON_NUMBER) return 0;
+static double step_in_ms(const Json *root) {
+    const char *unit = root->kind == JSON_OBJECT ? json_string(root, "unit_of_time") : NULL;
+    const Json *dt = unit ? json_member(root, "dt") : NULL;
+    if (!dt || strcmp(unit, "ms") != 0 || dt->kind != JSON_NUMBER) return 0;
     double value = strtod(dt->text, NULL);
     return isfinite(value) && value > 0 ? value : 0;
+}
+
+// A folder without run.json has no unit of time; one that can't be read is no reason to draw something else.
+static bool read_step(Arena *arena, const char *dir, double *dt, Text *error) {
+    Text bytes = {0};
+    const char *path = arena_format(arena, "%s/run.json", dir);
+    *dt = 0;
+    if (!file_exists(path)) return true;
+    if (!file_read(path, &bytes, error)) return false;
+    Text sentence = {0};
+    const Json *root = json_parse(arena, text_z(&bytes), bytes.length, &sentence);
+    if (root)
+        *dt = step_in_ms(root);
+    else
+        text_addf(error, "%s: %s", path, text_z(&sentence));
+    text_free(&sentence);
+    text_free(&bytes);
+    return root != NULL;
 }
 
 // Half a step more, so that a time that was rounded belongs to its step.
@@ -27,7 +38,8 @@ static double in_steps(const PlotClock *clock, double value, bool in_ms, double 
 }
 
 bool plot_clock_open(PlotClock *clock, Arena *arena, const char *dir, const PlotPart *part, Text *error) {
-    *clock = (PlotClock){.dt = step_in_ms(arena, dir), .low = -INFINITY, .high = INFINITY};
+    *clock = (PlotClock){.low = -INFINITY, .high = INFINITY};
+    if (!read_step(arena, dir, &clock->dt, error)) return false;
     if (!part) return true;
     if ((part->from_ms || part->to_ms) && clock->dt == 0) {
         text_addf(error, "%s/run.json names no unit of time: what is to be drawn can only be given in steps", dir);

@@ -312,6 +312,10 @@ static void time_has_a_unit_and_parts(void **state) {
     assert_contains(&error, "nothing was recorded");
     text_free(&error);
 
+    save_text(*state, "run.json", "{\n");
+    assert_false(plot_directory(*state, NULL, &report, &error));
+    assert_contains(&error, "run.json: byte");
+    text_free(&error);
     save_text(*state, "run.json", "{\"dt\": 500, \"unit_of_time\": \"ms\"}\n");
     assert_true(plot_directory(*state, NULL, &report, &error));
     svg = read_text(*state, "traces.svg");
