@@ -275,54 +275,59 @@ static void folder_becomes_figures(void **state) {
     text_free(&error);
 }
 
-// Where run.json has a unit of time, steps become ms or s; only the part that was asked for is drawn, both ends
-// included.
-static void time_has_a_unit_and_parts(void **state) {
+static void save_course(const char *folder) { // 700, 701 … in each second step
+    double steps[50], values[50];
+    for (int i = 0; i < 50; i++) steps[i] = 2 * i, values[i] = 700 + i;
+    save_array(folder, "steps.npy", steps, 1, (int64_t[]){50});
+    save_array(folder, "x.npy", values, 3, (int64_t[]){50, 1, 1});
+}
+
+static void assert_drawn(const char *folder, const PlotPart *part, const char *const *there, const char *const * not ) {
     Text report = {0}, error = {0};
-    double steps[50], tens[50];
-    for (int i = 0; i < 50; i++) steps[i] = 2 * i, tens[i] = 700 + i;
-    save_array(*state, "steps.npy", steps, 1, (int64_t[]){50});
-    save_array(*state, "x.npy", tens, 3, (int64_t[]){50, 1, 1});
-    assert_true(plot_directory(*state, NULL, &report, &error));
-    Text svg = read_text(*state, "traces.svg");
-    assert_contains(&svg, ">step<");
-    text_free(&svg);
-    PlotPart part = {.from = 20, .to = 25, .from_ms = true, .to_ms = true};
-    assert_false(plot_directory(*state, &part, &report, &error));
-    assert_contains(&error, "names no unit of time");
-    text_free(&error);
-
-    save_text(*state, "run.json", "{\"dt\": 0.5, \"unit_of_time\": \"ms\"}\n");
-    assert_true(plot_directory(*state, &part, &report, &error)); // steps 40 to 50, records 20 to 25
-    svg = read_text(*state, "traces.svg");
-    assert_contains(&svg, ">time (ms)<");
-    assert_contains(&svg, ">720<");
-    assert_contains(&svg, ">725<");
-    assert_contains(&svg, ">24.0<");
-    assert_lacks(&svg, ">719<");
-    assert_lacks(&svg, ">726<");
-    text_free(&svg);
-    part = (PlotPart){.from = 0, .to = 2};
-    assert_true(plot_directory(*state, &part, &report, &error));
-    svg = read_text(*state, "traces.svg");
-    assert_contains(&svg, ">1.0<"); // step 2
-    text_free(&svg);
-    part = (PlotPart){.from = 99, .to = INFINITY};
-    assert_false(plot_directory(*state, &part, &report, &error));
-    assert_contains(&error, "nothing was recorded");
-    text_free(&error);
-
-    save_text(*state, "run.json", "{\n");
-    assert_false(plot_directory(*state, NULL, &report, &error));
-    assert_contains(&error, "run.json: byte");
-    text_free(&error);
-    save_text(*state, "run.json", "{\"dt\": 500, \"unit_of_time\": \"ms\"}\n");
-    assert_true(plot_directory(*state, NULL, &report, &error));
-    svg = read_text(*state, "traces.svg");
-    assert_contains(&svg, ">time (s)<");
-    assert_contains(&svg, ">40<");
+    if (!plot_directory(folder, part, &report, &error)) fail_msg("%s", text_z(&error));
+    Text svg = read_text(folder, "traces.svg");
+    for (; *there; there++) assert_contains(&svg, *there);
+    for (; *not ; not ++) assert_lacks(&svg, *not );
     text_free(&svg);
     text_free(&report);
+    text_free(&error);
+}
+
+static void assert_refused(const char *folder, const PlotPart *part, const char *why) {
+    Text report = {0}, error = {0};
+    assert_false(plot_directory(folder, part, &report, &error));
+    assert_contains(&error, why);
+    text_free(&report);
+    text_free(&error);
+}
+
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+// Where run.json has a unit of time, steps become ms or s.
+static void time_has_a_unit(void **state) {
+    save_course(*state);
+    assert_drawn(*state, NULL, NAMES(">step<"), NAMES(">time"));
+    save_text(*state, "run.json", "{\"dt\": 0.5, \"unit_of_time\": \"ms\"}\n");
+    assert_drawn(*state, NULL, NAMES(">time (ms)<", ">40<"), NAMES(">step<", ">80<"));
+    save_text(*state, "run.json", "{\"dt\": 500, \"unit_of_time\": \"ms\"}\n");
+    assert_drawn(*state, NULL, NAMES(">time (s)<", ">40<"), NAMES(">step<"));
+    save_text(*state, "run.json", "{\n");
+    assert_refused(*state, NULL, "run.json: byte");
+}
+
+// Only the part that was asked for is drawn, both ends included.
+static void parts_are_drawn(void **state) {
+    save_course(*state);
+    PlotPart part = {.from = 20, .to = 25, .from_ms = true, .to_ms = true};
+    assert_refused(*state, &part, "names no unit of time");
+    save_text(*state, "run.json", "{\"dt\": 0.5, \"unit_of_time\": \"ms\"}\n");
+    assert_drawn(*state, &part, NAMES(">720<", ">725<", ">24.0<"), NAMES(">719<", ">726<")); // steps 40 to 50
+    part = (PlotPart){.from = 0, .to = 2};
+    assert_drawn(*state, &part, NAMES(">1.0<"), NAMES(">702<")); // 1 ms
+    part = (PlotPart){.from = 99, .to = INFINITY};
+    assert_refused(*state, &part, "nothing was recorded");
+    part = (PlotPart){.from = 9, .to = 3};
+    assert_refused(*state, &part, "ends before it begins");
 }
 
 // A score of one value is no course, one without any no panel, and the number of a stage no score.
@@ -413,7 +418,8 @@ int main(void) {
         cmocka_unit_test(long_series_are_thinned_but_keep_their_extremes),
         cmocka_unit_test(output_ignores_the_locale),
         cmocka_unit_test_setup_teardown(folder_becomes_figures, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(time_has_a_unit_and_parts, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(time_has_a_unit, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(parts_are_drawn, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(scores_without_a_course, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(same_input_same_bytes, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(failures_say_why, make_folder, remove_folder),
