@@ -1,6 +1,7 @@
 // Says in the author's words what the grammar refused: what stands there, what could stand there, and a suggestion.
 #include "parser.h"
 #include "syntax.h"
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -217,6 +218,28 @@ static bool is_comparison(int token) {
            token == TOK_DIFFERENT;
 }
 
+// The word that ends before `at`, blanks left out; empty where none does.
+static Atom word_before(Parser *p, uint32_t at) {
+    while (at && (p->text[at - 1] == ' ' || p->text[at - 1] == '\t')) at--;
+    uint32_t begin = at;
+    while (begin && (isalnum((unsigned char)p->text[begin - 1]) || p->text[begin - 1] == '_')) begin--;
+    return arena_atom(p->arena, p->text + begin, at - begin);
+}
+
+// Habits of other languages, at the head of a statement: `u += 1`, `du/dt = …`.
+static bool help_with_habit(Parser *p, Span span, int token, Expected expected) {
+    if (!expects(expected, "<-") || !token_is_operator(token)) return false;
+    Atom word = word_before(p, span.begin);
+    const char *rest = p->text + span.end;
+    if (*rest == '=')
+        diag_help(p->diags, "write `%s <- %s %.*s …`", word, word, (int)(span.end - span.begin), p->text + span.begin);
+    else if (token == '/' && word[0] == 'd' && word[1] && strncmp(rest, "dt", 2) == 0)
+        diag_help(p->diags, "an equation is written `d(%s) = …`", word + 1);
+    else
+        return false;
+    return true;
+}
+
 static bool help_with_sign(Parser *p, Span span, int token, Expected expected) {
     const char *help = NULL;
     int before = p->before_previous;
@@ -235,6 +258,14 @@ static bool help_with_sign(Parser *p, Span span, int token, Expected expected) {
         help = "here a value is given with `=`";
     else if (is_comparison(token) && expects(expected, "'*'"))
         help = "comparisons do not chain: write `a < b and b < c`";
+    else if (token == ':' && p->newline)
+        help = "blocks stand between `{` and `}`";
+    else if (token == TOK_ARROW && expects(expected, "':'"))
+        help = "give the connection a name, as in `connect w: x -> h by …`";
+    else if (token == '(' && before == ')' && expects(expected, "with"))
+        help = "the number of neurons stands in brackets, as in `Leaky[10](…)`";
+    else if (token == ',' && before == TOK_NUMBER && isdigit((unsigned char)p->text[span.end]))
+        help = "a number is written with a point: `0.5`";
     else if (token == '*' && before == '*')
         help = "a power is written `^`";
     else if (token == '/' && (before == '/' || p->text[span.begin + 1] == '/'))
@@ -250,6 +281,10 @@ static bool help_with_sign(Parser *p, Span span, int token, Expected expected) {
 static void help_with_juxtaposition(Parser *p, Span span, int token, Expected expected) {
     bool operand = token == TOK_NAME || token == TOK_NUMBER || token == TOK_STRING;
     if (!operand || !token_ends_operand(p->before_previous)) return;
+    if (strcmp(word_before(p, span.begin), "if") == 0) {
+        diag_help(p->diags, "a choice is written `where(condition, a, b)`");
+        return;
+    }
     if (token == TOK_NAME && p->before_previous == TOK_NUMBER) {
         Atom unit = nearest_unit(p, p->text + span.begin, span.end - span.begin);
         if (unit)
@@ -286,7 +321,8 @@ void report_unexpected(Parser *p, Span span, int token, Expected expected) {
     Atom text = expected_text(p, expected);
     if (text) diag_expected(p->diags, "%s", text);
     bool word = token == TOK_NAME;
-    if (!(word && help_with_word(p, span, expected)) && !help_with_sign(p, span, token, expected))
+    if (!(word && help_with_word(p, span, expected)) && !help_with_habit(p, span, token, expected) &&
+        !help_with_sign(p, span, token, expected))
         help_with_juxtaposition(p, span, token, expected);
     if (!word) help_with_place(p, span, expected);
     note_open_bracket(p, span, expected);
@@ -329,7 +365,12 @@ void report_character(Parser *p, Token token) {
     else
         diag_report(p->diags, DIAG_E0101, span, "the character `%.*s` has no meaning here", length, text);
     const char *meant = replacement_for(text, (size_t)length);
-    if (meant && strcmp(meant, " ") == 0)
+    bool prime = *text == '\'' && *word_before(p, token.begin);
+    if (prime)
+        diag_help(p->diags, "an equation is written `d(%s) = …`", word_before(p, token.begin));
+    else if (*text == '?')
+        diag_help(p->diags, "a choice is written `where(condition, a, b)`");
+    else if (meant && strcmp(meant, " ") == 0)
         diag_help(p->diags, "this is a no-break space: write an ordinary blank");
     else if (meant && *meant == '"')
         diag_help(p->diags, "a text stands between straight double quotes");

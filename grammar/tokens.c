@@ -406,9 +406,11 @@ static bool brackets_close(const Parser *p) {
     return false;
 }
 
-// Called when the grammar has refused the last token: what follows is skipped up to the end of the statement.
+// Called when the grammar has refused the last token: what follows is skipped up to the end of the statement. Behind a
+// colon at the end of a line a block was meant by its indentation, and nothing would be understood.
 void tokens_begin_recovery(Parser *p) {
-    if (p->syntax_errors > SYNTAX_ERROR_LIMIT) {
+    bool indented = p->previous == ':' && p->newline && !inside_expression(p);
+    if (indented || p->syntax_errors > SYNTAX_ERROR_LIMIT) {
         stop_reading(p);
         return;
     }

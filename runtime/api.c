@@ -630,9 +630,11 @@ bool lequel_compare(const char *left, const char *right, char **report, uint32_t
 
 void lequel_results_remove(const char *folder) { results_remove(folder); }
 
-bool lequel_plot(const char *folder, char **report, char **error) {
+bool lequel_plot(const char *folder, const LequelPlotPart *part, char **report, char **error) {
     Text lines = {0}, sentence = {0};
-    bool good = plot_directory(folder, &lines, &sentence);
+    PlotPart drawn = {-INFINITY, INFINITY, false, false};
+    if (part) drawn = (PlotPart){part->from, part->to, part->from_ms, part->to_ms};
+    bool good = plot_directory(folder, &drawn, &lines, &sentence);
     if (report) *report = hand_over(&lines);
     text_free(&lines);
     return settle(good, &sentence, error);

@@ -284,13 +284,14 @@ static bool options_fit(const Run *run, Text *error) {
     const Experiment *experiment = run->experiment;
     bool continuous = experiment && experiment->present_steps == 0;
     bool staged = experiment && experiment->stages.count, given = run->options->epochs >= 0 || run->options->steps >= 0;
-    const char *wrong =
-        !experiment       ? "the model has no experiment to run"
-        : staged && given ? "the experiment is as long as its stages: give these other lengths in the model"
-        : continuous && run->options->epochs >= 0          ? "the experiment is one continuous run and has no epochs"
-        : !continuous && run->options->steps >= 0          ? "the experiment runs in epochs and has no duration"
-        : run->options->record_count && !run->options->out ? "recordings need a folder to be written to"
-                                                           : NULL;
+    const char *wrong = !experiment ? "the model has no experiment to run"
+                        : staged && given
+                            ? "the experiment is as long as its stages: give these other lengths in the model"
+                        : continuous && run->options->epochs >= 0
+                            ? "the experiment is one continuous run and has no epochs; `--duration` makes it longer"
+                        : !continuous && run->options->steps >= 0 ? "the experiment runs in epochs and has no duration"
+                        : run->options->record_count && !run->options->out ? "recordings need a folder to be written to"
+                                                                           : NULL;
     if (wrong) text_add(error, wrong);
     return !wrong;
 }
@@ -460,11 +461,14 @@ static void stepped(void *context, double cost) {
     run->cost_steps++;
     if (run->epochs || !progress_tenth(&run->progress)) return;
     Text line = {0};
-    double mean = run->cost_sum / (double)run->cost_steps;
-    snprintf(run->progress.note, sizeof run->progress.note, "cost %.4g", mean);
-    text_addf(&line, "%3lld %%   step %10lld   cost %-11.4g %8.1f s",
-              (long long)run->progress.done * 100 / run->progress.steps, (long long)run->report->steps, mean,
-              clock_seconds() - run->began);
+    text_addf(&line, "%3lld %%   step %10lld   ", (long long)run->progress.done * 100 / run->progress.steps,
+              (long long)run->report->steps);
+    if (run->model->cost) {
+        double mean = run->cost_sum / (double)run->cost_steps;
+        snprintf(run->progress.note, sizeof run->progress.note, "cost %.4g", mean);
+        text_addf(&line, "cost %-11.4g ", mean);
+    }
+    text_addf(&line, "%8.1f s", clock_seconds() - run->began);
     progress_line(&run->progress, text_z(&line));
     text_free(&line);
     run->cost_sum = 0;

@@ -225,6 +225,7 @@ GradcheckReport *gradcheck_run(Arena *arena, Diagnostics *diags, const Gradcheck
     if (good) {
         check.report->window = check.window;
         check.report->dt = model->dt;
+        check.report->in_ms = !unit_is_none(model->time_unit);
         check.report->parameter_count = exact.count;
         good = check_numbers(&check, program, &data, &exact);
     }
@@ -245,8 +246,9 @@ static void print_agreement(const Agreement *a, Text *out) {
 
 void gradcheck_print(const GradcheckReport *report, Text *out) {
     const WindowPlan *w = &report->window;
-    text_addf(out, "%lld steps of %g after %lld, batch %lld, seed %llu; learning frozen, gamma 0\n\n",
-              (long long)w->steps, report->dt, (long long)w->settle, (long long)w->batch, (unsigned long long)w->seed);
+    text_addf(out, "%lld steps of %g%s after %lld, batch %lld, seed %llu; learning frozen, gamma 0\n\n",
+              (long long)w->steps, report->dt, report->in_ms ? " ms" : "", (long long)w->settle, (long long)w->batch,
+              (unsigned long long)w->seed);
     text_addf(out, "bptt beside %s: %s (deviation up to %g allowed)\n",
               report->complex_steps ? "complex steps" : "central differences of fourth order",
               report->agrees ? "agrees" : "DISAGREES", report->tolerance);

@@ -32,6 +32,7 @@ typedef struct PrincipleReport {
 typedef struct GradcheckReport {
     WindowPlan window;
     double dt;
+    bool in_ms; // dt carries a unit of time
     bool complex_steps;
     double tolerance;
     uint32_t parameter_count, principle_count;

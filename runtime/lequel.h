@@ -276,8 +276,14 @@ LEQUEL_API bool lequel_compare(const char *left, const char *right, char **repor
                                char **error);
 LEQUEL_API void lequel_results_remove(const char *folder); // what a run left there, and the folder if it is empty then
 
-// Draws what a run left in a folder to traces.svg and scores.svg in it. The report has a line per file.
-LEQUEL_API bool lequel_plot(const char *folder, char **report, char **error);
+typedef struct LequelPlotPart { // of the recordings, both ends included; infinite ends leave it open
+    double from, to;            // steps, or ms
+    bool from_ms, to_ms;
+} LequelPlotPart;
+
+// Draws what a run left in a folder to traces.svg and scores.svg in it. The report has a line per file. `part` NULL:
+// everything.
+LEQUEL_API bool lequel_plot(const char *folder, const LequelPlotPart *part, char **report, char **error);
 
 // ---- Code for elsewhere ---------------------------------------------------------------------------------------------
 

@@ -105,6 +105,7 @@ static void add_model(Text *out, const Manifest *manifest) {
     text_free(&dynamics);
     add_text_field(out, "order", order_name(model->order));
     add_number_field(out, "dt", model->dt);
+    if (!unit_is_none(model->time_unit)) add_text_field(out, "unit_of_time", "ms");
     add_words(out, "parameters", options->defines, options->define_count);
     add_files(out, "sources", manifest->identity->sources.items, manifest->identity->sources.count);
     add_files(out, "data", manifest->identity->data.items, manifest->identity->data.count);

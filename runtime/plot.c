@@ -488,6 +488,14 @@ static double legend_width(const PlotPanel *panel) {
 
 static bool same_text(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
 
+// How far the label of the last tick reaches beyond the axis.
+static double overhang(const Frame *frame) {
+    const Axis *axis = &frame->x;
+    if (axis->empty || axis->tick_count == 0) return 0;
+    const Tick *last = &axis->ticks[axis->tick_count - 1];
+    return text_width(last->label) / 2 - (axis->high - last->at) / (axis->high - axis->low) * frame->width;
+}
+
 // Left margins depend on the tick labels and those on the panel sizes: sizes are guessed first.
 static void measure_labels(Layout *layout, Frame *frames, uint32_t count) {
     double widest = 20;
@@ -502,6 +510,7 @@ static void measure_labels(Layout *layout, Frame *frames, uint32_t count) {
         if (frame->y.factor) widest = fmax(widest, 5 * LETTER);
         if (frame->panel->y_label) widest = fmax(widest, 54 - 10);
         layout->right = fmax(layout->right, legend_width(frame->panel));
+        layout->right = fmax(layout->right, overhang(frame));
         layout->shared_x &= frame->x.low == frames[0].x.low && frame->x.high == frames[0].x.high &&
                             same_text(frame->panel->x_label, frames[0].panel->x_label);
     }

@@ -48,12 +48,19 @@ void plot_svg(const PlotOptions *options, const PlotPanel *panels, uint32_t pane
 bool plot_series(const char *path, const PlotOptions *options, const PlotPanel *panels, uint32_t panel_count,
                  Text *error);
 
+typedef struct PlotPart { // of the recordings, both ends included; infinite ends leave it open
+    double from, to;      // steps, or ms
+    bool from_ms, to_ms;
+} PlotPart;
+
 // Draws what a run left in the folder `dir`:
-//   traces.svg  one panel for each NAME.npy [records, …], against time.npy or steps.npy where the lengths agree;
-//               of more than 12 values a record, 12 evenly spaced ones
-//   scores.svg  from scores.csv, one panel for each score; `train.loss` and `test.loss` share the panel `loss`
-// Adds a line to `report` for each file written and each array that could not be read. False, with a sentence in
-// `error`, when there was nothing to draw or a file could not be written.
-bool plot_directory(const char *dir, Text *report, Text *error);
+//   traces.svg  one panel for each NAME.npy [records, …], against time.npy or steps.npy where the lengths agree, in ms
+//               or s where run.json has a unit of time; of more than 12 values a record, 12 evenly spaced ones
+//   scores.svg  from scores.csv, one panel for each score; `train.loss` and `test.loss` share the panel `loss`. It is
+//               left out where recordings were drawn and no score has two values
+// `part`: of what has steps, only this; NULL: everything. Adds a line to `report` for each file written, each array
+// that could not be read, and one where lines are too dense to be seen. False, with a sentence in `error`, when there
+// was nothing to draw or a file could not be written.
+bool plot_directory(const char *dir, const PlotPart *part, Text *report, Text *error);
 
 #endif

@@ -4,13 +4,14 @@
 #include "data/table.h"
 #include "files.h"
 #include "plot.h"
+#include "plot_clock.h"
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINES_MAX = 12 };
+enum { LINES_MAX = 12, CROSSINGS_MAX = 100 };
 
 typedef Vec(PlotPanel) Panels;
 
@@ -27,7 +28,10 @@ typedef struct Traces { // everything that the panels of traces.svg point to
     Vec(Table) tables;
     Table time; // empty where there is none
     Vec(StepNumbers) steps;
+    PlotClock clock;
     Panels panels;
+    bool cut_away;     // an array has no record in the part that is to be drawn
+    const char *dense; // an array whose lines are too dense to be seen; NULL: none
 } Traces;
 
 // Losses and costs fall over decades: an axis of powers shows the end of learning as well as its beginning.
@@ -103,35 +107,70 @@ static const double *matching_axis(const Traces *traces, const char *name, int64
     return NULL;
 }
 
-// "3" or "3, 1": the place of one of the recorded values in the array.
+// Leaves out the records before and behind the part that is to be drawn.
+static const double *cut(const Traces *traces, const double *steps, int64_t *first, int64_t *records) {
+    int64_t begin = 0, end = *records;
+    while (begin < end && steps[begin] < traces->clock.low) begin++;
+    while (end > begin && steps[end - 1] > traces->clock.high) end--;
+    *first = begin;
+    *records = end - begin;
+    return steps + begin;
+}
+
+// "3" or "3, 1": the place of one of the recorded values in the array, along the axes that have several.
 static const char *element_name(Arena *arena, const Table *table, int64_t element) {
     Text text = {0};
     int64_t size = 1;
     for (int axis = 1; axis < table->rank; axis++) size *= table->shape[axis];
     for (int axis = 1; axis < table->rank; axis++) {
         size /= table->shape[axis];
-        text_addf(&text, "%s%lld", axis > 1 ? ", " : "", (long long)(element / size % table->shape[axis]));
+        if (table->shape[axis] > 1)
+            text_addf(&text, "%s%lld", text.length ? ", " : "", (long long)(element / size % table->shape[axis]));
     }
     const char *name = arena_atom_z(arena, text_z(&text));
     text_free(&text);
     return name;
 }
 
+// A line that passes through the middle of its range again and again fills the panel.
+static bool is_dense(const PlotSeries *series) {
+    double low = INFINITY, high = -INFINITY;
+    for (size_t i = 0; i < series->count; i++) {
+        double y = series->y[i * series->stride];
+        if (isfinite(y)) low = fmin(low, y), high = fmax(high, y);
+    }
+    double middle = 0.5 * low + 0.5 * high;
+    uint32_t crossings = 0;
+    for (size_t i = 1; i < series->count; i++)
+        crossings += (series->y[i * series->stride] > middle) != (series->y[(i - 1) * series->stride] > middle);
+    return crossings > CROSSINGS_MAX;
+}
+
 static void add_array(Traces *traces, const char *name, const Table *table) {
-    int64_t records = table->shape[0], width = records ? table_count(table) / records : 0;
+    int64_t first = 0, records = table->shape[0], width = records ? table_count(table) / records : 0;
     uint32_t lines = width < LINES_MAX ? (uint32_t)width : LINES_MAX;
-    PlotPanel panel = {.title = name, .series_count = records ? lines : 0};
+    PlotPanel panel = {.title = name};
     const double *x = matching_axis(traces, name, records, &panel.x_label);
+    if (x && strcmp(panel.x_label, "step") == 0) {
+        x = cut(traces, x, &first, &records);
+        if (!records && table->shape[0]) {
+            traces->cut_away = true;
+            return;
+        }
+        x = plot_clock_axis(&traces->clock, traces->arena, x, records, &panel.x_label);
+    }
+    panel.series_count = records ? lines : 0;
     PlotSeries *series = arena_new_array(traces->arena, PlotSeries, lines + 1);
     for (uint32_t line = 0; line < panel.series_count; line++) {
         int64_t element = lines > 1 ? line * (width - 1) / (lines - 1) : 0;
         series[line] = (PlotSeries){.name = width > 1 ? element_name(traces->arena, table, element) : NULL,
                                     .x = x,
-                                    .y = table->data + element,
+                                    .y = table->data + first * width + element,
                                     .count = (size_t)records,
                                     .stride = (size_t)width};
     }
     panel.series = series;
+    if (panel.series_count && !traces->dense && is_dense(series)) traces->dense = name;
     if (width > lines) panel.title = arena_format(traces->arena, "%s (%u of %lld)", name, lines, (long long)width);
     panel.log_y = table->rank == 1 && wants_log(&panel, 1000); // one number of the whole network, like the cost
     vec_push(&traces->panels, panel);
@@ -192,14 +231,21 @@ static bool write_figure(Arena *arena, const char *dir, const char *file, const 
     return true;
 }
 
-static bool plot_traces(Arena *arena, const char *dir, bool *drawn, Text *report, Text *error) {
+static bool plot_traces(Arena *arena, const char *dir, const PlotPart *part, bool *drawn, Text *report, Text *error) {
     Traces traces = {.arena = arena, .dir = dir};
-    bool good = list_arrays(&traces, error);
+    bool good = plot_clock_open(&traces.clock, arena, dir, part, error) && list_arrays(&traces, error);
     if (good) load_arrays(&traces, report);
     if (good && traces.panels.count) {
         PlotOptions options = {.title = last_name(arena, dir)};
         good = write_figure(arena, dir, "traces.svg", &options, &traces.panels, report, error);
+        if (good && traces.dense)
+            text_addf(report, "%s goes up and down too often to be seen: `--from` and `--to` draw a part\n",
+                      traces.dense);
         *drawn = true;
+    }
+    if (good && traces.cut_away && !traces.panels.count) {
+        text_addf(error, "%s: nothing was recorded in the part that is to be drawn", dir);
+        good = false;
     }
     free_traces(&traces);
     return good;
@@ -208,7 +254,8 @@ static bool plot_traces(Arena *arena, const char *dir, bool *drawn, Text *report
 // ---- Scores --------------------------------------------------------------------------------------------------------
 
 static bool is_counter(const char *name) {
-    return strcmp(name, "epoch") == 0 || strcmp(name, "step") == 0 || strcmp(name, "time") == 0;
+    return strcmp(name, "epoch") == 0 || strcmp(name, "step") == 0 || strcmp(name, "time") == 0 ||
+           strcmp(name, "stage") == 0;
 }
 
 // `test.loss` is the score `loss` of the data set `test`; a name without a dot is a score of its own.
@@ -262,6 +309,13 @@ static PlotPanel score_panel(Scores *scores, int64_t first) {
     return panel;
 }
 
+static size_t most_points(const PlotPanel *panel) {
+    size_t most = 0;
+    for (uint32_t s = 0; s < panel->series_count; s++)
+        if (panel->series[s].count > most) most = panel->series[s].count;
+    return most;
+}
+
 static int64_t counter_column(const Table *table) {
     for (int64_t c = 0; c < table->shape[1]; c++)
         if (is_counter(table->columns[c])) return c;
@@ -275,8 +329,16 @@ static void arrange_scores(Scores *scores) {
         bool drawn = is_counter(table->columns[c]);
         for (uint32_t p = 0; p < scores->panels.count && !drawn; p++)
             drawn = strcmp(scores->panels.items[p].title, score_of(table->columns[c])) == 0;
-        if (!drawn) vec_push(&scores->panels, score_panel(scores, c));
+        if (drawn) continue;
+        PlotPanel panel = score_panel(scores, c);
+        if (most_points(&panel)) vec_push(&scores->panels, panel); // without a value: of a network without a cost, say
     }
+}
+
+static bool has_course(const Scores *scores) {
+    for (uint32_t p = 0; p < scores->panels.count; p++)
+        if (most_points(&scores->panels.items[p]) > 1) return true;
+    return false;
 }
 
 static bool load_scores(const char *path, Table *table, Text *report) {
@@ -300,7 +362,9 @@ static bool plot_scores(Arena *arena, const char *dir, bool *drawn, Text *report
     Scores scores = {.arena = arena, .table = &table};
     arrange_scores(&scores);
     bool good = true;
-    if (scores.panels.count) {
+    if (*drawn && !has_course(&scores)) {
+        text_addf(report, "%s has one value of each score and is not drawn\n", path);
+    } else if (scores.panels.count) {
         PlotOptions options = {
             .title = last_name(arena, dir), .columns = scores.panels.count > 1 ? 2 : 1, .panel_height = 160};
         good = write_figure(arena, dir, "scores.svg", &options, &scores.panels, report, error);
@@ -312,10 +376,10 @@ static bool plot_scores(Arena *arena, const char *dir, bool *drawn, Text *report
     return good;
 }
 
-bool plot_directory(const char *dir, Text *report, Text *error) {
+bool plot_directory(const char *dir, const PlotPart *part, Text *report, Text *error) {
     Arena *arena = arena_new();
     bool drawn = false;
-    bool good = plot_traces(arena, dir, &drawn, report, error) && plot_scores(arena, dir, &drawn, report, error);
+    bool good = plot_traces(arena, dir, part, &drawn, report, error) && plot_scores(arena, dir, &drawn, report, error);
     if (good && !drawn) {
         text_addf(error, "%s holds nothing to draw: neither a recording NAME.npy nor scores.csv could be read", dir);
         good = false;

@@ -50,11 +50,15 @@ static double squares(const double *a, const double *b, int64_t steps) {
     return sum[0] + sum[1] + (sum[2] + sum[3]);
 }
 
-// Whether an element varies, beyond the rounding of its mean.
+// Whether squared distances from a mean are beyond its rounding.
+static bool is_more_than_rounding(double norm, double largest, int64_t steps) {
+    return norm > 1e-24 * largest * largest * (double)steps;
+}
+
 static bool varies(double norm, const double *course, int64_t steps, int64_t length, int64_t element) {
     double largest = 0;
     for (int64_t t = 0; t < steps; t++) largest = fmax(largest, fabs(course[t * length + element]));
-    return norm > 1e-24 * largest * largest * (double)steps;
+    return is_more_than_rounding(norm, largest, steps);
 }
 
 double replay_correlation(const double *a, const double *b, int64_t steps, int64_t length, int64_t lag) {
@@ -90,6 +94,42 @@ double replay_error(const double *a, const double *b, int64_t steps, int64_t len
     }
     for (int64_t s = 0; s < shifts.count; s++) best = fmin(best, total[s] / (double)(steps * length));
     free(total);
+    return best;
+}
+
+// Pearson's correlation of a window with values that have the mean 0; 0 when the window does not vary.
+static double window_correlation(const double *x, const double *y, double norm_y, int64_t window) {
+    double mean = 0, largest = 0, norm = 0;
+    for (int64_t t = 0; t < window; t++) mean += x[t] / (double)window, largest = fmax(largest, fabs(x[t]));
+    for (int64_t t = 0; t < window; t++) norm += (x[t] - mean) * (x[t] - mean);
+    if (!is_more_than_rounding(norm, largest, window)) return 0;
+    return product(x, y, window) / (sqrt(norm) * sqrt(norm_y));
+}
+
+double replay_late_correlation(const double *a, const double *b, int64_t steps, int64_t length, int64_t late) {
+    int64_t window = steps - late;
+    if (window <= 0) return NAN;
+    double *mean = memory_resize(NULL, (size_t)late + 1, sizeof *mean), best = NAN;
+    for (int64_t s = 0; s <= late; s++) mean[s] = 0;
+    for (int64_t e = 0; e < length; e++) {
+        double norm_a, norm_b;
+        double *x = element_of(a, steps, length, e, 1, false, &norm_a);
+        double *y = element_of(b, window, length, e, 1, true, &norm_b);
+        for (int64_t s = 0; s <= late && varies(norm_b, b, window, length, e); s++)
+            mean[s] += window_correlation(x + s, y, norm_b, window) / (double)length;
+        free(x);
+        free(y);
+    }
+    for (int64_t s = 0; s <= late; s++) best = fmax(best, mean[s]);
+    free(mean);
+    return best;
+}
+
+double replay_late_error(const double *a, const double *b, int64_t steps, int64_t length, int64_t late) {
+    int64_t window = steps - late;
+    double best = NAN;
+    for (int64_t s = 0; s <= late && window > 0; s++)
+        best = fmin(best, squares(a + s * length, b, window * length) / (double)(window * length));
     return best;
 }
 

@@ -61,6 +61,7 @@ typedef struct Node {
     // Two courses: `count` steps of each, [step][batch][length of a], in room for so many
     double *course[2];
     int64_t room, lag; // lag: of steps, -1: all
+    int64_t behind;    // shifts that do not go around, `late`; -1: they do
     double threshold;
 } Node;
 
@@ -272,16 +273,26 @@ static bool lag_steps(const Scorer *scorer, const Ast *ast, int64_t *lag) {
     return true;
 }
 
-static bool course_option(Scorer *scorer, Node *node, const Ast *option) {
+static bool take_course_option(const Scorer *scorer, Node *node, const char *name, const Ast *value) {
     bool edits = node->kind == NODE_EDITS;
-    const char *name = edits ? "threshold" : "lag";
-    const Ast *value = option->kind == AST_ARGUMENT ? option->child[0] : NULL;
-    bool good = value && strcmp(option->name, name) == 0 && value->kind == AST_NUMBER;
-    if (good && edits) node->threshold = value->number;
-    if (good && !edits) good = lag_steps(scorer, value, &node->lag);
-    if (good) return true;
-    text_addf(scorer->error, edits ? "expected `threshold = 0.5`, a number above which an element sounds"
-                                   : "expected `lag = 10 ms` or `lag = 10 steps`, the largest shift");
+    if (value->kind != AST_NUMBER) return false;
+    if (edits && strcmp(name, "threshold") == 0) {
+        node->threshold = value->number;
+        return true;
+    }
+    if (!edits && strcmp(name, "lag") == 0) return lag_steps(scorer, value, &node->lag);
+    return !edits && strcmp(name, "late") == 0 && lag_steps(scorer, value, &node->behind);
+}
+
+static bool course_option(Scorer *scorer, Node *node, const Ast *option) {
+    bool good = option->kind == AST_ARGUMENT && take_course_option(scorer, node, option->name, option->child[0]);
+    if (good && (node->lag < 0 || node->behind < 0)) return true;
+    const char *expected =
+        "expected `lag = 10 ms` or `lag = 10 steps`, the largest shift, or `late = 10 ms`, which does "
+        "not go around";
+    if (node->kind == NODE_EDITS) expected = "expected `threshold = 0.5`, a number above which an element sounds";
+    text_add(scorer->error,
+             good ? "shifts go around with `lag` and do not with `late`: only one can be meant" : expected);
     refuse(scorer, option);
     return false;
 }
@@ -305,7 +316,7 @@ static Node *build_courses(Scorer *scorer, const Ast *call, NodeKind kind) {
     }
     Node *node = node_new(scorer, kind, left, right, 1);
     node->ast = call;
-    node->lag = -1;
+    node->lag = node->behind = -1;
     node->threshold = NAN;
     for (uint32_t i = 3; i < call->count; i++)
         if (!course_option(scorer, node, call->child[i])) return NULL;
@@ -579,7 +590,9 @@ static void note_courses(Scorer *scorer, Node *node) {
 
 static double compare_courses(const Node *node, const double *a, const double *b) {
     if (!node->count) return NAN;
-    int64_t length = node->a->length;
+    int64_t length = node->a->length, late = node->behind;
+    if (late >= 0 && node->kind == NODE_CORRELATION) return replay_late_correlation(a, b, node->count, length, late);
+    if (late >= 0) return replay_late_error(a, b, node->count, length, late);
     switch (node->kind) {
     case NODE_CORRELATION: return replay_correlation(a, b, node->count, length, node->lag);
     case NODE_DISTANCE: return replay_error(a, b, node->count, length, node->lag);

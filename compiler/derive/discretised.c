@@ -346,9 +346,11 @@ static void put_head(const Program *p, bool backward) {
 }
 
 static void say_learning(const Program *p) {
-    bool any = false;
+    const Model *model = p->d->model;
+    bool any = false, derived = false; // rules that are written out need no gradient
     for (uint32_t i = 0; i < p->step->assigns.count; i++) any |= p->step->assigns.items[i].guard != 0;
-    if (any)
+    for (uint32_t i = 0; i < model->learn.count; i++) derived |= !model->learn.items[i].written_out;
+    if (any && derived)
         derivation_say(p->d, "Here {b} counts the {N_batch} samples of the batch. Last, in the steps in which its rule "
                              "acts, each learned parameter changes as section 5 says, with these means for {G}.");
 }

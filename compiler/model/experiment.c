@@ -152,6 +152,13 @@ static bool unit_fits(Resolver *r, const GeneratorParameter *p, const Argument *
     value.unit = argument->unit;
     if (value.any_unit || (p->takes & TAKES_TIME && unit_equal(value.unit, UNIT_STEPS))) return true;
     if (p->takes & TAKES_TIME) return is_time(r, &value, arena_format(r->arena, "`%s`", p->name));
+    bool bare_rate = p->takes & TAKES_RATE && unit_is_none(value.unit) && !unit_is_none(r->model->time_unit);
+    if (bare_rate) {
+        diag_report(r->diags, DIAG_E0207, argument->span, "`%s` has no unit", p->name);
+        diag_expected(r->diags, "a number per time, since `dt` of this network carries a unit of time");
+        diag_help(r->diags, "write the unit after the number, as in `8 Hz`");
+        return false;
+    }
     if (unit_is_none(value.unit)) return true;
     if (p->takes & TAKES_RATE && unit_equal(value.unit, unit_power(r->model->time_unit, -1))) return true;
     Text have = {0}, takes = {0};
@@ -522,12 +529,32 @@ static void refuse_score_function(Resolver *r, const Ast *function) {
     vec_free(&names);
 }
 
-// correlation(h.r, y over presentation, lag = 10 ms): the options are numbers, which the runtime reads.
 static bool compares_courses(const Ast *call) {
     static const char *const names[] = {"correlation", "distance", "edits"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (call->child[0]->kind == AST_NAME && strcmp(call->child[0]->name, names[i]) == 0) return true;
     return false;
+}
+
+// correlation(h.r, y over presentation, lag = 10 ms): the options are numbers, which the runtime reads.
+static void check_course_option(Resolver *r, const Scope *scope, const Ast *call, const Ast *option) {
+    static const char *const shifts[] = {"lag", "late"}, *const notes[] = {"threshold"};
+    bool edits = strcmp(call->child[0]->name, "edits") == 0;
+    Vec(Atom) names = {0};
+    for (int i = 0; i < (edits ? 1 : 2); i++) vec_push(&names, arena_atom_z(r->arena, edits ? notes[i] : shifts[i]));
+    bool known = false;
+    for (uint32_t i = 0; i < names.count; i++) known |= strcmp(names.items[i], option->name) == 0;
+    if (!known) {
+        diag_report(r->diags, DIAG_E0204, option->span, "`%s` has no option `%s`", call->child[0]->name, option->name);
+        diag_expected(r->diags, edits
+                                    ? "`threshold = 0.5`, a number above which an element sounds"
+                                    : "`lag = 10 ms`, the largest shift, or `late = 10 ms`, which does not go around");
+        suggest(r, option->name, names.items, names.count);
+    } else if (!edits) {
+        int64_t steps;
+        constant_steps(r, scope, option->child[0], false, arena_format(r->arena, "`%s`", option->name), &steps);
+    }
+    vec_free(&names);
 }
 
 static void check_score(Resolver *r, const Scope *scope, const Ast *ast) {
@@ -550,7 +577,10 @@ static void check_score(Resolver *r, const Scope *scope, const Ast *ast) {
             refuse_score_function(r, ast->child[0]);
         for (uint32_t i = 1; i < ast->count; i++) {
             bool option = compares_courses(ast) && ast->child[i]->kind == AST_ARGUMENT;
-            if (!option) check_score(r, scope, ast->child[i]);
+            if (option)
+                check_course_option(r, scope, ast, ast->child[i]);
+            else
+                check_score(r, scope, ast->child[i]);
         }
         break;
     case AST_OVER:

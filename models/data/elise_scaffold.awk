@@ -1,5 +1,5 @@
 # The scaffold of ELiSe: strong fixed connections between somata, grown from the visible neurons into the latent ones
-# before anything is learned. Source: code of K. Kreutzer and others, Senn and Petrovici groups, v2 of arXiv 2402.16763.
+# before anything is learned. Source: code of K. Völk, L. Kriener and others for arXiv 2402.16763, version 2.
 #   awk -f elise_scaffold.awk -v seed=0 -v latent=50 -v visible=13 -v name=elise_13_50_0
 # writes the edges `from, to` of visible to latent neurons into NAME_visible.csv, those among latent neurons into
 # NAME_latent.csv. With `-v summary=1000` it writes nothing, but says for each of so many seeds from `seed` on how many

@@ -64,7 +64,10 @@ static int unknown_command(const char *name) {
     const char *names[sizeof commands / sizeof *commands + 1] = {"help"};
     for (int i = 0; commands[i]; i++) names[i + 1] = commands[i]->name;
     const char *nearest = lequel_nearest(name, names);
-    if (nearest)
+    size_t length = strlen(name);
+    if (length > 4 && strcmp(name + length - 4, ".leq") == 0)
+        cli_error("there is no command `%s`; a model is run by `lequel run %s`", name, name);
+    else if (nearest)
         cli_error("there is no command `%s`; did you mean `%s`?", name, nearest);
     else
         cli_error("there is no command `%s`; `lequel --help` lists them", name);

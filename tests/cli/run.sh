@@ -86,6 +86,10 @@ holds "the same seed gives the same bytes" cmp results/deep/s0.u.npy c/s0.u.npy
 holds "and the same weights" cmp results/deep/final/w1.W.npy c/final/w1.W.npy
 expect 0 "" plot c
 holds "a plot" test -s c/traces.svg
+expect 0 "" plot c --from 10 --to "20 steps"
+expect 2 'expected a time or steps' plot c --from soon
+expect 1 'names no unit of time' plot c --from "20 ms"
+expect 1 'ends before it begins' plot c --from 20 --to 10
 
 printf 'neuron  Slow( tau ) { state u=0\n energy 1/2*u^2 }\n' >untidy.leq
 expect 1 "" fmt --check untidy.leq

@@ -252,7 +252,7 @@ static void folder_becomes_figures(void **state) {
     save_text(
         *state, "scores.csv",
         "epoch,train.loss,train.accuracy,test.loss,test.accuracy\n1,1,0.5,1.1,0.4\n2,0.1,0.8,,\n3,0.01,1,0.02,0.9\n");
-    if (!plot_directory(*state, &report, &error)) fail_msg("%s", text_z(&error));
+    if (!plot_directory(*state, NULL, &report, &error)) fail_msg("%s", text_z(&error));
     assert_contains(&report, "traces.svg (4 panels)");
     assert_contains(&report, "scores.svg (2 panels)");
     assert_contains(&report, "broken.npy");
@@ -275,12 +275,88 @@ static void folder_becomes_figures(void **state) {
     text_free(&error);
 }
 
+static void save_course(const char *folder) { // 700, 701 … in each second step
+    double steps[50], values[50];
+    for (int i = 0; i < 50; i++) steps[i] = 2 * i, values[i] = 700 + i;
+    save_array(folder, "steps.npy", steps, 1, (int64_t[]){50});
+    save_array(folder, "x.npy", values, 3, (int64_t[]){50, 1, 1});
+}
+
+static void assert_drawn(const char *folder, const PlotPart *part, const char *const *there, const char *const * not ) {
+    Text report = {0}, error = {0};
+    if (!plot_directory(folder, part, &report, &error)) fail_msg("%s", text_z(&error));
+    Text svg = read_text(folder, "traces.svg");
+    for (; *there; there++) assert_contains(&svg, *there);
+    for (; *not ; not ++) assert_lacks(&svg, *not );
+    text_free(&svg);
+    text_free(&report);
+    text_free(&error);
+}
+
+static void assert_refused(const char *folder, const PlotPart *part, const char *why) {
+    Text report = {0}, error = {0};
+    assert_false(plot_directory(folder, part, &report, &error));
+    assert_contains(&error, why);
+    text_free(&report);
+    text_free(&error);
+}
+
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+// Where run.json has a unit of time, steps become ms or s.
+static void time_has_a_unit(void **state) {
+    save_course(*state);
+    assert_drawn(*state, NULL, NAMES(">step<"), NAMES(">time"));
+    save_text(*state, "run.json", "{\"dt\": 0.5, \"unit_of_time\": \"ms\"}\n");
+    assert_drawn(*state, NULL, NAMES(">time (ms)<", ">40<"), NAMES(">step<", ">80<"));
+    save_text(*state, "run.json", "{\"dt\": 500, \"unit_of_time\": \"ms\"}\n");
+    assert_drawn(*state, NULL, NAMES(">time (s)<", ">40<"), NAMES(">step<"));
+    save_text(*state, "run.json", "{\n");
+    assert_refused(*state, NULL, "run.json: byte");
+}
+
+// Only the part that was asked for is drawn, both ends included.
+static void parts_are_drawn(void **state) {
+    save_course(*state);
+    PlotPart part = {.from = 20, .to = 25, .from_ms = true, .to_ms = true};
+    assert_refused(*state, &part, "names no unit of time");
+    save_text(*state, "run.json", "{\"dt\": 0.5, \"unit_of_time\": \"ms\"}\n");
+    assert_drawn(*state, &part, NAMES(">720<", ">725<", ">24.0<"), NAMES(">719<", ">726<")); // steps 40 to 50
+    part = (PlotPart){.from = 0, .to = 2};
+    assert_drawn(*state, &part, NAMES(">1.0<"), NAMES(">702<")); // 1 ms
+    part = (PlotPart){.from = 99, .to = INFINITY};
+    assert_refused(*state, &part, "nothing was recorded");
+    part = (PlotPart){.from = 9, .to = 3};
+    assert_refused(*state, &part, "ends before it begins");
+}
+
+// A score of one value is no course, one without any no panel, and the number of a stage no score.
+static void scores_without_a_course(void **state) {
+    Text report = {0}, error = {0};
+    double steps[250], beat[250];
+    for (int i = 0; i < 250; i++) steps[i] = i, beat[i] = i % 2;
+    save_array(*state, "steps.npy", steps, 1, (int64_t[]){250});
+    save_array(*state, "calm.npy", steps, 2, (int64_t[]){250, 1});
+    save_text(*state, "scores.csv",
+              "step,stage,train.loss,train.before,train.after\n10,1,nan,0.5,nan\n20,2,nan,nan,0.7\n");
+    assert_true(plot_directory(*state, NULL, &report, &error));
+    assert_contains(&report, "one value of each score");
+    assert_lacks(&report, "scores.svg");
+    assert_lacks(&report, "too often");
+    save_text(*state, "scores.csv", "step,stage,train.loss,train.before\n10,1,nan,0.5\n20,2,nan,0.6\n");
+    save_array(*state, "beat.npy", beat, 2, (int64_t[]){250, 1});
+    assert_true(plot_directory(*state, NULL, &report, &error));
+    assert_contains(&report, "scores.svg (1 panel)");
+    assert_contains(&report, "beat goes up and down too often");
+    text_free(&report);
+}
+
 static void same_input_same_bytes(void **state) {
     Text report = {0}, error = {0};
     save_recording(*state);
-    assert_true(plot_directory(*state, &report, &error));
+    assert_true(plot_directory(*state, NULL, &report, &error));
     Text first = read_text(*state, "traces.svg");
-    assert_true(plot_directory(*state, &report, &error));
+    assert_true(plot_directory(*state, NULL, &report, &error));
     Text second = read_text(*state, "traces.svg");
     assert_string_equal(text_z(&first), text_z(&second));
     text_free(&first);
@@ -291,10 +367,10 @@ static void same_input_same_bytes(void **state) {
 
 static void failures_say_why(void **state) {
     Text report = {0}, error = {0};
-    assert_false(plot_directory(*state, &report, &error));
+    assert_false(plot_directory(*state, NULL, &report, &error));
     assert_contains(&error, "holds nothing to draw");
     text_free(&error);
-    assert_false(plot_directory("/nonexistent/folder", &report, &error));
+    assert_false(plot_directory("/nonexistent/folder", NULL, &report, &error));
     assert_contains(&error, "/nonexistent/folder");
     text_free(&error);
     assert_false(plot_series("/nonexistent/figure.svg", &(PlotOptions){0}, NULL, 0, &error));
@@ -342,6 +418,9 @@ int main(void) {
         cmocka_unit_test(long_series_are_thinned_but_keep_their_extremes),
         cmocka_unit_test(output_ignores_the_locale),
         cmocka_unit_test_setup_teardown(folder_becomes_figures, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(time_has_a_unit, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(parts_are_drawn, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(scores_without_a_course, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(same_input_same_bytes, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(failures_say_why, make_folder, remove_folder),
     };

@@ -194,6 +194,35 @@ static void finds_the_shift(void **state) {
     assert_close(replay_error(a, b, STEPS, VOICES, 0), mean, 1e-14);
 }
 
+// A course that sets in late is found there; a remainder that dies away is not moved to where it would fit.
+static void finds_what_is_late(void **state) {
+    (void)state;
+    enum { STEPS = 48, LATE = 16, WINDOW = STEPS - LATE, SHIFT = 4 };
+    double a[STEPS], b[STEPS];
+    for (int t = 0; t < STEPS; t++) {
+        b[t] = sin(0.03 * t * t);
+        a[t] = t < SHIFT ? 0 : 1 + 2 * sin(0.03 * (t - SHIFT) * (t - SHIFT));
+    }
+    assert_close(replay_late_correlation(a, b, STEPS, 1, LATE), 1, 1e-14);
+    assert_true(replay_late_correlation(a, b, STEPS, 1, SHIFT - 1) < 0.9);
+    assert_true(replay_late_correlation(b, a, STEPS, 1, LATE) < 0.9); // early is not late
+    double best = 1e9;
+    for (int s = 0; s <= LATE; s++) {
+        double error = 0;
+        for (int t = 0; t < WINDOW; t++) error += (a[t + s] - b[t]) * (a[t + s] - b[t]) / WINDOW;
+        best = fmin(best, error);
+    }
+    assert_close(replay_late_error(a, b, STEPS, 1, LATE), best, 1e-12);
+    assert_true(isnan(replay_late_correlation(a, b, STEPS, 1, STEPS)));
+    assert_true(isnan(replay_late_error(a, b, STEPS, 1, STEPS)));
+
+    for (int t = 0; t < STEPS; t++) a[t] = t < 4, b[t] = t % WINDOW >= 20 && t % WINDOW < 24;
+    assert_true(replay_late_correlation(a, b, STEPS, 1, LATE) <= 0); // before what it should repeat, then silent
+    assert_close(replay_correlation(a, b, WINDOW, 1, -1), 1, 1e-14);
+    for (int t = 0; t < STEPS; t++) a[t] = 0.3;
+    assert_close(replay_late_correlation(a, b, STEPS, 1, LATE), 0, 0);
+}
+
 static void counts_edits(void **state) {
     (void)state;
     // Notes 1 1 2 - 2 3 and 1 2 3 3 3 3 of three voices, in pairs of steps or alone.
@@ -219,6 +248,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(presents_pieces, make_place, remove_place),
         cmocka_unit_test(follows_schedules),
         cmocka_unit_test(finds_the_shift),
+        cmocka_unit_test(finds_what_is_late),
         cmocka_unit_test(counts_edits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
