@@ -270,7 +270,8 @@ LEQUEL_API bool lequel_compare(const char *left, const char *right, char **repor
                                char **error);
 LEQUEL_API void lequel_results_remove(const char *folder); // what a run left there, and the folder if it is empty then
 
-// Draws what a run left in a folder to traces.svg and scores.svg in it. The report has a line per file.
+// Draws what a run left in a folder to traces.svg and scores.svg in it. The report has a line per file,
+// also for those that could not be read: then the others are drawn, and false is returned.
 LEQUEL_API bool lequel_plot(const char *folder, char **report, char **error);
 
 // ---- Code for elsewhere ---------------------------------------------------------------------------------------------

@@ -53,7 +53,8 @@ bool plot_series(const char *path, const PlotOptions *options, const PlotPanel *
 //               of more than 12 values a record, 12 evenly spaced ones
 //   scores.svg  from scores.csv, one panel for each score; `train.loss` and `test.loss` share the panel `loss`
 // Adds a line to `report` for each file written and each array that could not be read. False, with a sentence in
-// `error`, when there was nothing to draw or a file could not be written.
+// `error`, when something could not be read (all else is drawn), there was nothing to draw or a file could not be
+// written.
 bool plot_directory(const char *dir, Text *report, Text *error);
 
 #endif

@@ -14,6 +14,16 @@ enum { LINES_MAX = 12 };
 
 typedef Vec(PlotPanel) Panels;
 
+typedef struct Report {
+    Text *lines;
+    uint32_t left_out; // files that could not be read
+} Report;
+
+static void leave_out(Report *report, const Text *why) {
+    text_addf(report->lines, "left out: %s\n", text_z(why));
+    report->left_out++;
+}
+
 typedef struct StepNumbers { // of recordings made at one interval
     size_t prefix;           // of the names of these recordings: `replay.`, where only a stage made them
     const char *name;
@@ -68,7 +78,7 @@ static bool list_arrays(Traces *traces, Text *error) {
     return true;
 }
 
-static bool load(Traces *traces, const char *name, Table *table, Text *report) {
+static bool load(Traces *traces, const char *name, Table *table, Report *report) {
     Text error = {0};
     bool good = table_load(arena_format(traces->arena, "%s/%s.npy", traces->dir, name), table, &error);
     if (good && table->rank == 0) {
@@ -76,12 +86,12 @@ static bool load(Traces *traces, const char *name, Table *table, Text *report) {
         table_free(table);
         good = false;
     }
-    if (!good) text_addf(report, "left out: %s\n", text_z(&error));
+    if (!good) leave_out(report, &error);
     text_free(&error);
     return good;
 }
 
-static void load_axis(Traces *traces, const char *name, Table *table, Text *report) {
+static void load_axis(Traces *traces, const char *name, Table *table, Report *report) {
     *table = (Table){0};
     if (file_exists(arena_format(traces->arena, "%s/%s.npy", traces->dir, name))) load(traces, name, table, report);
 }
@@ -144,7 +154,7 @@ static bool is_steps(const char *name, const Table *table, size_t *prefix) {
     return table->rank == 1 && strncmp(last, "steps", 5) == 0 && (!last[5] || last[5] == '-');
 }
 
-static void load_arrays(Traces *traces, Text *report) {
+static void load_arrays(Traces *traces, Report *report) {
     load_axis(traces, "time", &traces->time, report);
     Vec(uint32_t) arrays = {0};
     for (uint32_t i = 0; i < traces->names.count; i++) {
@@ -185,14 +195,14 @@ static const char *last_name(Arena *arena, const char *dir) { // of a path, for 
 }
 
 static bool write_figure(Arena *arena, const char *dir, const char *file, const PlotOptions *options,
-                         const Panels *panels, Text *report, Text *error) {
+                         const Panels *panels, Report *report, Text *error) {
     const char *path = arena_format(arena, "%s/%s", dir, file);
     if (!plot_series(path, options, panels->items, panels->count, error)) return false;
-    text_addf(report, "wrote %s (%u panel%s)\n", path, panels->count, panels->count == 1 ? "" : "s");
+    text_addf(report->lines, "wrote %s (%u panel%s)\n", path, panels->count, panels->count == 1 ? "" : "s");
     return true;
 }
 
-static bool plot_traces(Arena *arena, const char *dir, bool *drawn, Text *report, Text *error) {
+static bool plot_traces(Arena *arena, const char *dir, bool *drawn, Report *report, Text *error) {
     Traces traces = {.arena = arena, .dir = dir};
     bool good = list_arrays(&traces, error);
     if (good) load_arrays(&traces, report);
@@ -279,7 +289,7 @@ static void arrange_scores(Scores *scores) {
     }
 }
 
-static bool load_scores(const char *path, Table *table, Text *report) {
+static bool load_scores(const char *path, Table *table, Report *report) {
     Text problem = {0};
     TableOptions options = {.allow_nonfinite = true, .allow_ragged = true};
     bool good = table_load_with(path, options, table, &problem);
@@ -288,12 +298,12 @@ static bool load_scores(const char *path, Table *table, Text *report) {
         table_free(table);
         good = false;
     }
-    if (!good) text_addf(report, "left out: %s\n", text_z(&problem));
+    if (!good) leave_out(report, &problem);
     text_free(&problem);
     return good;
 }
 
-static bool plot_scores(Arena *arena, const char *dir, bool *drawn, Text *report, Text *error) {
+static bool plot_scores(Arena *arena, const char *dir, bool *drawn, Report *report, Text *error) {
     const char *path = arena_format(arena, "%s/scores.csv", dir);
     Table table = {0};
     if (!file_exists(path) || !load_scores(path, &table, report)) return true;
@@ -312,12 +322,16 @@ static bool plot_scores(Arena *arena, const char *dir, bool *drawn, Text *report
     return good;
 }
 
-bool plot_directory(const char *dir, Text *report, Text *error) {
+bool plot_directory(const char *dir, Text *lines, Text *error) {
     Arena *arena = arena_new();
+    Report report = {.lines = lines};
     bool drawn = false;
-    bool good = plot_traces(arena, dir, &drawn, report, error) && plot_scores(arena, dir, &drawn, report, error);
+    bool good = plot_traces(arena, dir, &drawn, &report, error) && plot_scores(arena, dir, &drawn, &report, error);
     if (good && !drawn) {
         text_addf(error, "%s holds nothing to draw: neither a recording NAME.npy nor scores.csv could be read", dir);
+        good = false;
+    } else if (good && report.left_out) {
+        text_addf(error, "%u file%s of %s could not be drawn", report.left_out, report.left_out == 1 ? "" : "s", dir);
         good = false;
     }
     arena_free(arena);

@@ -111,6 +111,10 @@ sweep=(sweep "$models/lagline.leq" --backend=loops --duration "20 steps" --out s
 expect 2 'needs a folder' sweep "$models/lagline.leq"
 expect 2 'expected `0..9`' "${sweep[@]}" --seeds 3..1
 expect 2 'as in `-D tau=0.5,1,2`' "${sweep[@]}" -D rate
+expect 2 '`rate`: the value `1e-3` stands there twice' "${sweep[@]}" -D rate=1e-3,1e-4,1e-3
+expect 2 '`seed`: the value `2` stands there twice' "${sweep[@]}" --seeds 0..3,2
+expect 2 '`rate` is given values twice' "${sweep[@]}" -D rate=1e-3 -D rate=1e-4
+expect 2 'expected at most 250' "${sweep[@]}" -D rate="$(printf '1%.0s' $(seq 250))"
 expect 0 "" "${sweep[@]}" -D rate=1e-4,1e-3 --seeds 0..1 --dynamics gle --dynamics instant --jobs 2
 holds "a sweep runs every combination" test "$(grep -c ',complete,' swept/sweep.csv)" -eq 8
 holds "a sweep's table names what varies" grep -q '^rate,dynamics,seed,status,' swept/sweep.csv
@@ -123,5 +127,9 @@ holds "a sweep leaves complete runs alone" test -z "$(find swept -name run.json 
 expect 1 "" "${sweep[@]}" -D rate=1e-4 -D wrong=1,2
 holds "what failed is told" grep -q 'failed, see swept/' stderr
 holds "a failed run is a row of the table" test "$(grep -c ',failed' swept/sweep.csv)" -eq 2
+expect 1 'rate=1e-3,seed=7,seed=0: failed' "${sweep[@]}" -D rate=1e-3 -D seed=7 # no parameter of the network
+holds "such a sweep says so" grep -q 'has no parameter `seed`' "swept/rate=1e-3,seed=7,seed=0.log"
+expect 0 "" "${sweep[@]}" --seeds 9223372036854775807
+expect 1 'swept/sweep.csv: is no folder' sweep "$models/lagline.leq" --out swept/sweep.csv
 
 [ $failures -eq 0 ]
