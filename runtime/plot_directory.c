@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { LINES_MAX = 12 };
 
@@ -80,7 +81,11 @@ static bool list_arrays(Traces *traces, Text *error) {
 
 static bool load(Traces *traces, const char *name, Table *table, Report *report) {
     Text error = {0};
-    bool good = table_load(arena_format(traces->arena, "%s/%s.npy", traces->dir, name), table, &error);
+    const char *path = arena_format(traces->arena, "%s/%s.npy", traces->dir, name);
+    struct stat about;
+    bool pipe = stat(path, &about) == 0 && S_ISFIFO(about.st_mode); // nobody may ever write to it
+    if (pipe) text_addf(&error, "%s: is a pipe", path);
+    bool good = !pipe && table_load(path, table, &error);
     if (good && table->rank == 0) {
         text_addf(&error, "%s/%s.npy holds one number and no records", traces->dir, name);
         table_free(table);
