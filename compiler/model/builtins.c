@@ -272,7 +272,7 @@ static bool whole_count(Resolver *r, const Value *value, double number, uint32_t
     }
     char text[32];
     report(r, DIAG_E0209, value->span, "a list of %s elements", number_format(text, number));
-    diag_expected(r->diags, "a whole number from 0 on");
+    diag_expected(r->diags, "a whole number from 0 to 100000000");
     return false;
 }
 
