@@ -30,7 +30,8 @@ struct Signal {
 
 // The generators know no models: what they refuse gets its place here.
 static bool placed(const Signal *signal, bool good, Text *why, Text *error) {
-    if (!good) source_fails(signal->plan.model, signal->source, error, text_z(why));
+    const char *own = strstr(text_z(why), ": "); // their name for it is not the model's
+    if (!good) source_fails(signal->plan.model, signal->source, error, own ? own + 2 : text_z(why));
     text_free(why);
     return good;
 }
