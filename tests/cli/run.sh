@@ -132,4 +132,17 @@ holds "such a sweep says so" grep -q 'has no parameter `seed`' "swept/rate=1e-3,
 expect 0 "" "${sweep[@]}" --seeds 9223372036854775807
 expect 1 'swept/sweep.csv: is no folder' sweep "$models/lagline.leq" --out swept/sweep.csv
 
+# ---- Code for a processor: an unknown one is a mistake, and no end of the program.
+if [ -e "${LEQUEL_LLVM_MODULE:-}" ]; then
+    expect 1 'LLVM knows no processor `nothing`' emit obj "$models/lagline.leq" --cpu nothing --output code.o
+    holds "what cannot be made is not there" test ! -e code.o
+    if [ "$(uname -m)" = x86_64 ]; then
+        expect 1 'LLVM makes no code of 64 bits for the processor `pentium3`' emit obj "$models/lagline.leq" --cpu pentium3 --output code.o
+        expect 0 "" emit asm "$models/lagline.leq" --cpu x86-64-v3 --output code.s
+    fi
+    expect 0 "" emit asm "$models/lagline.leq" --cpu native --output native.s
+    expect 0 "" emit asm "$models/lagline.leq" --output this.s
+    holds "native is this processor" cmp native.s this.s
+fi
+
 [ $failures -eq 0 ]
