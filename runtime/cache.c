@@ -351,7 +351,7 @@ static void make_room(const Cache *cache) {
     int64_t bytes = 0, limit = cache_limit();
     list_files(cache, &list, false);
     for (uint32_t i = 0; i < list.count; i++) bytes += list.items[i].bytes;
-    if (bytes > limit) {
+    if (list.count && bytes > limit) {
         qsort(list.items, list.count, sizeof *list.items, by_use);
         for (uint32_t i = 0; i < list.count && bytes > limit - limit / 10; i++)
             if (remove_ours(cache, list.items[i].name)) bytes -= list.items[i].bytes;

@@ -194,8 +194,8 @@ static bool find_symbol(Linker *l, const Elf64_Sym *symbol, int64_t *place) {
 
 static bool relocate(Linker *l, const Elf64_Rela *entry, const Elf64_Shdr *symbols, uint32_t base, uint64_t size) {
     enum { WIDEST = 8 };
-    Elf64_Sym symbol;
-    int64_t target;
+    Elf64_Sym symbol = {0};
+    int64_t target = 0;
     uint32_t type = (uint32_t)ELF64_R_TYPE(entry->r_info);
     bool wide = HOST_MACHINE == EM_X86_64 ? type == R_X86_64_PC64 : type == R_AARCH64_PREL64;
     if (!inside(size, entry->r_offset, wide ? WIDEST : 4)) return refuse(l, "a relocation is damaged");
@@ -221,7 +221,7 @@ static bool relocate_all(Linker *l, const Elf64_Ehdr *header) {
             return refuse(l, "its relocations are damaged");
         Elf64_Shdr target = section_of(l, header, table.sh_info), symbols = section_of(l, header, table.sh_link);
         for (uint64_t k = 0; k < table.sh_size / sizeof(Elf64_Rela); k++) {
-            Elf64_Rela entry;
+            Elf64_Rela entry = {0};
             read_object(l, table.sh_offset + k * sizeof entry, &entry, sizeof entry);
             if (!relocate(l, &entry, &symbols, l->place[table.sh_info], target.sh_size)) return false;
         }
@@ -241,8 +241,8 @@ static bool find_entry(Linker *l, const Elf64_Shdr *symbols, const Elf64_Shdr *n
     char name[32];
     snprintf(name, sizeof name, "lequel_entry_%u", (unsigned)number);
     for (uint64_t i = 0; i < symbols->sh_size / sizeof(Elf64_Sym); i++) {
-        Elf64_Sym symbol;
-        int64_t place;
+        Elf64_Sym symbol = {0};
+        int64_t place = 0;
         if (!read_symbol(l, symbols, i, &symbol)) return false;
         if (!has_name(l, names, &symbol, name)) continue;
         if (!find_symbol(l, &symbol, &place)) return false;
@@ -268,7 +268,7 @@ static bool find_entries(Linker *l, const Elf64_Ehdr *header, uint32_t entries) 
 bool image_link(const void *object, size_t length, uint32_t entries, Image *image, Text *why) {
     *image = (Image){0};
     Linker l = {.object = object, .length = length, .image = image, .why = why};
-    Elf64_Ehdr header;
+    Elf64_Ehdr header = {0};
     if (entries > IMAGE_MOST_ENTRIES) return refuse(&l, "it has too many entries");
     if (!read_header(&l, &header)) return false;
     l.place = memory_resize(NULL, (size_t)l.section_count + 1, sizeof *l.place);

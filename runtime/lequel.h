@@ -281,8 +281,8 @@ typedef struct LequelPlotPart { // of the recordings, both ends included; infini
     bool from_ms, to_ms;
 } LequelPlotPart;
 
-// Draws what a run left in a folder to traces.svg and scores.svg in it. The report has a line per file. `part` NULL:
-// everything.
+// Draws what a run left in a folder to traces.svg and scores.svg in it. The report has a line per file, also for those
+// that could not be read: then the others are drawn, and false is returned. `part` NULL: everything.
 LEQUEL_API bool lequel_plot(const char *folder, const LequelPlotPart *part, char **report, char **error);
 
 // ---- Code for elsewhere ---------------------------------------------------------------------------------------------

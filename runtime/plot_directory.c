@@ -10,10 +10,21 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { LINES_MAX = 12, CROSSINGS_MAX = 100 };
 
 typedef Vec(PlotPanel) Panels;
+
+typedef struct Report {
+    Text *lines;
+    uint32_t left_out; // files that could not be read
+} Report;
+
+static void leave_out(Report *report, const Text *why) {
+    text_addf(report->lines, "left out: %s\n", text_z(why));
+    report->left_out++;
+}
 
 typedef struct StepNumbers { // of recordings made at one interval
     size_t prefix;           // of the names of these recordings: `replay.`, where only a stage made them
@@ -72,20 +83,24 @@ static bool list_arrays(Traces *traces, Text *error) {
     return true;
 }
 
-static bool load(Traces *traces, const char *name, Table *table, Text *report) {
+static bool load(Traces *traces, const char *name, Table *table, Report *report) {
     Text error = {0};
-    bool good = table_load(arena_format(traces->arena, "%s/%s.npy", traces->dir, name), table, &error);
+    const char *path = arena_format(traces->arena, "%s/%s.npy", traces->dir, name);
+    struct stat about;
+    bool pipe = stat(path, &about) == 0 && S_ISFIFO(about.st_mode); // nobody may ever write to it
+    if (pipe) text_addf(&error, "%s: is a pipe", path);
+    bool good = !pipe && table_load(path, table, &error);
     if (good && table->rank == 0) {
         text_addf(&error, "%s/%s.npy holds one number and no records", traces->dir, name);
         table_free(table);
         good = false;
     }
-    if (!good) text_addf(report, "left out: %s\n", text_z(&error));
+    if (!good) leave_out(report, &error);
     text_free(&error);
     return good;
 }
 
-static void load_axis(Traces *traces, const char *name, Table *table, Text *report) {
+static void load_axis(Traces *traces, const char *name, Table *table, Report *report) {
     *table = (Table){0};
     if (file_exists(arena_format(traces->arena, "%s/%s.npy", traces->dir, name))) load(traces, name, table, report);
 }
@@ -183,7 +198,7 @@ static bool is_steps(const char *name, const Table *table, size_t *prefix) {
     return table->rank == 1 && strncmp(last, "steps", 5) == 0 && (!last[5] || last[5] == '-');
 }
 
-static void load_arrays(Traces *traces, Text *report) {
+static void load_arrays(Traces *traces, Report *report) {
     load_axis(traces, "time", &traces->time, report);
     Vec(uint32_t) arrays = {0};
     for (uint32_t i = 0; i < traces->names.count; i++) {
@@ -224,14 +239,14 @@ static const char *last_name(Arena *arena, const char *dir) { // of a path, for 
 }
 
 static bool write_figure(Arena *arena, const char *dir, const char *file, const PlotOptions *options,
-                         const Panels *panels, Text *report, Text *error) {
+                         const Panels *panels, Report *report, Text *error) {
     const char *path = arena_format(arena, "%s/%s", dir, file);
     if (!plot_series(path, options, panels->items, panels->count, error)) return false;
-    text_addf(report, "wrote %s (%u panel%s)\n", path, panels->count, panels->count == 1 ? "" : "s");
+    text_addf(report->lines, "wrote %s (%u panel%s)\n", path, panels->count, panels->count == 1 ? "" : "s");
     return true;
 }
 
-static bool plot_traces(Arena *arena, const char *dir, const PlotPart *part, bool *drawn, Text *report, Text *error) {
+static bool plot_traces(Arena *arena, const char *dir, const PlotPart *part, bool *drawn, Report *report, Text *error) {
     Traces traces = {.arena = arena, .dir = dir};
     bool good = plot_clock_open(&traces.clock, arena, dir, part, error) && list_arrays(&traces, error);
     if (good) load_arrays(&traces, report);
@@ -239,7 +254,7 @@ static bool plot_traces(Arena *arena, const char *dir, const PlotPart *part, boo
         PlotOptions options = {.title = last_name(arena, dir)};
         good = write_figure(arena, dir, "traces.svg", &options, &traces.panels, report, error);
         if (good && traces.dense)
-            text_addf(report, "%s goes up and down too often to be seen: `--from` and `--to` draw a part\n",
+            text_addf(report->lines, "%s goes up and down too often to be seen: `--from` and `--to` draw a part\n",
                       traces.dense);
         *drawn = true;
     }
@@ -341,7 +356,7 @@ static bool has_course(const Scores *scores) {
     return false;
 }
 
-static bool load_scores(const char *path, Table *table, Text *report) {
+static bool load_scores(const char *path, Table *table, Report *report) {
     Text problem = {0};
     TableOptions options = {.allow_nonfinite = true, .allow_ragged = true};
     bool good = table_load_with(path, options, table, &problem);
@@ -350,12 +365,12 @@ static bool load_scores(const char *path, Table *table, Text *report) {
         table_free(table);
         good = false;
     }
-    if (!good) text_addf(report, "left out: %s\n", text_z(&problem));
+    if (!good) leave_out(report, &problem);
     text_free(&problem);
     return good;
 }
 
-static bool plot_scores(Arena *arena, const char *dir, bool *drawn, Text *report, Text *error) {
+static bool plot_scores(Arena *arena, const char *dir, bool *drawn, Report *report, Text *error) {
     const char *path = arena_format(arena, "%s/scores.csv", dir);
     Table table = {0};
     if (!file_exists(path) || !load_scores(path, &table, report)) return true;
@@ -363,7 +378,7 @@ static bool plot_scores(Arena *arena, const char *dir, bool *drawn, Text *report
     arrange_scores(&scores);
     bool good = true;
     if (*drawn && !has_course(&scores)) {
-        text_addf(report, "%s has one value of each score and is not drawn\n", path);
+        text_addf(report->lines, "%s has one value of each score and is not drawn\n", path);
     } else if (scores.panels.count) {
         PlotOptions options = {
             .title = last_name(arena, dir), .columns = scores.panels.count > 1 ? 2 : 1, .panel_height = 160};
@@ -376,12 +391,17 @@ static bool plot_scores(Arena *arena, const char *dir, bool *drawn, Text *report
     return good;
 }
 
-bool plot_directory(const char *dir, const PlotPart *part, Text *report, Text *error) {
+bool plot_directory(const char *dir, const PlotPart *part, Text *lines, Text *error) {
     Arena *arena = arena_new();
+    Report report = {.lines = lines};
     bool drawn = false;
-    bool good = plot_traces(arena, dir, part, &drawn, report, error) && plot_scores(arena, dir, &drawn, report, error);
+    bool good =
+        plot_traces(arena, dir, part, &drawn, &report, error) && plot_scores(arena, dir, &drawn, &report, error);
     if (good && !drawn) {
         text_addf(error, "%s holds nothing to draw: neither a recording NAME.npy nor scores.csv could be read", dir);
+        good = false;
+    } else if (good && report.left_out) {
+        text_addf(error, "%u file%s of %s could not be drawn", report.left_out, report.left_out == 1 ? "" : "s", dir);
         good = false;
     }
     arena_free(arena);

@@ -28,6 +28,14 @@ struct Signal {
 
 // ---- Waves and processes --------------------------------------------------------------------------------------------
 
+// The generators know no models: what they refuse gets its place here.
+static bool placed(const Signal *signal, bool good, Text *why, Text *error) {
+    const char *own = strstr(text_z(why), ": "); // their name for it is not the model's
+    if (!good) source_fails(signal->plan.model, signal->source, error, own ? own + 2 : text_z(why));
+    text_free(why);
+    return good;
+}
+
 static PeriodicShift periodic(const Signal *signal, double from) {
     const Model *model = signal->plan.model;
     PeriodicShift time = {.period = argument_time(model, signal->source, "period", 1), .shift = from};
@@ -42,14 +50,16 @@ static bool make_square(const Signal *signal, const SignalGrid *grid, double fro
                         double *out, Text *error) {
     SquareWave wave = {periodic(signal, from), argument_number(signal->source, "low", -1),
                        argument_number(signal->source, "high", 1)};
-    return generate_square_wave(grid, &wave, stream, out, error);
+    Text why = {0};
+    return placed(signal, generate_square_wave(grid, &wave, stream, out, &why), &why, error);
 }
 
 static bool make_sawtooth(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream,
                           double *out, Text *error) {
     Sawtooth wave = {periodic(signal, from), argument_number(signal->source, "low", -1),
                      argument_number(signal->source, "high", 1)};
-    return generate_sawtooth(grid, &wave, stream, out, error);
+    Text why = {0};
+    return placed(signal, generate_sawtooth(grid, &wave, stream, out, &why), &why, error);
 }
 
 // Element k of an argument that is a list, or one number for all.
@@ -77,7 +87,8 @@ static bool make_sines(const Signal *signal, const SignalGrid *grid, double from
         phase[k] = two_pi * (turns - floor(turns)) + (random ? 0 : element_of(phases, k, 0)); // whole turns cost digits
     }
     SineMixture sines = {(int)count, frequency, amplitude, phase, random, 0};
-    return generate_sine_mixture(grid, &sines, stream, out, error);
+    Text why = {0};
+    return placed(signal, generate_sine_mixture(grid, &sines, stream, out, &why), &why, error);
 }
 
 static bool make_steps(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream,
@@ -87,7 +98,8 @@ static bool make_steps(const Signal *signal, const SignalGrid *grid, double from
     StepTrain train = {.hold = argument_time(signal->plan.model, source, "hold", 1),
                        .low = argument_number(source, "low", 0),
                        .high = argument_number(source, "high", 1)};
-    return generate_step_train(grid, &train, stream, out, error);
+    Text why = {0};
+    return placed(signal, generate_step_train(grid, &train, stream, out, &why), &why, error);
 }
 
 static bool make_ou(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream, double *out,
@@ -97,7 +109,8 @@ static bool make_ou(const Signal *signal, const SignalGrid *grid, double from, c
     OrnsteinUhlenbeck process = {.tau = argument_time(signal->plan.model, source, "tau", 1),
                                  .mean = argument_number(source, "mean", 0),
                                  .sigma = argument_number(source, "sigma", 1)};
-    return generate_ornstein_uhlenbeck(grid, &process, stream, out, error);
+    Text why = {0};
+    return placed(signal, generate_ornstein_uhlenbeck(grid, &process, stream, out, &why), &why, error);
 }
 
 static bool make_mackey_glass(const Signal *signal, const SignalGrid *grid, double from, const RandomStream *stream,
@@ -107,7 +120,8 @@ static bool make_mackey_glass(const Signal *signal, const SignalGrid *grid, doub
     MackeyGlass system = mackey_glass_default();
     system.delay = argument_time(signal->plan.model, source, "tau", system.delay);
     system.discard = argument_time(signal->plan.model, source, "discard", system.discard);
-    return generate_mackey_glass(grid, &system, stream, out, error);
+    Text why = {0};
+    return placed(signal, generate_mackey_glass(grid, &system, stream, out, &why), &why, error);
 }
 
 // ---- Files ----------------------------------------------------------------------------------------------------------

@@ -93,17 +93,19 @@ static const char *word_of(const Model *model, const Argument *argument) {
 // change with the seed of a run.
 static bool open_mnist1d(const Model *model, const DataSource *source, SourceCache *cache, SampleSet *set,
                          Text *error) {
-    int64_t length = (int64_t)argument_number(source, "length", 40);
-    uint64_t seed = (uint64_t)argument_number(source, "seed", 42);
+    double length = argument_number(source, "length", 40), seed = argument_number(source, "seed", 42);
     const char *split = word_of(model, argument_find(source, "split"));
     bool train = strcmp(split, "train") == 0;
     if (!train && strcmp(split, "test") != 0)
         return source_fails(model, source, error, "expected split = train or split = test");
-    if (length < 2 || length > 1000000) return source_fails(model, source, error, "expected a length of 2 to 1000000");
-    if (!cache->has_mnist1d || cache->length != length || cache->seed != seed) {
+    if (!(length >= 2 && length <= 1000000) || length != floor(length))
+        return source_fails(model, source, error, "expected a length of 2 to 1000000");
+    if (!(seed >= 0 && seed <= 9007199254740992.0) || seed != floor(seed)) // 2^53: no number between is left out
+        return source_fails(model, source, error, "expected a seed that is a whole number from 0 to 2^53");
+    if (!cache->has_mnist1d || cache->length != (int64_t)length || cache->seed != (uint64_t)seed) {
         if (cache->has_mnist1d) return source_fails(model, source, error, "train and test differ in length or seed");
-        if (!generate_mnist1d((int)length, seed, &cache->mnist1d, error)) return false;
-        *cache = (SourceCache){.has_mnist1d = true, .length = length, .seed = seed, .mnist1d = cache->mnist1d};
+        if (!generate_mnist1d((int)length, (uint64_t)seed, &cache->mnist1d, error)) return false;
+        *cache = (SourceCache){true, (int64_t)length, (uint64_t)seed, cache->mnist1d};
     }
     const Mnist1d *data = &cache->mnist1d;
     samples_from_tables(set, train ? &data->train_x : &data->test_x, train ? &data->train_y : &data->test_y);

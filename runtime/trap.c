@@ -280,10 +280,9 @@ static void add_equation(const Replay *replay, const StepAssign *assign, int64_t
 
 static void report(const Trap *trap, const Instance *in, uint32_t found, Text *out) {
     Replay replay;
-    int64_t place;
+    int64_t place = 0, computed_place = 0;
     const ExprStore *store = in->program->model->store;
     replay_open(&replay, in, trap->before);
-    int64_t computed_place;
     const StepAssign *assign = trap->before ? first_assignment(&replay, false, &place) : NULL;
     const StepAssign *computed = first_assignment(&replay, true, &computed_place);
     bool exact = assign && (!computed || assign <= computed); // otherwise it only happens in the precision of the run

@@ -1,4 +1,5 @@
 // The constructors and their local rules: constants fold, equal terms and factors are collected, sums eliminate deltas.
+#include "memo.h"
 #include "store.h"
 #include <assert.h>
 #include <math.h>
@@ -403,9 +404,60 @@ static Expr sum_multiplied_out(ExprStore *store, Index index, Expr body) {
     return result;
 }
 
+// How many terms multiplying out makes, at most; counted up to `many`.
+static uint32_t count_terms(const ExprStore *store, Expr expr, Index index, uint32_t many, ExprMemo *memo) {
+    uint32_t known = expr_memo_get(memo, expr);
+    if (known) return known - 1;
+    ExprNode node = expr_node(store, expr);
+    uint64_t terms = delta_fixes(store, expr, index) != 0;
+    if (expr_has_kind(store, expr, EXPR_DELTA) && node.kind != EXPR_DELTA)
+        for (uint32_t i = 0; i < node.count && terms < many; i++) {
+            uint64_t own = count_terms(store, node.argument[i], index, many, memo);
+            terms = node.kind == EXPR_MUL ? (terms + 1) * (own + 1) - 1 : terms + own;
+        }
+    if (terms > many) terms = many;
+    expr_memo_set(memo, expr, (uint32_t)terms + 1);
+    return (uint32_t)terms;
+}
+
+static bool would_be_many(const ExprStore *store, Expr expr, Index index) {
+    enum { MANY = 200 };
+    ExprMemo memo = {0};
+    uint32_t terms = count_terms(store, expr, index, MANY, &memo);
+    expr_memo_free(&memo);
+    return terms == MANY;
+}
+
+typedef struct DeltaChoice {
+    Index index;
+    Expr delta;
+} DeltaChoice;
+
+static bool choose_delta(const ExprStore *store, Expr expr, void *context) {
+    DeltaChoice *choice = context;
+    if (choice->delta || !expr_has_kind(store, expr, EXPR_DELTA)) return false;
+    if (delta_fixes(store, expr, choice->index)) choice->delta = expr;
+    return true;
+}
+
+// A function of functions of x[i] has as many terms as there are ways through it. A delta d is 0 or 1, so that
+// body = body(d = 0) + d*(body(d = 1) - body(d = 0)), which keeps what is shared. 0 where an index is bound within.
+static Expr sum_over_delta(ExprStore *store, Index index, Expr body) {
+    DeltaChoice choice = {.index = index};
+    if (expr_has_kind(store, body, EXPR_SUM) || expr_has_kind(store, body, EXPR_MAXIMUM)) return 0;
+    expr_visit(store, body, choose_delta, &choice);
+    if (!choice.delta) return 0;
+    Expr without = expr_replace(store, body, choice.delta, expr_const(store, 0));
+    Expr with = expr_replace(store, body, choice.delta, expr_const(store, 1));
+    Expr at = expr_sub(store, with, without), value = delta_fixes(store, choice.delta, index);
+    return expr_add(store, expr_sum(store, index, without),
+                    expr_substitute_index(store, at, expr_index(store, index), value));
+}
+
 Expr expr_sum(ExprStore *store, Index index, Expr body) {
     if (!has_fixing_delta(store, body, index) && hides_delta(store, body, index)) {
-        Expr result = sum_multiplied_out(store, index, body);
+        Expr result = would_be_many(store, body, index) ? sum_over_delta(store, index, body) : 0;
+        if (!result) result = sum_multiplied_out(store, index, body);
         if (result) return result;
     }
     ExprNode node = expr_node(store, body);

@@ -1,8 +1,12 @@
 // Finds out what the processor can do: from its feature list for the host, else by compiling a multiply-add and
 // looking at the registers and instructions that come out, so that no table of processors is kept.
 #include "target.h"
+#include <errno.h>
 #include <llvm-c/Target.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static bool has_feature(const char *features, const char *name) {
     size_t length = strlen(name);
@@ -70,7 +74,7 @@ static LLVMTargetMachineRef make_machine(const Target *target, int level, Text *
     return machine;
 }
 
-LLVMTargetMachineRef target_open(Target *target, const char *cpu, int level, Text *error) {
+static LLVMTargetMachineRef open_known(Target *target, const char *cpu, int level, Text *error) {
     if (LLVMInitializeNativeTarget() || LLVMInitializeNativeAsmPrinter()) {
         text_add(error, "LLVM was built without this machine's target");
         return NULL;
@@ -93,6 +97,50 @@ LLVMTargetMachineRef target_open(Target *target, const char *cpu, int level, Tex
         return NULL;
     }
     return machine;
+}
+
+// What it says goes to `end`; nothing of it is kept.
+_Noreturn static void try_processor(const char *cpu, int end) {
+    Target target = {0};
+    Text nowhere = {0};
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    dup2(end, STDERR_FILENO);
+    _exit(open_known(&target, cpu, 0, &nowhere) == NULL);
+}
+
+static void read_all(int file, Text *text) {
+    char bytes[512];
+    ssize_t count;
+    while ((count = read(file, bytes, sizeof bytes)) > 0 || (count < 0 && errno == EINTR))
+        if (count > 0) text_add_bytes(text, bytes, (size_t)count);
+}
+
+// LLVM only complains about a name that it does not know, and ends the process where a processor has no code of 64
+// bits. So it is asked in a process of its own.
+static bool is_possible(const char *cpu, Text *error) {
+    int ends[2], status = -1;
+    Text said = {0};
+    if (pipe(ends) != 0) return text_addf(error, "no process can be made: %s", strerror(errno)), false;
+    pid_t child = fork();
+    if (child == 0) try_processor(cpu, ends[1]);
+    close(ends[1]);
+    if (child > 0) {
+        read_all(ends[0], &said);
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    }
+    close(ends[0]);
+    bool known = !strstr(text_z(&said), "is not a recognized processor"), good = known && status == 0;
+    if (!known)
+        text_addf(error, "LLVM knows no processor `%s` for this kind of machine", cpu);
+    else if (!good)
+        text_addf(error, "LLVM makes no code of 64 bits for the processor `%s`", cpu);
+    text_free(&said);
+    return good;
+}
+
+LLVMTargetMachineRef target_open(Target *target, const char *cpu, int level, Text *error) {
+    if (cpu && strcmp(cpu, "native") == 0) cpu = NULL;
+    return cpu && !is_possible(cpu, error) ? NULL : open_known(target, cpu, level, error);
 }
 
 void target_free(Target *target) {

@@ -275,7 +275,7 @@ static bool whole_count(Resolver *r, const Value *value, double number, uint32_t
     }
     char text[32];
     report(r, DIAG_E0209, value->span, "a list of %s elements", number_format(text, number));
-    diag_expected(r->diags, "a whole number from 0 on");
+    diag_expected(r->diags, "a whole number from 0 to 100000000");
     return false;
 }
 
@@ -323,6 +323,12 @@ static Value make_draw(Resolver *r, const Builtin *self, Value *args, uint32_t c
                self->detail == INITIAL_NORMAL ? "a negative standard deviation" : "an empty range");
         diag_expected(r->diags,
                       self->detail == INITIAL_NORMAL ? "a standard deviation from 0 on" : "the lower end first");
+        return value_error();
+    }
+    const double most = 9007199254740992.0; // 2^53: beyond, whole numbers are left out
+    if (self->detail == INITIAL_UNIFORM_INT && (fabs(numbers[0]) > most || fabs(numbers[1]) > most)) {
+        report(r, DIAG_E0216, span, "whole numbers that are too large");
+        diag_expected(r->diags, "numbers from -2^53 to 2^53");
         return value_error();
     }
     Initial initial = {.kind = (InitialKind)self->detail, .a = numbers[0], .b = numbers[1], .scale = 1, .span = span};

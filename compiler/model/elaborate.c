@@ -173,7 +173,8 @@ bool constant_steps(Resolver *r, const Scope *scope, const Ast *ast, bool in_ste
     if (!constant_number(r, scope, ast, what, &number, &unit)) return false;
     if (in_steps || unit_equal(unit, UNIT_STEPS)) {
         if (number != floor(number) || number < 0 || number > 1e15) {
-            report(r, DIAG_E0209, ast->span, "%s must be a whole number of steps", what);
+            report(r, DIAG_E0209, ast->span, "%s must be a whole number of steps%s", what,
+                   number > 1e15 ? ", at most 1e15" : "");
             return false;
         }
         *steps = (int64_t)number;
@@ -183,7 +184,8 @@ bool constant_steps(Resolver *r, const Scope *scope, const Ast *ast, bool in_ste
     value.any_unit = number == 0;
     if (!is_time(r, &value, what)) return false;
     if (number < 0 || number / r->model->dt > 1e15) {
-        report(r, DIAG_E0216, ast->span, "%s must be a time from 0 on", what);
+        report(r, DIAG_E0216, ast->span, "%s must be a time from 0 on%s", what,
+               number > 0 ? ", at most 1e15 steps" : "");
         return false;
     }
     *steps = (int64_t)llround(number / r->model->dt);

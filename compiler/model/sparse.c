@@ -149,7 +149,8 @@ static bool neuron_number(const EdgeFile *f, const char *begin, const char *end,
         *number = (uint32_t)value;
         return true;
     }
-    return wrong(f, begin, end, arena_format(f->r->arena, "there is no %s neuron %.0f", side, value),
+    char text[32];
+    return wrong(f, begin, end, arena_format(f->r->arena, "there is no %s neuron %s", side, number_format(text, value)),
                  count ? arena_format(f->r->arena, "a number from 0 to %u", count - 1) : "no edge at all");
 }
 
@@ -224,7 +225,8 @@ static bool read_edge(EdgeFile *f, const char *begin, const char *end) {
 }
 
 static bool read_lines(EdgeFile *f) {
-    for (f->at = f->text; f->at < f->end;) {
+    bool marked = f->end - f->text >= 3 && memcmp(f->text, "\xEF\xBB\xBF", 3) == 0; // by some editors
+    for (f->at = f->text + (marked ? 3 : 0); f->at < f->end;) {
         const char *line = skip(f->at, f->end), *end = line;
         while (end < f->end && *end != '\n') end++;
         f->at = end + (end < f->end);

@@ -66,7 +66,8 @@ bool number_parse(const char *begin, const char *end, double *value) {
     buffer[length] = 0;
     char *stop;
     *value = strtod_l(buffer, &stop, c_locale());
-    return stop == buffer + length;
+    bool foreign = strpbrk(buffer, "xX") || buffer[0] == ' ' || (buffer[0] >= '\t' && buffer[0] <= '\r');
+    return stop == buffer + length && !foreign; // strtod also takes blanks and hexadecimal numbers
 }
 
 char *number_format(char buffer[32], double value) {

@@ -117,7 +117,7 @@ static const CliOption options[] = {
     {"record", 0, "NAMES", "keep these signals, too; `lequel inspect` lists the names"},
     {"deterministic", 0, NULL, "the same bits as `lequel run --deterministic`, on every machine"},
     {"measure", 0, "COMPILER", "compile the C with this command and say how much flash and memory it takes"},
-    {"cpu", 0, "NAME", "of llvm, asm and obj: a processor as LLVM calls it (this one)"},
+    {"cpu", 0, "NAME", "of llvm, asm and obj: a processor as LLVM calls it (native: this one)"},
     {"define", 'D', "NAME=VALUE", "another value for a parameter of the network"},
     {"network", 0, "NAME", "this network; otherwise the last one of the file"},
     {"experiment", 0, "NAME", "keep what this experiment records; otherwise the last one"},

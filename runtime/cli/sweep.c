@@ -11,10 +11,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_AXES = 16, MOST_RUNS = 100000, MOST_JOBS = 256 };
+enum { MOST_AXES = 16, MOST_RUNS = 100000, MOST_JOBS = 256, MOST_NAME = 250 };
 
-// One thing that varies: a parameter, the principle, or the seed.
+typedef enum { PARAMETER, PRINCIPLE, SEED } AxisKind;
+
+// One thing that varies. A parameter may be called `seed`.
 typedef struct Axis {
+    AxisKind kind;
     char name[64];
     char *values[CLI_MOST];
     int count;
@@ -40,20 +43,36 @@ static void stop(int signal) {
 
 // ---- Axes -----------------------------------------------------------------------------------------------------------
 
-static Axis *new_axis(Sweep *sweep, const char *name, size_t length) {
+// In the name of a folder.
+static char plain_letter(char c) { return isalnum((unsigned char)c) || strchr("=,.+-_()", c) ? c : '_'; }
+
+static Axis *new_axis(Sweep *sweep, AxisKind kind, const char *name, size_t length) {
     if (sweep->axis_count == MOST_AXES || length >= sizeof sweep->axes->name)
         return cli_usage(sweep->arguments, "more than %d things that vary, or too long a name", MOST_AXES), NULL;
     Axis *axis = &sweep->axes[sweep->axis_count++];
+    axis->kind = kind;
     memcpy(axis->name, name, length);
+    for (Axis *other = sweep->axes; other < axis; other++)
+        if (other->kind == kind && strcmp(other->name, axis->name) == 0)
+            return cli_usage(sweep->arguments, "`%s` is given values twice", axis->name), NULL;
     return axis;
+}
+
+// Would the values name the same folder?
+static bool same_folder(const char *a, const char *b) {
+    while (*a && plain_letter(*a) == plain_letter(*b)) a++, b++;
+    return !*a && !*b;
 }
 
 static bool add_value(const Sweep *sweep, Axis *axis, const char *value, size_t length) {
     if (!length || axis->count == CLI_MOST)
         return cli_usage(sweep->arguments, "`%s`: expected 1 to %d values, as in `0.5,1,2`", axis->name, CLI_MOST),
                false;
-    axis->values[axis->count] = strndup(value, length);
-    return axis->values[axis->count++] != NULL;
+    char *copy = axis->values[axis->count++] = strndup(value, length);
+    for (int i = 0; copy && i < axis->count - 1; i++)
+        if (same_folder(axis->values[i], copy))
+            return cli_usage(sweep->arguments, "`%s`: the value `%s` stands there twice", axis->name, copy), false;
+    return copy != NULL;
 }
 
 // "tau=0.5,1,2"
@@ -62,7 +81,7 @@ static bool add_parameter(Sweep *sweep, const char *define) {
     if (!equals || equals == define)
         return cli_usage(sweep->arguments, "`-D %s`: expected a name, `=` and values, as in `-D tau=0.5,1,2`", define),
                false;
-    Axis *axis = new_axis(sweep, define, (size_t)(equals - define));
+    Axis *axis = new_axis(sweep, PARAMETER, define, (size_t)(equals - define));
     for (const char *c = equals + 1; axis; c++) {
         size_t length = strcspn(c, ",");
         if (!add_value(sweep, axis, c, length)) return false;
@@ -74,7 +93,7 @@ static bool add_parameter(Sweep *sweep, const char *define) {
 
 // "0..9", "3" or "1,5,8"
 static bool add_seeds(Sweep *sweep, const char *text) {
-    Axis *axis = new_axis(sweep, "seed", 4);
+    Axis *axis = new_axis(sweep, SEED, "seed", 4);
     char *end;
     if (!axis) return false;
     for (const char *c = text;; c = end + 1) {
@@ -88,9 +107,9 @@ static bool add_seeds(Sweep *sweep, const char *text) {
         }
         if (!good || errno || last < first || last - first >= CLI_MOST || (*end && *end != ','))
             return cli_usage(sweep->arguments, "`--seeds %s`: expected `0..9` or `1,5,8`", text), false;
-        for (long seed = first; seed <= last; seed++) {
+        for (long after = 0; after <= last - first; after++) {
             char number[24];
-            snprintf(number, sizeof number, "%ld", seed);
+            snprintf(number, sizeof number, "%ld", first + after);
             if (!add_value(sweep, axis, number, strlen(number))) return false;
         }
         if (!*end) return true;
@@ -100,10 +119,25 @@ static bool add_seeds(Sweep *sweep, const char *text) {
 static bool add_principles(Sweep *sweep) {
     const char *principles[CLI_MOST];
     int count = cli_values(sweep->arguments, "dynamics", principles);
-    Axis *axis = count ? new_axis(sweep, "dynamics", 8) : NULL;
+    Axis *axis = count ? new_axis(sweep, PRINCIPLE, "dynamics", 8) : NULL;
     for (int i = 0; axis && i < count; i++)
         if (!add_value(sweep, axis, principles[i], strlen(principles[i]))) return false;
     return !count || axis;
+}
+
+// The name of each run, with its messages behind it, is one of a file.
+static bool names_fit(const Sweep *sweep) {
+    size_t longest = 0;
+    for (int i = 0; i < sweep->axis_count; i++) {
+        const Axis *axis = &sweep->axes[i];
+        size_t most = 0;
+        for (int k = 0; k < axis->count; k++) most = strlen(axis->values[k]) > most ? strlen(axis->values[k]) : most;
+        longest += strlen(axis->name) + most + 2;
+    }
+    if (longest <= MOST_NAME) return true;
+    return cli_usage(sweep->arguments, "a run's folder would have a name of %zu letters; expected at most %d", longest,
+                     MOST_NAME),
+           false;
 }
 
 static bool read_axes(Sweep *sweep) {
@@ -116,7 +150,7 @@ static bool read_axes(Sweep *sweep) {
     for (int i = 0; i < sweep->axis_count; i++)
         if ((sweep->runs *= sweep->axes[i].count) > MOST_RUNS)
             return cli_usage(sweep->arguments, "more than %d runs", MOST_RUNS), false;
-    return true;
+    return names_fit(sweep);
 }
 
 static const char *value_of(const Sweep *sweep, int run, int axis) {
@@ -131,8 +165,7 @@ static void name_of(const Sweep *sweep, int run, char *name, size_t size) {
     for (int i = 0; i < sweep->axis_count && used < size; i++)
         used += (size_t)snprintf(name + used, size - used, "%s%s=%s", used ? "," : "", sweep->axes[i].name,
                                  value_of(sweep, run, i));
-    for (char *c = name; *c; c++)
-        if (!isalnum((unsigned char)*c) && !strchr("=,.+-_()", *c)) *c = '_';
+    for (char *c = name; *c; c++) *c = plain_letter(*c);
 }
 
 // ---- One run --------------------------------------------------------------------------------------------------------
@@ -159,7 +192,7 @@ static int run_one(const Sweep *sweep, int run, const char *folder) {
     cli_add_word(&words, "", "run", "");
     for (int i = 0; i < sweep->axis_count; i++) {
         const char *axis = sweep->axes[i].name, *value = value_of(sweep, run, i);
-        bool seed = strcmp(axis, "seed") == 0, principle = strcmp(axis, "dynamics") == 0;
+        bool seed = sweep->axes[i].kind == SEED, principle = sweep->axes[i].kind == PRINCIPLE;
         cli_add_word(&words,
                      seed        ? "--seed"
                      : principle ? "--dynamics"
@@ -351,8 +384,14 @@ static bool run_all(Sweep *sweep) {
 }
 
 static bool make_folder(const char *folder) {
-    if (mkdir(folder, 0777) == 0 || errno == EEXIST) return true;
-    cli_error("%s: cannot be made: %s [E0003]", folder, strerror(errno));
+    struct stat about;
+    if (mkdir(folder, 0777) == 0) return true;
+    bool there = errno == EEXIST && stat(folder, &about) == 0;
+    if (there && S_ISDIR(about.st_mode)) return true;
+    if (there)
+        cli_error("%s: is no folder [E0003]", folder);
+    else
+        cli_error("%s: cannot be made: %s [E0003]", folder, strerror(errno));
     return false;
 }
 

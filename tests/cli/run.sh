@@ -115,6 +115,10 @@ sweep=(sweep "$models/lagline.leq" --backend=loops --duration "20 steps" --out s
 expect 2 'needs a folder' sweep "$models/lagline.leq"
 expect 2 'expected `0..9`' "${sweep[@]}" --seeds 3..1
 expect 2 'as in `-D tau=0.5,1,2`' "${sweep[@]}" -D rate
+expect 2 '`rate`: the value `1e-3` stands there twice' "${sweep[@]}" -D rate=1e-3,1e-4,1e-3
+expect 2 '`seed`: the value `2` stands there twice' "${sweep[@]}" --seeds 0..3,2
+expect 2 '`rate` is given values twice' "${sweep[@]}" -D rate=1e-3 -D rate=1e-4
+expect 2 'expected at most 250' "${sweep[@]}" -D rate="$(printf '1%.0s' $(seq 250))"
 expect 0 "" "${sweep[@]}" -D rate=1e-4,1e-3 --seeds 0..1 --dynamics gle --dynamics instant --jobs 2
 holds "a sweep runs every combination" test "$(grep -c ',complete,' swept/sweep.csv)" -eq 8
 holds "a sweep's table names what varies" grep -q '^rate,dynamics,seed,status,' swept/sweep.csv
@@ -127,5 +131,44 @@ holds "a sweep leaves complete runs alone" test -z "$(find swept -name run.json 
 expect 1 "" "${sweep[@]}" -D rate=1e-4 -D wrong=1,2
 holds "what failed is told" grep -q 'failed, see swept/' stderr
 holds "a failed run is a row of the table" test "$(grep -c ',failed' swept/sweep.csv)" -eq 2
+expect 1 'rate=1e-3,seed=7,seed=0: failed' "${sweep[@]}" -D rate=1e-3 -D seed=7 # no parameter of the network
+holds "such a sweep says so" grep -q 'has no parameter `seed`' "swept/rate=1e-3,seed=7,seed=0.log"
+expect 0 "" "${sweep[@]}" --seeds 9223372036854775807
+expect 1 'swept/sweep.csv: is no folder' sweep "$models/lagline.leq" --out swept/sweep.csv
+
+# A sweep that is interrupted starts nothing more, and goes on when it is given again.
+"$LEQUEL" sweep "$models/lagline.leq" --backend=loops --duration "3000 steps" --seeds 0..9 --jobs 1 --out stopped >/dev/null 2>&1 &
+child=$!
+for _ in $(seq 200); do [ -e stopped/sweep.csv ] && break; sleep 0.05; done
+kill -INT $child
+wait $child
+holds "an interrupted sweep says so" test $? -eq 130
+holds "an interrupted sweep leaves runs to do" grep -q ',waiting' stopped/sweep.csv
+expect 2 'expected 1 to 256 values' "${sweep[@]}" -D rate=1e-3,,1e-4
+expect 2 'more than 100000 runs' "${sweep[@]}" -D a="$(seq -s, 250)" -D b="$(seq -s, 250)" -D c=1,2
+expect 2 'too long a name' "${sweep[@]}" -D "$(printf 'n%.0s' $(seq 70))=1"
+
+# ---- Options of `emit` that do not go together.
+expect 2 '`--main` goes with `lequel emit c`' emit asm "$models/lagline.leq" --main
+expect 2 '`--fixed` goes with neither' emit c "$models/lagline.leq" -o refused --fixed Q16.16 --simd
+expect 2 '`--states` goes with `--weights RUN`' emit c "$models/lagline.leq" -o refused --states
+expect 2 '`--cpu` goes with' emit c "$models/lagline.leq" -o refused --cpu native
+expect 2 'needs a folder' emit c "$models/lagline.leq"
+expect 2 'needs a file' emit obj "$models/lagline.leq"
+expect 1 'is no format of fixed-point numbers' emit c "$models/lagline.leq" -o refused --fixed Q8.8
+holds "refused C is not there" test ! -e refused
+
+# ---- Code for a processor: an unknown one is a mistake, and no end of the program.
+if [ -e "${LEQUEL_LLVM_MODULE:-}" ]; then
+    expect 1 'LLVM knows no processor `nothing`' emit obj "$models/lagline.leq" --cpu nothing --output code.o
+    holds "what cannot be made is not there" test ! -e code.o
+    if [ "$(uname -m)" = x86_64 ]; then
+        expect 1 'LLVM makes no code of 64 bits for the processor `pentium3`' emit obj "$models/lagline.leq" --cpu pentium3 --output code.o
+        expect 0 "" emit asm "$models/lagline.leq" --cpu x86-64-v3 --output code.s
+    fi
+    expect 0 "" emit asm "$models/lagline.leq" --cpu native --output native.s
+    expect 0 "" emit asm "$models/lagline.leq" --output this.s
+    holds "native is this processor" cmp native.s this.s
+fi
 
 [ $failures -eq 0 ]

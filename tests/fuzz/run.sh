@@ -8,7 +8,7 @@ targets=$LEQUEL_BINARY_DIR/tests
 source=$LEQUEL_SOURCE_DIR/tests/fuzz
 work=${FUZZ_KEEP:-$(mktemp -d)}
 [ -n "${FUZZ_KEEP:-}" ] || trap 'rm -rf "$work"' EXIT
-seconds=${FUZZ_SECONDS:-8} failures=0
+seconds=${FUZZ_SECONDS:-8} failures=0 TIMEFORMAT=%U
 
 . "$source/seeds.sh"
 
@@ -25,12 +25,15 @@ for target in ${FUZZ_TARGETS:-parse check pipeline data checkpoint manifest resu
         [ ! -e "$crash" ] || "$targets/fuzz_$target" -timeout="${FUZZ_TIMEOUT:-10}" -rss_limit_mb=2048 "$crash" >"$work/log" 2>&1 ||
             { echo "back again: $crash"; tail -n 30 "$work/log"; failures=$((failures + 1)); }
     done
-    "$targets/fuzz_$target" -dict="$source/$dictionary" -max_len=$most -max_total_time="$seconds" -timeout="${FUZZ_TIMEOUT:-10}" \
-        -rss_limit_mb=2048 -malloc_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$work/crashes/$target-" \
-        "$corpus" >"$work/$target.log" 2>&1
+    # What a search is worth is the time of the processor: on a busy machine it is a part of the seconds.
+    {
+        time "$targets/fuzz_$target" -dict="$source/$dictionary" -max_len=$most -max_total_time="$seconds" \
+            -timeout="${FUZZ_TIMEOUT:-10}" -rss_limit_mb=2048 -malloc_limit_mb=1024 -print_final_stats=1 \
+            -artifact_prefix="$work/crashes/$target-" "$corpus" >"$work/$target.log" 2>&1
+    } 2>"$work/time"
     status=$?
     echo "$target: $(grep -o 'stat::number_of_executed_units: *[0-9]*' "$work/$target.log" | grep -o '[0-9]*$') executions," \
-        "$(grep -o 'cov: [0-9]*' "$work/$target.log" | tail -n 1)"
+        "$(grep -o 'cov: [0-9]*' "$work/$target.log" | tail -n 1), $(cat "$work/time") seconds of processor"
     [ $status -eq 0 ] || { tail -n 60 "$work/$target.log"; failures=$((failures + 1)); }
 done
 [ $failures -eq 0 ]

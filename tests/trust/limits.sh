@@ -62,6 +62,13 @@ expect 1 'the folder cannot be made' $run epochs.leq --experiment classes --out 
 expect 1 'the folder cannot be made' $run epochs.leq --experiment classes --out epochs.leq/inner
 expect 1 'the folder cannot be made' $run epochs.leq --experiment classes --out ""
 expect 1 'File name too long' $run epochs.leq --experiment classes --out "$(printf 'x%.0s' $(seq 300))"
+for i in $(seq 60); do printf 'import "chain%d.leq"\n' $((i + 1)) >"chain$i.leq"; done
+echo >chain61.leq
+expect 1 'imports nested more than ' check chain1.leq
+sed 's/duration 12000/duration 2e15 steps/' epochs.leq >endless.leq
+expect 1 'must be a whole number of steps, at most 1e15' check endless.leq
+sed 's/duration 12000/duration 2e15/' epochs.leq >endless.leq
+expect 1 'must be a time from 0 on, at most 1e15 steps' check endless.leq
 awk 'BEGIN { for (i = 0; i < 3000000; i++) print "# a line of a very long file that says nothing" }' >long.leq
 expect 1 'larger than 64 MiB' check long.leq
 [ $failures -eq 0 ]

@@ -49,4 +49,33 @@ expect 0 "files are the same, bit for bit" run epochs.leq --experiment wave --du
 [ ! -e twice.again ] && [ -e twice/run.json ] || { echo "the second folder stays"; failures=$((failures + 1)); }
 mkdir twice.again
 expect 1 "which exists already" $run --out twice --deterministic-check
+
+# With --deterministic, machine code and the interpreter agree to the bit.
+same_files() { # FOLDER FOLDER
+    local file
+    [ -n "$(find "$1" -name '*.npy')" ] || { echo "nothing to compare"; failures=$((failures + 1)); }
+    for file in $(cd "$1" && find . -name '*.npy'); do cmp "$1/$file" "$2/$file" || failures=$((failures + 1)); done
+}
+deterministic() { # MODEL ARGUMENT…
+    local back
+    for back in jit loops; do expect 0 "" run "$@" --backend $back --deterministic --quiet --out det.$back; done
+    same_files det.jit det.loops
+    rm -rf det.jit det.loops
+}
+size_of() { awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "train.size") column = i } END { print $column }' "$1/scores.csv"; }
+if [ -e "$LEQUEL_LLVM_MODULE" ]; then
+    deterministic epochs.leq --experiment classes --epochs 1
+    deterministic "$LEQUEL_SOURCE_DIR/tests/trust/compartments.leq"
+    # A single sample goes through large matrices in panels of rows: the same in two threads, and close to the interpreter.
+    sed 's/connect w1: h -> out/population k = Leaky[300](2, 1)\n  connect wk: h -> k by Dense()\n  connect w1: k -> out/; s/Leaky\[12\]/Leaky[270]/; s/batch 8$/batch 1/; s/settle 100 steps/score size = mean(abs(k.u)) + mean(abs(h.u))/' \
+        epochs.leq >wide.leq
+    wide="wide.leq --experiment wave --duration 51 --record h.error,wk.W --every 51 --precision double --quiet"
+    "$LEQUEL" run $wide --dump loops | grep -q 'kernel .* \[128, 270\]' || { echo "no panels"; failures=$((failures + 1)); }
+    expect 0 "" run $wide --backend jit --out wide.1
+    expect 0 "" run $wide --backend jit --threads 2 --out wide.2
+    expect 0 "" run $wide --backend loops --out wide.loops
+    same_files wide.1 wide.2
+    echo "$(size_of wide.1) $(size_of wide.loops)" |
+        awk '{ d = $1 - $2; if (!($1 > 0) || (d < 0 ? -d : d) > 1e-9 * $1) { print "sizes: " $0; exit 1 } }' || failures=$((failures + 1))
+fi
 [ $failures -eq 0 ]

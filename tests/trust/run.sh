@@ -22,5 +22,6 @@ part resume bash "$tests/resume.sh"
 part rerun bash "$tests/rerun.sh"
 part trap bash "$tests/trap.sh"
 part limits bash "$tests/limits.sh"
+part mistakes bash "$tests/mistakes.sh"
 part damage bash "$tests/damage.sh"
 [ $failures -eq 0 ]

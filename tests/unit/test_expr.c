@@ -419,6 +419,32 @@ static void deltas_of_strides_stay(void **state) {
     assert_close(evaluate(m, total, 0, 0), expected, 1e-13);
 }
 
+// Functions of functions: as many ways lead through them as a tree has leaves, but not as many terms. Of two deltas
+// each is eliminated.
+static void sums_over_deltas_keep_what_is_shared(void **state) {
+    Model *m = *state;
+    ExprStore *s = m->s;
+    Expr r = at(m, m->r_symbol, m->j), g = r, dg = expr_delta(s, m->j, m->l), W = at2(m, m->W_symbol, m->i, m->j);
+    double value = m->value[m->r_symbol][3], slope = 1; // l is 3 below
+    for (int n = 0; n < 30; n++) {                      // sin(g)*cos(g) + g/2
+        Expr sine = expr_call(s, FUNCTION_SIN, g), cosine = expr_call(s, FUNCTION_COS, g);
+        Expr square = expr_sub(s, expr_power(s, cosine, number(m, 2)), expr_power(s, sine, number(m, 2)));
+        dg = expr_add(s, expr_mul(s, square, dg), expr_mul(s, number(m, 0.5), dg));
+        g = expr_add(s, expr_mul(s, sine, cosine), expr_mul(s, number(m, 0.5), g));
+        slope *= cos(value) * cos(value) - sin(value) * sin(value) + 0.5;
+        value = sin(value) * cos(value) + 0.5 * value;
+    }
+    Expr gradient = expr_derivative(s, expr_sum(s, m->column, g), m->r_symbol, &m->l, 1);
+    assert_false(expr_has_kind(s, gradient, EXPR_SUM));
+    assert_close(evaluate(m, gradient, 0, 1), slope, 1e-12 * fabs(slope));
+    // Beside what has no delta, and with a second one: sum(j: (dg + W)*(2 + delta(j, 0)*dg)).
+    Expr factor = expr_add(s, number(m, 2), expr_mul(s, expr_delta(s, m->j, number(m, 0)), dg));
+    Expr both = expr_sum(s, m->column, expr_mul(s, expr_add(s, dg, W), factor));
+    double rows = 0;
+    for (int j = 0; j < COLUMNS; j++) rows += 2 * m->value[m->W_symbol][j];
+    assert_close(evaluate(m, both, 0, 1), rows + 2 * slope, 1e-12 * fabs(rows));
+}
+
 static void an_eliminated_delta_does_not_capture(void **state) {
     Model *m = *state;
     ExprStore *s = m->s;
@@ -1098,6 +1124,7 @@ int main(void) {
         TEST(sums_eliminate_deltas),
         TEST(deltas_come_out_of_factors_selections_and_inner_sums),
         TEST(deltas_of_strides_stay),
+        TEST(sums_over_deltas_keep_what_is_shared),
         TEST(an_eliminated_delta_does_not_capture),
         TEST(maxima_over_an_index),
         TEST(selections_comparisons_and_logic_fold),
