@@ -41,31 +41,13 @@ static const char *model_of(const char *kind, const char *order, bool around, Te
     return text->bytes;
 }
 
-static void check_numbers(const Compiled *exact, const WindowData *data, const Gradients *gradients) {
-    Text problem = {0};
-    Slopes *slopes = slopes_new(exact->program, data, 1e12, &problem);
-    if (!slopes) fail_msg("%s", text_z(&problem));
-    assert_true(slopes_are_complex(slopes));
-    for (uint32_t i = 0; i < gradients->count; i++) {
-        double direction[16] = {0}, found[16];
-        assert_true(gradients->lengths[i] <= 16);
-        for (int64_t k = 0; k < gradients->lengths[i]; k++) {
-            direction[k] = 1;
-            found[k] = slopes_along(slopes, gradients->names[i], direction);
-            direction[k] = 0;
-        }
-        assert_true(deviation(gradients->values[i], found, gradients->lengths[i]) < 1e-12);
-    }
-    slopes_free(slopes);
-}
-
 static void compare_exact(const char *kind, const char *order, bool has_adjoint) {
     Text text = {0};
     const char *model = model_of(kind, order, strcmp(order, "sequential") != 0 || strcmp(kind, "Each") == 0, &text);
     Compiled exact = compile_text(model, "bptt", PROGRAM_LOOPS, NULL);
     WindowData data = data_of(&exact, (WindowPlan){5, 16, 2, 3});
     Gradients a = gradients_of(&exact, &data);
-    check_numbers(&exact, &data, &a);
+    check_gradients(&exact, &data, &a);
     for (uint32_t i = 0; i < a.count; i++) assert_true(norm(a.values[i], a.lengths[i]) > 0);
     if (has_adjoint) {
         Compiled adjoint = compile_text(model, "adjoint", PROGRAM_LOOPS, NULL);

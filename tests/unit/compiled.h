@@ -127,4 +127,23 @@ static inline double deviation(const double *a, const double *b, int64_t count) 
     return worst == 0 ? 0 : worst / fmax(largest, 1e-300);
 }
 
+// Gradients beside complex steps through the window, to 1e-12: each element of arrays of at most 16.
+static inline void check_gradients(const Compiled *exact, const WindowData *data, const Gradients *gradients) {
+    Text problem = {0};
+    Slopes *slopes = slopes_new(exact->program, data, 1e12, &problem);
+    if (!slopes) fail_msg("%s", text_z(&problem));
+    assert_true(slopes_are_complex(slopes));
+    for (uint32_t i = 0; i < gradients->count; i++) {
+        double direction[16] = {0}, found[16];
+        assert_true(gradients->lengths[i] <= 16);
+        for (int64_t k = 0; k < gradients->lengths[i]; k++) {
+            direction[k] = 1;
+            found[k] = slopes_along(slopes, gradients->names[i], direction);
+            direction[k] = 0;
+        }
+        assert_true(deviation(gradients->values[i], found, gradients->lengths[i]) < 1e-12);
+    }
+    slopes_free(slopes);
+}
+
 #endif
