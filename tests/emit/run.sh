@@ -163,6 +163,14 @@ for model in "$models"/*.leq "$models"/golden/*.leq "$here/names.leq" "$here/noi
     done
 done
 
+# Blocks of large matrices.
+emit "$work/model" "$here/wide.leq" --simd --batch 19 --deterministic --precision float
+build "$work/model" "$first" -O3 -march=native -ffp-contract=off
+compare "$here/wide.leq" "$work/model" batch=19 deterministic precision=float backend=$jit steps=20
+emit "$work/model" "$here/wide.leq" --simd
+build "$work/model" "${compilers##* }" -O3 -march=native
+compare "$here/wide.leq" "$work/model" backend=$jit bound=1e-9 steps=20
+
 # ---- Random models --------------------------------------------------------------------------------------------------
 
 echo "$random random models"
