@@ -50,6 +50,9 @@ half=$((($(stat -c %s cycle/x.npy) - 128) / 2))
 cmp <(tail -c $((2 * half)) cycle/x.npy | head -c $half) <(tail -c $half cycle/x.npy) || failures=$((failures + 1))
 cmp -s <(tail -c $((2 * half)) cycle/x.npy | head -c $((half / 4))) <(tail -c $((half / 4)) cycle/x.npy) && { echo "a cycle that stands still"; failures=$((failures + 1)); }
 
+expect 0 '' gradcheck epochs.leq --experiment classes
+grep -q '^adjoint beside bptt' stdout || { echo "no gradients of samples"; failures=$((failures + 1)); }
+
 # ---- First values from a file beside the model.
 mkdir -p beside
 awk 'BEGIN { for (i = 0; i < 12; i++) print i / 8 ",-0.5,1,2" }' >beside/first.csv
