@@ -302,6 +302,14 @@ void checkpoint_wholes(Checkpoint *c, const char *name, int64_t *values, int64_t
     numbers(c, SECTION_WHOLE, name, values, count);
 }
 
+void checkpoint_counts(Checkpoint *c, const char *name, int64_t *values, int64_t count) {
+    const int64_t most = (int64_t)1 << 59;
+    checkpoint_wholes(c, name, values, count);
+    for (int64_t i = 0; c->restores && i < count && !c->problem.length; i++)
+        if (values[i] > most || values[i] < -most)
+            checkpoint_fail(c, "`%s` holds %lld, and no run counts so far", name, (long long)values[i]);
+}
+
 void checkpoint_text(Checkpoint *c, const char *name, Text *text) {
     if (!c->restores) {
         put_section(c, SECTION_TEXT, name, text_z(text), text->length);

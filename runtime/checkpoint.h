@@ -31,6 +31,8 @@ void checkpoint_abandon(Checkpoint *checkpoint); // NULL is allowed
 void checkpoint_reals(Checkpoint *checkpoint, const char *name, double *values, int64_t count);
 void checkpoint_singles(Checkpoint *checkpoint, const char *name, float *values, int64_t count);
 void checkpoint_wholes(Checkpoint *checkpoint, const char *name, int64_t *values, int64_t count);
+// Wholes that something counts on from: beyond 2^59 either way they fit no run, which then need not fear an overflow.
+void checkpoint_counts(Checkpoint *checkpoint, const char *name, int64_t *values, int64_t count);
 // Of any length. The text is replaced when a checkpoint was opened.
 void checkpoint_text(Checkpoint *checkpoint, const char *name, Text *text);
 // How many numbers a section has; -1 when it does not exist or the checkpoint is a new one.

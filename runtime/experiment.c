@@ -321,10 +321,10 @@ static void go_to(Run *run, const int64_t place[5]) {
 static void keep_run(Run *run, Checkpoint *checkpoint) {
     int64_t place[] = {run->epoch, run->testing, run->batch, run->progress.done, run->stage};
     double plateau[] = {run->plateau.best, run->seconds_before};
-    checkpoint_wholes(checkpoint, "place", place, 5);
+    checkpoint_counts(checkpoint, "place", place, 5);
     if (checkpoint_restores(checkpoint) && !checkpoint_failed(checkpoint) && is_place(run, place)) go_to(run, place);
     checkpoint_reals(checkpoint, "plateau", plateau, 2);
-    checkpoint_wholes(checkpoint, "plateau bad", &run->plateau.bad, 1);
+    checkpoint_counts(checkpoint, "plateau bad", &run->plateau.bad, 1);
     score_table_keep(&run->table, checkpoint);
     track_keep(&run->train, "train", checkpoint);
     if (run->tests) track_keep(&run->test, "test", checkpoint);

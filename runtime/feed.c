@@ -244,9 +244,9 @@ void feeder_keep(Feeder *feeder, const char *prefix, Checkpoint *checkpoint) {
     if (!feeder->plan.samples) return;
     Text name = {0};
     text_addf(&name, "%s samples", prefix);
-    checkpoint_wholes(checkpoint, text_z(&name), feeder->chosen, feeder->plan.batch);
+    checkpoint_counts(checkpoint, text_z(&name), feeder->chosen, feeder->plan.batch);
     text_add(&name, " before");
-    checkpoint_wholes(checkpoint, text_z(&name), feeder->before, feeder->plan.batch);
+    checkpoint_counts(checkpoint, text_z(&name), feeder->before, feeder->plan.batch);
     text_free(&name);
     if (!checkpoint_failed(checkpoint) &&
         (!are_samples(feeder, feeder->chosen) || !are_samples(feeder, feeder->before)))

@@ -37,7 +37,7 @@ void instance_keep(Instance *in, const char *prefix, Checkpoint *checkpoint) {
     const LoopProgram *loops = &in->form->fused->program;
     Text name = {0};
     text_addf(&name, "%s steps", prefix);
-    checkpoint_wholes(checkpoint, text_z(&name), &in->steps, 1);
+    checkpoint_counts(checkpoint, text_z(&name), &in->steps, 1);
     for (uint32_t i = 0; i < loops->arrays.count; i++) {
         if (instance_shares(in, i)) continue;
         name.length = 0;

@@ -296,7 +296,7 @@ bool score_table_save(const ScoreTable *table, const char *out, Text *error) {
 
 void score_table_keep(ScoreTable *table, Checkpoint *checkpoint) {
     int64_t rows = table->rows, columns = table->names.count;
-    checkpoint_wholes(checkpoint, "score rows", &rows, 1);
+    checkpoint_counts(checkpoint, "score rows", &rows, 1);
     if (checkpoint_restores(checkpoint)) {
         if (checkpoint_failed(checkpoint)) return;
         if (rows < 0 || rows > UINT32_MAX || checkpoint_count(checkpoint, "scores") != rows * columns) {

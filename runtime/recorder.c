@@ -193,7 +193,7 @@ static void keep_writer(Recorder *recorder, NpyWriter **writer, const char *name
     const char *section = arena_format(recorder->arena, "recording %s", name);
     int64_t rows = *writer ? npy_writer_rows(*writer) : 0;
     if (*writer && !npy_writer_sync(*writer, &error)) checkpoint_pass_on(checkpoint, &error);
-    checkpoint_wholes(checkpoint, section, &rows, 1);
+    checkpoint_counts(checkpoint, section, &rows, 1);
     if (checkpoint_restores(checkpoint) && !checkpoint_failed(checkpoint)) {
         *writer = npy_writer_continue(path_of(recorder, name), rank, shape, rows, &error);
         if (!*writer) checkpoint_pass_on(checkpoint, &error);
@@ -208,7 +208,7 @@ void recorder_keep(Recorder *recorder, Checkpoint *checkpoint) {
         int rank = row_shape(recorder, item, shape);
         keep_writer(recorder, &item->writer, item->file, rank, shape, checkpoint);
         checkpoint_reals(checkpoint, arena_format(recorder->arena, "recording %s sum", item->file), &item->cost_sum, 1);
-        checkpoint_wholes(checkpoint, arena_format(recorder->arena, "recording %s steps", item->file),
+        checkpoint_counts(checkpoint, arena_format(recorder->arena, "recording %s steps", item->file),
                           &item->cost_steps, 1);
     }
     for (uint32_t i = 0; i < recorder->clocks.count; i++)

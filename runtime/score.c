@@ -673,7 +673,7 @@ static void keep_courses(Scorer *scorer, const char *name, Checkpoint *checkpoin
         int64_t row = scorer->source.batch * node->a->length;
         section.length = 0;
         text_addf(&section, "%s course %u", name, i);
-        checkpoint_wholes(checkpoint, text_z(&section), &node->count, 1);
+        checkpoint_counts(checkpoint, text_z(&section), &node->count, 1);
         text_add(&section, " a");
         int64_t have = checkpoint_count(checkpoint, text_z(&section));
         if (checkpoint_restores(checkpoint) && !checkpoint_failed(checkpoint) &&
@@ -698,7 +698,7 @@ void scorer_keep(Scorer *scorer, const char *name, Checkpoint *checkpoint) {
         int64_t slots = over->length * (all ? 1 : scorer->source.batch);
         section.length = 0;
         text_addf(&section, "%s count %u", name, i);
-        checkpoint_wholes(checkpoint, text_z(&section), &over->count, 1);
+        checkpoint_counts(checkpoint, text_z(&section), &over->count, 1);
         section.length = 0;
         text_addf(&section, "%s total %u", name, i);
         checkpoint_reals(checkpoint, text_z(&section), over->total, slots);

@@ -328,7 +328,7 @@ void track_keep(Track *track, const char *prefix, Checkpoint *checkpoint) {
     text_addf(&name, "%s track", prefix);
     checkpoint_reals(checkpoint, text_z(&name), sums, 3);
     text_add(&name, " place");
-    checkpoint_wholes(checkpoint, text_z(&name), counts, 2);
+    checkpoint_counts(checkpoint, text_z(&name), counts, 2);
     text_add(&name, " scores");
     checkpoint_reals(checkpoint, text_z(&name), track->scores, scores);
     text_add(&name, " sums");

@@ -57,7 +57,8 @@ static void check_learn(Resolver *r, const Ast *learn) {
             continue;
         }
         Atom path = path_text(r, r->network_scope, targets->child[i]);
-        bool found = !path;
+        if (!path) continue; // told: it is no name
+        bool found = false;
         for (uint32_t k = 0; k < names.count; k++) found |= path_means(path, names.items[k]);
         if (found) continue;
         Text list = {0};

@@ -43,6 +43,16 @@ wrong 's/duration 12000/duration 12000\n  evaluate classes every 1 epoch/' 'E0'
 sed 's/^1$/3/' classes.csv >beyond.csv
 wrong 's/"classes.csv"/"beyond.csv"/; s/duration 12000/duration 1000 steps/' 'has the class 3, but `y[3]` takes 0 to 2'
 
+# A cycle comes again, to the bit.
+sed 's/x = s,/x = c,/; s/^  data n = .*/&\n  data c = cycle(smooth(n, sigma = 3 steps), period = 50 steps)/' epochs.leq >cycle.leq
+expect 0 '' run cycle.leq --backend=loops --quiet --experiment wave --duration "200 steps" --record x --every 1 --out cycle
+half=$((($(stat -c %s cycle/x.npy) - 128) / 2))
+cmp <(tail -c $((2 * half)) cycle/x.npy | head -c $half) <(tail -c $half cycle/x.npy) || failures=$((failures + 1))
+cmp -s <(tail -c $((2 * half)) cycle/x.npy | head -c $((half / 4))) <(tail -c $((half / 4)) cycle/x.npy) && { echo "a cycle that stands still"; failures=$((failures + 1)); }
+
+expect 0 '' gradcheck epochs.leq --experiment classes
+grep -q '^adjoint beside bptt' stdout || { echo "no gradients of samples"; failures=$((failures + 1)); }
+
 # ---- First values from a file beside the model.
 mkdir -p beside
 awk 'BEGIN { for (i = 0; i < 12; i++) print i / 8 ",-0.5,1,2" }' >beside/first.csv

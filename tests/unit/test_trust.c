@@ -114,6 +114,22 @@ static void a_checkpoint_gives_back_what_it_got(void **state) {
     unlink("c");
 }
 
+// A file with right checksums may have been made up: what is counted on from must not overflow.
+static void a_count_without_end_is_refused(void **state) {
+    (void)state;
+    write_content("c");
+    Text error = {0};
+    Content content = {0};
+    Checkpoint *checkpoint = checkpoint_open("c", &error);
+    assert_non_null(checkpoint);
+    checkpoint_counts(checkpoint, "wholes", content.wholes, 2); // holds INT64_MIN
+    assert_true(checkpoint_failed(checkpoint));
+    assert_false(checkpoint_close(checkpoint, &error));
+    assert_non_null(strstr(text_z(&error), "`wholes` holds -9223372036854775808, and no run counts so far"));
+    text_free(&error);
+    unlink("c");
+}
+
 // The bytes are those of docs/checkpoints.md.
 static void its_bytes_are_documented(void **state) {
     (void)state;
@@ -195,6 +211,7 @@ int main(void) {
         cmocka_unit_test(json_is_read_and_written),
         cmocka_unit_test(wrong_json_is_refused),
         cmocka_unit_test(a_checkpoint_gives_back_what_it_got),
+        cmocka_unit_test(a_count_without_end_is_refused),
         cmocka_unit_test(its_bytes_are_documented),
         cmocka_unit_test(what_does_not_fit_is_named),
         cmocka_unit_test(what_is_cut_short_or_changed_is_refused),
