@@ -52,10 +52,11 @@ static const UnitWord words[] = {
     {"%", {0}, 1, 100},
 };
 
-const char *const unit_words[] = {"s",    "ms", "us",  "ns",   "min",   "h",     "V",      "mV",   "uV",
-                                  "A",    "mA", "uA",  "nA",   "pA",    "S",     "mS",     "uS",   "nS",
-                                  "pS",   "F",  "mF",  "uF",   "nF",    "pF",    "Ohm",    "kOhm", "MOhm",
-                                  "GOhm", "Hz", "kHz", "step", "steps", "epoch", "epochs", "presentation", "presentations", NULL};
+const char *const unit_words[] = {
+    "s",   "ms",   "us",   "ns",   "min", "h",   "V",    "mV",    "uV",    "A",      "mA",           "uA",
+    "nA",  "pA",   "S",    "mS",   "uS",  "nS",  "pS",   "F",     "mF",    "uF",     "nF",           "pF",
+    "Ohm", "kOhm", "MOhm", "GOhm", "Hz",  "kHz", "step", "steps", "epoch", "epochs", "presentation", "presentations",
+    NULL};
 
 bool unit_equal(Unit a, Unit b) {
     return a.time == b.time && a.voltage == b.voltage && a.current == b.current && a.steps == b.steps;

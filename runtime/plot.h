@@ -59,8 +59,8 @@ typedef struct PlotPart { // of the recordings, both ends included; infinite end
 //   scores.svg  from scores.csv, one panel for each score; `train.loss` and `test.loss` share the panel `loss`. It is
 //               left out where recordings were drawn and no score has two values
 // `part`: of what has steps, only this; NULL: everything. Adds a line to `report` for each file written, each array
-// that could not be read, and one where lines are too dense to be seen. False, with a sentence in `error`, when something
-// could not be read (all else is drawn), there was nothing to draw or a file could not be written.
+// that could not be read, and one where lines are too dense to be seen. False, with a sentence in `error`, when
+// something could not be read (all else is drawn), there was nothing to draw or a file could not be written.
 bool plot_directory(const char *dir, const PlotPart *part, Text *report, Text *error);
 
 #endif

@@ -18,8 +18,8 @@ typedef struct CArray { // an array of the loops form as a member of the struct
     uint32_t rank; // the batch included, when there is more than one sample
     int64_t extent[CARRAY_MAX_RANK];
     int64_t declared[CARRAY_MAX_RANK]; // with padding
-    bool batched;    // has an axis of the loops form for the samples
-    bool per_sample; // has a value for each sample
+    bool batched;                      // has an axis of the loops form for the samples
+    bool per_sample;                   // has a value for each sample
 } CArray;
 
 typedef enum CHelper {

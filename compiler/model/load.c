@@ -122,7 +122,8 @@ static Ast *load_file(Loading *l, Atom path, Span where) {
 static void check_redeclared(Resolver *r, const Ast *declaration) {
     for (uint32_t i = 0; i < r->declarations.count; i++) {
         const Ast *other = r->declarations.items[i];
-        if (other->kind != declaration->kind || other->name != declaration->name || other->span.source == r->prelude) continue;
+        if (other->kind != declaration->kind || other->name != declaration->name || other->span.source == r->prelude)
+            continue;
         diag_report(r->diags, DIAG_E0203, declaration->name_span, "%s `%s` is declared twice",
                     ast_kind_name(declaration->kind), declaration->name);
         diag_note(r->diags, other->name_span, "it was introduced here");

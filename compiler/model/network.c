@@ -419,8 +419,7 @@ static void elaborate_energies(Resolver *r) {
             if (require_number(r, &value, "an energy")) {
                 p->energy = value.expr;
                 if (!value.rank)
-                    join_energy(r, &value, source->energy->span,
-                                arena_format(r->arena, "the energy of `%s`", p->name));
+                    join_energy(r, &value, source->energy->span, arena_format(r->arena, "the energy of `%s`", p->name));
                 expr_set_span(r->store, value.expr, source->energy->span);
             }
             leave_use(r, before);

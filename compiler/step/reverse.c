@@ -162,13 +162,16 @@ static void reverse_all(Reversal *r, const Step *forward, const Symbol *carried,
     for (uint32_t k = 0; k < count; k++) {
         Expr adjoint = r->adjoint[carried[k]] ? r->adjoint[carried[k]] : expr_const(s, 0);
         Symbol symbol = step_beside(r->model, carried[k], "adjoint", ROLE_STATE);
-        vec_push(&r->step->assigns, (StepAssign){.symbol = symbol, .value = adjoint, .span = symbol_info(s, carried[k])->span});
+        vec_push(&r->step->assigns,
+                 (StepAssign){.symbol = symbol, .value = adjoint, .span = symbol_info(s, carried[k])->span});
     }
     for (uint32_t i = 0; i < r->equations->gradients.count; i++) {
         const Gradient *g = &r->equations->gradients.items[i];
         if (!r->adjoint[g->parameter]) gradient_report_none(r->model, g->parameter, g->span);
         Expr adjoint = r->adjoint[g->parameter], sum = step_element(s, g->symbol, VERSION_OLD);
-        vec_push(&r->step->assigns, (StepAssign){.symbol = g->symbol, .value = adjoint ? expr_add(s, sum, adjoint) : sum, .span = g->span});
+        vec_push(
+            &r->step->assigns,
+            (StepAssign){.symbol = g->symbol, .value = adjoint ? expr_add(s, sum, adjoint) : sum, .span = g->span});
     }
 }
 

@@ -14,8 +14,8 @@ typedef struct StepAssign {
     Expr value;
     uint32_t guard; // 0: always; g: only in the steps in which learn rule g-1 of the model acts
     Span span;      // of the statement or energy term it came from
-    Expr slot;      // 0 (the handle): all elements. Else only those at this place along axis 1, which depends on no axis
-                    // that remains and not on the sample; rounded to a whole number
+    Expr slot; // 0 (the handle): all elements. Else only those at this place along axis 1, which depends on no axis
+               // that remains and not on the sample; rounded to a whole number
 } StepAssign;
 
 typedef struct Step {

@@ -38,13 +38,25 @@ static double signal_at(uint64_t seed, int64_t n, int external, int i) {
 // ---- Activations ----------------------------------------------------------------------------------------------------
 
 typedef enum Phi {
-    LINEAR, SIGMOID, TANH, SOFTPLUS, SOFTRELU, SWISH, RELU, LEAKY_RELU, HARD_SIGMOID, HARD_TANH, ELU, PHI_COUNT
+    LINEAR,
+    SIGMOID,
+    TANH,
+    SOFTPLUS,
+    SOFTRELU,
+    SWISH,
+    RELU,
+    LEAKY_RELU,
+    HARD_SIGMOID,
+    HARD_TANH,
+    ELU,
+    PHI_COUNT
 } Phi;
 
 #define SMOOTH RELU // activations before this one have a continuous derivative
 
-static const char *const phi_name[PHI_COUNT] = {"linear", "sigmoid", "tanh",       "softplus",     "softrelu",  "swish",
-                                                "relu",   "leaky_relu", "hard_sigmoid", "hard_tanh", "elu"};
+static const char *const phi_name[PHI_COUNT] = {"linear",       "sigmoid",   "tanh", "softplus",
+                                                "softrelu",     "swish",     "relu", "leaky_relu",
+                                                "hard_sigmoid", "hard_tanh", "elu"};
 
 static double logistic(double x) { return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x)); }
 static double log1pexp(double x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
@@ -149,8 +161,10 @@ static const char *layer_name(const Spec *spec, int layer) {
 
 static void array_name(char name[32], const Spec *spec, Target target, int of) {
     static const char *const members[] = {"W", "b", "tau_m", "tau_r"};
-    if (target <= WEIGHT_B) snprintf(name, 32, "w%d.%s", of, members[target]);
-    else snprintf(name, 32, "%s.%s", layer_name(spec, of), members[target]);
+    if (target <= WEIGHT_B)
+        snprintf(name, 32, "w%d.%s", of, members[target]);
+    else
+        snprintf(name, 32, "%s.%s", layer_name(spec, of), members[target]);
 }
 
 // ---- Random specifications ------------------------------------------------------------------------------------------
@@ -298,13 +312,19 @@ static void write_layer(Text *out, const Spec *spec, int k) {
 static void write_link(Text *out, const Spec *spec, int k) {
     const Link *link = &spec->link[k];
     text_addf(out, "  connect w%d: ", k);
-    if (link->from < 0) text_addf(out, "x%d", -1 - link->from);
-    else text_add(out, layer_name(spec, link->from));
+    if (link->from < 0)
+        text_addf(out, "x%d", -1 - link->from);
+    else
+        text_add(out, layer_name(spec, link->from));
     text_addf(out, " -> %s by ", layer_name(spec, link->to));
-    if (link->kind == DENSE) text_add(out, "Dense()");
-    else if (link->kind == LINEAR_LINK) text_add(out, "Linear(w0 ~ uniform(-0.4, 0.4))");
-    else if (link->kind == IDENTITY) text_add(out, "Identity()");
-    else text_addf(out, "Late(phi = %s)", phi_name[link->phi]);
+    if (link->kind == DENSE)
+        text_add(out, "Dense()");
+    else if (link->kind == LINEAR_LINK)
+        text_add(out, "Linear(w0 ~ uniform(-0.4, 0.4))");
+    else if (link->kind == IDENTITY)
+        text_add(out, "Identity()");
+    else
+        text_addf(out, "Late(phi = %s)", phi_name[link->phi]);
     text_add(out, "\n");
 }
 
@@ -327,10 +347,14 @@ static void write_rule(Text *out, const Spec *spec, int r) {
         text_add_number(out, rule->momentum);
     }
     text_addf(out, "%s)", rule->adam ? ", epsilon = 1e-5" : ""); // the usual 1e-8 magnifies rounding
-    if (rule->from && rule->from_time) text_addf(out, " from %d * dt", rule->from);
-    else if (rule->from) text_addf(out, " from step %d", rule->from);
-    if (rule->until && rule->from_time) text_addf(out, " until %d * dt", rule->until);
-    else if (rule->until) text_addf(out, " until step %d", rule->until);
+    if (rule->from && rule->from_time)
+        text_addf(out, " from %d * dt", rule->from);
+    else if (rule->from)
+        text_addf(out, " from step %d", rule->from);
+    if (rule->until && rule->from_time)
+        text_addf(out, " until %d * dt", rule->until);
+    else if (rule->until)
+        text_addf(out, " until step %d", rule->until);
     if (rule->clamped) {
         text_add(out, ", clamp ");
         text_add_number(out, rule->low);
@@ -403,8 +427,7 @@ static Machine machine_open(const Text *text, ProgramBackend backend, LoopReal r
     uint32_t count = like ? program_array_count(like->program) : 0;
     Atom *names = arena_new_array(m.arena, Atom, count + 1);
     for (uint32_t i = 0; i < count; i++) names[i] = arena_atom_z(m.arena, program_array(like->program, i)->name);
-    ProgramOptions options = {
-        .real = real, .backend = backend, .level = 1, .recorded = names, .recorded_count = count};
+    ProgramOptions options = {.real = real, .backend = backend, .level = 1, .recorded = names, .recorded_count = count};
     if (m.model) m.program = program_new(m.model, &options, NULL, &problem);
     if (!m.program) {
         diag_print(m.diags, DIAG_PLAIN, &problem);
@@ -530,8 +553,8 @@ static void compare(const Place *place, const char *name, const double *values, 
         double apart = fabs(values[i] - expected[i]);
         if (apart <= relative * scale + floor || (isnan(values[i]) && isnan(expected[i]))) continue;
         fprintf(stderr, "%s\n%s: `%s`[%lld] after step %lld is %.17g; expected %.17g, differs by %g\n",
-                    text_z(place->text), place->what, name, (long long)i, (long long)place->step, values[i],
-                    expected[i], values[i] - expected[i]);
+                text_z(place->text), place->what, name, (long long)i, (long long)place->step, values[i], expected[i],
+                values[i] - expected[i]);
         fail();
     }
 }
@@ -749,8 +772,8 @@ static void sim_learn(const Rule *rule, Parameter *p, double taken, bool active)
         if (active && rule->adam) {
             p->m[i] = beta1 * p->m[i] + (1 - beta1) * gradient;
             p->q[i] = beta2 * p->q[i] + (1 - beta2) * gradient * gradient;
-            p->value[i] -= rule->rate / (1 - pow(beta1, taken)) * p->m[i] /
-                           (sqrt(p->q[i]) / sqrt(1 - pow(beta2, taken)) + 1e-5);
+            p->value[i] -=
+                rule->rate / (1 - pow(beta1, taken)) * p->m[i] / (sqrt(p->q[i]) / sqrt(1 - pow(beta2, taken)) + 1e-5);
         } else if (active) {
             p->m[i] = rule->momentum * p->m[i] + gradient;
             p->value[i] -= rule->rate * p->m[i];
@@ -936,8 +959,10 @@ static void run_model(uint64_t seed, Sim *sim) {
             feed(&other[i], &spec, n);
             instance_step(other[i].instance, ENTRY_TRAIN, learning);
             Place place = {&text, whats[i], n};
-            if (i == SINGLE) check_float(&place, &spec, &other[i], &m);
-            else assert_true(compare_machines(&place, &other[i], &m, i == PLAIN, 1e-9) > 5);
+            if (i == SINGLE)
+                check_float(&place, &spec, &other[i], &m);
+            else
+                assert_true(compare_machines(&place, &other[i], &m, i == PLAIN, 1e-9) > 5);
         }
     }
     // A test set on instances of their own.
@@ -1131,7 +1156,8 @@ static double settled_cost(Sim *sim, double *element, double by) {
 static double finite_difference(Sim *sim, double *element) {
     double h = 1e-3;
     return (8 * (settled_cost(sim, element, h) - settled_cost(sim, element, -h)) -
-            (settled_cost(sim, element, 2 * h) - settled_cost(sim, element, -2 * h))) / (12 * h);
+            (settled_cost(sim, element, 2 * h) - settled_cost(sim, element, -2 * h))) /
+           (12 * h);
 }
 
 // The inputs stand still; the gradients after `steps` steps are those of the cost.
@@ -1176,7 +1202,7 @@ static void descends_the_cost(void **state) {
     (void)state;
     Sim *sim = memory_resize(NULL, 1, sizeof *sim);
     for (uint64_t seed = 500; seed < 520; seed++) {
-        check_descent(seed, true, 2 * LAYERS + 2, sim);  // a step for every message on the way up and down
+        check_descent(seed, true, 2 * LAYERS + 2, sim);           // a step for every message on the way up and down
         if (seed % 4 == 0) check_descent(seed, false, 1500, sim); // filters settle at their own pace
     }
     free(sim);
@@ -1187,8 +1213,10 @@ static void filters_are_inverse(void **state) {
     enum { N = 6, LENGTH = 300 };
     Text text = {0}, tau_r_list = {0};
     random_state = 77;
-    text_addf(&text, "network Filters {\n  dt = 0.05\n  input x[%d]\n  target y[%d]\n"
-                     "  population a = Leaky[%d](tau_m = [", N, N, N);
+    text_addf(&text,
+              "network Filters {\n  dt = 0.05\n  input x[%d]\n  target y[%d]\n"
+              "  population a = Leaky[%d](tau_m = [",
+              N, N, N);
     for (int i = 0; i < N; i++) {
         double tau = between(0.2, 3), ratio = i ? between(0.1, 1.5) : 1;
         text_add(&text, i ? ", " : "");
@@ -1196,8 +1224,10 @@ static void filters_are_inverse(void **state) {
         text_add_number(&text, tau);
         text_add_number(&tau_r_list, fmax(0.05, tau * ratio));
     }
-    text_addf(&text, "], tau_r = [%s])\n  connect w: x -> a by Identity()\n  cost -sum(y * a.r)\n"
-                     "  dynamics gle(gamma = 0)\n}\n", text_z(&tau_r_list));
+    text_addf(&text,
+              "], tau_r = [%s])\n  connect w: x -> a by Identity()\n  cost -sum(y * a.r)\n"
+              "  dynamics gle(gamma = 0)\n}\n",
+              text_z(&tau_r_list));
     Machine names = machine_open(&text, PROGRAM_LOOPS, LOOP_F64, NULL);
     Machine m = machine_open(&text, generated, LOOP_F64, &names);
     for (int errors_first = 0; errors_first < 2; errors_first++) {
@@ -1245,8 +1275,7 @@ static void matched_is_instant(void **state) {
             random_state = seed * 3 + (uint64_t)i;
             for (int k = 0; k < spec[i].layers; k++) {
                 Layer *layer = &spec[i].layer[k];
-                for (int j = 0; j < layer->size; j++)
-                    layer->tau_r[j] = layer->tau_m[j] = spec[i].dt * between(1, 30);
+                for (int j = 0; j < layer->size; j++) layer->tau_r[j] = layer->tau_m[j] = spec[i].dt * between(1, 30);
             }
             text[i] = write_model(&spec[i]);
             Machine names = machine_open(&text[i], PROGRAM_LOOPS, LOOP_F64, NULL);
