@@ -461,7 +461,7 @@ static void write_product(CNest *n) {
                   ", %s, %s, %s_BATCH);\n",
                   real_suffix(n->kernel->real), n->w->arrays.items[n->call->array[0]].name, name, straight ? row : 1,
                   straight ? 1 : row, n->w->arrays.items[n->call->array[2]].name,
-                  loop_pad(n->w->options->batch, LOOP_PAD), nest_extent(n, 0), nest_extent(n, 1), n->w->upper);
+                  loop_pad_samples(n->w->options->batch), nest_extent(n, 0), nest_extent(n, 1), n->w->upper);
     } else if (scalar && !*over_k) {
         text_addf(n->out, "    %s%s = %s;\n", over_i, out, only_term(n, factor, x));
     } else if (scalar && straight) {
@@ -490,7 +490,7 @@ static void write_outer(CNest *n) {
                   ", %s, %s, %s_BATCH);\n",
                   real_suffix(n->kernel->real), result->name, result->declared[1],
                   n->w->arrays.items[n->call->array[1]].name, n->w->arrays.items[n->call->array[2]].name,
-                  loop_pad(n->w->options->batch, LOOP_PAD), nest_extent(n, 0), nest_extent(n, 1), n->w->upper);
+                  loop_pad_samples(n->w->options->batch), nest_extent(n, 0), nest_extent(n, 1), n->w->upper);
         return;
     }
     text_addf(n->out, "    %s\n        %s", over_i, over_j);

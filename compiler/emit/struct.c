@@ -96,7 +96,8 @@ static void share_places(Writer *w) {
 static void declare_padding(const Writer *w, const LoopArray *array, CArray *c) {
     for (uint32_t k = 0; k < c->rank; k++) {
         c->declared[k] = c->extent[k];
-        if (in_vectors(w) && k + 1 == c->rank) c->declared[k] = loop_pad(c->extent[k], LOOP_PAD);
+        if (in_vectors(w) && k + 1 == c->rank)
+            c->declared[k] = array->batched ? loop_pad_samples(c->extent[k]) : loop_pad(c->extent[k], LOOP_PAD);
         if (in_vectors(w) && k + 1 == c->rank && k && !array->batched)
             c->declared[k] = loop_array_stride(array, k - 1).fixed;
         if (in_vectors(w) && k + 2 == c->rank) c->declared[k] = loop_pad(c->extent[k], LOOP_ROW_PAD);

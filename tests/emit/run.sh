@@ -116,6 +116,9 @@ defines() { # of a model that would take too long as it is
     case $(basename "$1") in mnist1d.leq) echo "depth=3 slow=4 fast=3" ;; esac
 }
 
+models_done=0
+every_build() { [ "$random" -gt 40 ] || [ "${compilers% *}" = "$compilers" ]; } # in the long tier, or with one compiler only
+
 every_name() { # model options…: the names of all arrays, separated by commas
     "$LEQUEL" inspect "$@" | awk 'NR > 1 && NF == 0 { exit } NR > 1 { print $1 }' | paste -sd,
 }
@@ -125,13 +128,16 @@ for model in "$models"/*.leq "$models"/golden/*.leq "$here/names.leq" "$here/noi
     more="" same=""
     for define in $(defines "$model"); do more="$more -D $define" same="$same define=$define"; done
     echo "$(basename "$model")$more"
-    number=0
+    number=0 turn=0
     for precision in double float; do
         # shellcheck disable=SC2086
         emit "$work/model" "$model" --deterministic --batch 3 --precision $precision $more
         for compiler in $compilers; do
             for level in -O0 -O3; do
                 case $level$model in -O0*/golden/*) continue ;; esac # the others have shown what there is to see
+                odd=$(((turn ^ turn >> 1 ^ turn >> 2) & 1)) # each compiler and level once, in one of the precisions
+                turn=$((turn + 1))
+                every_build || [ $odd -eq 1 ] || continue
                 build "$work/model" "$compiler" $level -ffp-contract=off
                 # shellcheck disable=SC2086
                 compare "$model" "$work/model" batch=3 deterministic precision=$precision backend=$jit steps=200 seed=$number $same
@@ -149,12 +155,17 @@ for model in "$models"/*.leq "$models"/golden/*.leq "$here/names.leq" "$here/noi
         # shellcheck disable=SC2086
         compare "$model" "$work/model" backend=$backend bound=1e-9 steps=200 record="$names" $same
     done
-    for compiler in $compilers; do
-        # shellcheck disable=SC2086
-        emit "$work/model" "$model" --simd --batch 19 $more
-        build "$work/model" "$compiler" -O3 -march=native
-        # shellcheck disable=SC2086
-        compare "$model" "$work/model" batch=19 backend=$jit bound=1e-9 steps=200 $same
+    models_done=$((models_done + 1)) turn=$models_done
+    for compiler in $compilers; do # samples in vectors with one of them, a single one with the other
+        turn=$((turn + 1))
+        if every_build || [ $((turn % 2)) -eq 0 ]; then
+            # shellcheck disable=SC2086
+            emit "$work/model" "$model" --simd --batch 19 $more
+            build "$work/model" "$compiler" -O3 -march=native
+            # shellcheck disable=SC2086
+            compare "$model" "$work/model" batch=19 backend=$jit bound=1e-9 steps=200 $same
+        fi
+        every_build || [ $((turn % 2)) -eq 1 ] || continue
         # shellcheck disable=SC2086
         emit "$work/model" "$model" --simd --record "$names" $more # one pass over each matrix
         build "$work/model" "$compiler" -O3 -march=native -ffp-contract=fast
