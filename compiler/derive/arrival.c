@@ -99,7 +99,7 @@ static bool note_arrival(const ExprStore *store, Expr expr, void *context) {
     uint32_t rank;
     const Index *axes = expr_free_indices(store, expr, &rank);
     for (; arrival.rank < rank && arrival.rank < EXPR_MAX_RANK; arrival.rank++)
-        arrival.at[arrival.rank] = expr_index((ExprStore *)(uintptr_t)store, axes[arrival.rank]);
+        arrival.at[arrival.rank] = expr_index(arrivals->d->store, axes[arrival.rank]);
     vec_push(&arrivals->items, arrival);
     return false;
 }

@@ -96,13 +96,19 @@ static void write_content(const char *path) {
     text_free(&content.text);
 }
 
-static void a_checkpoint_gives_back_what_it_got(void **state) {
-    (void)state;
+static Checkpoint *open_written(void) {
     write_content("c");
     Text error = {0};
-    Content content = {0};
     Checkpoint *checkpoint = checkpoint_open("c", &error);
     assert_non_null(checkpoint);
+    return checkpoint;
+}
+
+static void a_checkpoint_gives_back_what_it_got(void **state) {
+    (void)state;
+    Text error = {0};
+    Content content = {0};
+    Checkpoint *checkpoint = open_written();
     assert_int_equal(checkpoint_count(checkpoint, "singles"), 5);
     assert_int_equal(checkpoint_count(checkpoint, "other"), -1);
     describe(&content, checkpoint);
@@ -117,11 +123,9 @@ static void a_checkpoint_gives_back_what_it_got(void **state) {
 // A file with right checksums may have been made up: what is counted on from must not overflow.
 static void a_count_without_end_is_refused(void **state) {
     (void)state;
-    write_content("c");
     Text error = {0};
     Content content = {0};
-    Checkpoint *checkpoint = checkpoint_open("c", &error);
-    assert_non_null(checkpoint);
+    Checkpoint *checkpoint = open_written();
     checkpoint_counts(checkpoint, "wholes", content.wholes, 2); // holds INT64_MIN
     assert_true(checkpoint_failed(checkpoint));
     assert_false(checkpoint_close(checkpoint, &error));
