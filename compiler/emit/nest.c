@@ -116,7 +116,7 @@ static void close_loops(CNest *n, uint32_t depth) {
     while (n->depth > depth) text_addf(n->out, "%s}\n", nest_indent(--n->depth));
 }
 
-void nest_line(const CNest *n, const char *text) { text_addf(n->out, "%s%s\n", nest_indent(n->depth), text); }
+static void line(const CNest *n, const char *text) { text_addf(n->out, "%s%s\n", nest_indent(n->depth), text); }
 
 static void name_axes(CNest *n, uint32_t axes) {
     static const char *const letters[] = {"i", "j", "k", "l", "i5", "i6"};
@@ -129,7 +129,7 @@ static void name_axes(CNest *n, uint32_t axes) {
 
 // ---- MAP and REDUCE -------------------------------------------------------------------------------------------------
 
-static bool stays(const CNest *n, uint32_t access, uint32_t axis) {
+bool nest_stays(const CNest *n, uint32_t access, uint32_t axis) {
     LoopSize stride = n->call->stride[access * LOOP_MAX_AXES + axis];
     return !stride.fixed && !stride.padded;
 }
@@ -149,7 +149,8 @@ static const char *member_of(const char *name) {
     return dot ? dot + 1 : name;
 }
 
-void nest_gather(const CNest *n, CAccess *accesses, bool *bound) {
+CAccess *nest_accesses(const CNest *n) {
+    CAccess *accesses = arena_new_array(n->w->arena, CAccess, n->kernel->accesses.count + 1);
     for (uint32_t a = 0; a < n->kernel->accesses.count; a++) {
         const LoopAccess *access = &n->kernel->accesses.items[a];
         const char *text = nest_access(n, a);
@@ -158,8 +159,8 @@ void nest_gather(const CNest *n, CAccess *accesses, bool *bound) {
         accesses[a].text =
             access->scalar_f64 && n->kernel->real == LOOP_F32 ? arena_format(n->w->arena, "(float)%s", text) : text;
         accesses[a].slot = access->slot;
-        bound[a] = n->kernel->stores.count > 1 && is_stored(n, a) && !access->slot;
     }
+    return accesses;
 }
 
 const char **nest_names(const CNest *n) {
@@ -190,7 +191,7 @@ static const uint32_t *levels_of(const CNest *n) {
         for (uint32_t axis = 0, open = 0; axis < n->kernel->axes; axis++) {
             if (!has_loop(n, axis)) continue;
             open++;
-            if (!stays(n, a, axis) || is_stored(n, a)) level[a] = open;
+            if (!nest_stays(n, a, axis) || is_stored(n, a)) level[a] = open;
         }
     return level;
 }
@@ -199,17 +200,17 @@ static const uint32_t *levels_of(const CNest *n) {
 static void write_body(const CNest *n, CNest *opens, const char **values) {
     uint32_t accesses = n->kernel->accesses.count, stores = n->kernel->stores.count;
     Arena *arena = n->w->arena;
-    CAccess *access = arena_new_array(arena, CAccess, accesses + 1);
-    bool *bound = arena_new_array(arena, bool, accesses + 1);
+    const CAccess *access = nest_accesses(n);
+    bool *bound = arena_new_array(arena, bool, accesses + 1); // of arrays that several results are stored to
     uint32_t *results = arena_new_array(arena, uint32_t, 2 * stores), places = 0;
-    nest_gather(n, access, bound);
+    for (uint32_t a = 0; a < accesses; a++) bound[a] = stores > 1 && is_stored(n, a) && !access[a].slot;
     for (uint32_t s = 0; s < stores; s++) results[s] = n->kernel->stores.items[s].value;
     for (uint32_t s = 0; s < stores; s++) {
         uint32_t slot = n->kernel->accesses.items[n->kernel->stores.items[s].access].slot;
         if (slot) results[stores + places++] = slot - 1;
     }
     bool *moves = n->vector >= 0 ? arena_new_array(arena, bool, accesses + 1) : NULL;
-    for (uint32_t a = 0; moves && a < accesses; a++) moves[a] = !stays(n, a, (uint32_t)n->vector);
+    for (uint32_t a = 0; moves && a < accesses; a++) moves[a] = !nest_stays(n, a, (uint32_t)n->vector);
     NameSet names = {.arena = arena};
     Body body = {.moves = moves,
                  .w = n->w,
@@ -232,8 +233,8 @@ static void write_body(const CNest *n, CNest *opens, const char **values) {
 
 static void assign(const CNest *n, uint32_t access, const char *value, const char *slot) {
     const char *to = slot_text(n->w->arena, nest_access(n, access), slot), *f = real_suffix(n->kernel->real);
-    nest_line(n, n->vector >= 0 ? arena_format(n->w->arena, "lequel_store%s(&%s, %s);", f, to, value)
-                                : arena_format(n->w->arena, "%s = %s;", to, value));
+    line(n, n->vector >= 0 ? arena_format(n->w->arena, "lequel_store%s(&%s, %s);", f, to, value)
+                           : arena_format(n->w->arena, "%s = %s;", to, value));
 }
 
 // Whole rows are whole vectors: what is computed in their padding reaches nothing else.
@@ -246,7 +247,7 @@ static bool is_whole_row(const CNest *n, uint32_t access, uint32_t axis) {
 
 static bool are_whole_rows(const CNest *n, uint32_t axis) {
     for (uint32_t a = 0; a < n->kernel->accesses.count; a++)
-        if (!stays(n, a, axis) && !is_whole_row(n, a, axis)) return false;
+        if (!nest_stays(n, a, axis) && !is_whole_row(n, a, axis)) return false;
     return true;
 }
 
@@ -325,13 +326,13 @@ static void begin_sum(const CNest *n, bool lanes) {
     const char *zero = real_literal(n->w, real, n->kernel->maximum ? -(double)__builtin_inf() : 0),
                *type = number_type(n->w, real);
     if (n->vector >= 0) {
-        nest_line(n, arena_format(n->w->arena, "lequel_v%s sum = lequel_splat%s(%s);", real_suffix(real),
-                                  real_suffix(real), zero));
+        line(n, arena_format(n->w->arena, "lequel_v%s sum = lequel_splat%s(%s);", real_suffix(real), real_suffix(real),
+                             zero));
     } else if (lanes) {
-        nest_line(n, arena_format(n->w->arena, "%s lane[16];", type));
-        nest_line(n, arena_format(n->w->arena, "for (int n = 0; n < 16; n++) lane[n] = %s;", zero));
+        line(n, arena_format(n->w->arena, "%s lane[16];", type));
+        line(n, arena_format(n->w->arena, "for (int n = 0; n < 16; n++) lane[n] = %s;", zero));
     } else {
-        nest_line(n, arena_format(n->w->arena, "%s sum = %s;", type, zero));
+        line(n, arena_format(n->w->arena, "%s sum = %s;", type, zero));
     }
 }
 
@@ -339,13 +340,13 @@ static void add_term(const CNest *n, bool lanes, const char *value) {
     Arena *arena = n->w->arena;
     const char *sum = lanes ? arena_format(arena, "lane[%s %% 16]", n->index[n->kernel->axes - 1]) : "sum";
     if (n->kernel->maximum && n->w->options->fraction) {
-        nest_line(n, arena_format(arena, "%s = lequel_max(%s, %s);", sum, sum, value));
+        line(n, arena_format(arena, "%s = lequel_max(%s, %s);", sum, sum, value));
     } else if (n->kernel->maximum) {
         if (n->vector < 0) need(n->w, n->kernel->real, HELPER_LARGER);
-        nest_line(n, arena_format(arena, "%s = %s%s(%s, %s);", sum, helper_name(HELPER_LARGER, n->kernel->real, arena),
-                                  n->vector >= 0 ? "_v" : "", sum, value));
+        line(n, arena_format(arena, "%s = %s%s(%s, %s);", sum, helper_name(HELPER_LARGER, n->kernel->real, arena),
+                             n->vector >= 0 ? "_v" : "", sum, value));
     } else {
-        nest_line(n, arena_format(arena, "%s;", plus(n, sum, NULL, value)));
+        line(n, arena_format(arena, "%s;", plus(n, sum, NULL, value)));
     }
 }
 
@@ -357,7 +358,7 @@ static bool sums_vectors(const CNest *n) {
     if (kernel->axes <= kernel->outer || !has_loop(n, last)) return false;
     if (in_lanes(n->w)) return n->call->axis[last].batch;
     for (uint32_t a = 0; a < kernel->accesses.count; a++)
-        if (!stays(n, a, last) && n->call->stride[a * LOOP_MAX_AXES + last].fixed != 1) return false;
+        if (!nest_stays(n, a, last) && n->call->stride[a * LOOP_MAX_AXES + last].fixed != 1) return false;
     return in_rows(n->w);
 }
 
@@ -369,26 +370,23 @@ static void write_vector_sum(CNest *n) {
     const char *whole = arena_format(arena, "%s / lequel_lanes%s * lequel_lanes%s", extent, f, f);
     for (uint32_t axis = 0; axis < kernel->outer; axis++) open_loop(n, axis);
     uint32_t depth = n->depth;
-    nest_line(n,
-              arena_format(arena, "lequel_v%s sums = lequel_splat%s(%s);", f, f, real_literal(n->w, kernel->real, 0)));
-    nest_line(n, arena_format(arena, "%s sum = %s;", real_type(kernel->real), real_literal(n->w, kernel->real, 0)));
+    line(n, arena_format(arena, "lequel_v%s sums = lequel_splat%s(%s);", f, f, real_literal(n->w, kernel->real, 0)));
+    line(n, arena_format(arena, "%s sum = %s;", real_type(kernel->real), real_literal(n->w, kernel->real, 0)));
     for (uint32_t axis = kernel->outer; axis < last; axis++) open_loop(n, axis);
     uint32_t inner = n->depth;
-    nest_line(n,
-              arena_format(arena, "for (int %s = 0; %s < %s; %s += lequel_lanes%s) {", index, index, whole, index, f));
+    line(n, arena_format(arena, "for (int %s = 0; %s < %s; %s += lequel_lanes%s) {", index, index, whole, index, f));
     n->depth++;
     n->vector = (int)last;
     write_body(n, NULL, &value);
-    nest_line(n, arena_format(arena, "sums += %s;", value));
+    line(n, arena_format(arena, "sums += %s;", value));
     n->vector = -1;
     close_loops(n, inner);
-    nest_line(n, arena_format(arena, "for (int %s = %s; %s < %s; %s++) {", index, whole, index, extent, index));
+    line(n, arena_format(arena, "for (int %s = %s; %s < %s; %s++) {", index, whole, index, extent, index));
     n->depth++;
     write_body(n, NULL, &value);
-    nest_line(n, arena_format(arena, "sum += %s;", value));
+    line(n, arena_format(arena, "sum += %s;", value));
     close_loops(n, depth);
-    nest_line(
-        n, arena_format(arena, "%s = sum + lequel_total%s(sums);", nest_access(n, kernel->stores.items[0].access), f));
+    line(n, arena_format(arena, "%s = sum + lequel_total%s(sums);", nest_access(n, kernel->stores.items[0].access), f));
     close_loops(n, 1);
 }
 

@@ -17,11 +17,10 @@ typedef struct CNest {
 } CNest;
 
 const char *nest_indent(uint32_t depth);
-void nest_line(const CNest *n, const char *text);
 const char *nest_extent(const CNest *n, uint32_t axis);
-const char *nest_access(const CNest *n, uint32_t access); // the element that an access means
-// Per access what body_write asks for; `bound`: those of arrays that several results are stored to.
-void nest_gather(const CNest *n, CAccess *accesses, bool *bound);
+const char *nest_access(const CNest *n, uint32_t access);        // the element that an access means
+bool nest_stays(const CNest *n, uint32_t access, uint32_t axis); // where it is, all along the axis
+CAccess *nest_accesses(const CNest *n);                          // what body_write asks for
 const char **nest_names(const CNest *n); // per operation the name that its value has in the model, or NULL
 
 // sweep.c

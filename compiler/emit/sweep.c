@@ -11,6 +11,8 @@ typedef struct CSweep {
     size_t rows_begin;  // of the loop over rows that comes first, in `out`
 } CSweep;
 
+static const char over_rows[] = "    for (int row = 0; row < rows; row++) {\n";
+
 static const LoopSum *sum_of(const CSweep *s, uint32_t sum) { return &s->n->kernel->sums.items[sum]; }
 static const char *suffix(const CSweep *s) { return real_suffix(s->n->kernel->real); }
 
@@ -24,15 +26,14 @@ static void name_totals(CSweep *s) {
 // What is zero before the columns: the sums along rows.
 static void begin_rows(CSweep *s) {
     s->rows_begin = s->out->length;
-    text_add(s->out, "    for (int row = 0; row < rows; row++) {\n");
+    text_add(s->out, over_rows);
     for (uint32_t i = 0; i < s->n->kernel->sums.count; i++)
         if (!sum_of(s, i)->down) text_addf(s->out, "        %s[row] = lequel_splat%s(0);\n", s->total[i], suffix(s));
 }
 
 static void begin_columns(CSweep *s) {
     const CNest *n = s->n;
-    const char *open = "    for (int row = 0; row < rows; row++) {\n";
-    if (s->out->length == s->rows_begin + strlen(open))
+    if (s->out->length == s->rows_begin + strlen(over_rows))
         s->out->length = s->rows_begin; // nothing is done per row
     else
         text_add(s->out, "    }\n");
@@ -47,7 +48,7 @@ static const char *enter(void *sweep, uint32_t loop) {
     CSweep *s = sweep;
     if (loop == 0) begin_rows(s);
     if (loop == 1) begin_columns(s);
-    if (loop == 2) text_add(s->out, "        for (int row = 0; row < rows; row++) {\n");
+    if (loop == 2) text_addf(s->out, "    %s", over_rows);
     return nest_indent(loop == 2 ? 3 : 2);
 }
 
@@ -82,30 +83,25 @@ static void end_loops(const CSweep *s, const char *const *values) {
                       nest_access(n, sum_of(s, i)->access), suffix(s), s->total[i]);
 }
 
-static bool moves(const CNest *n, uint32_t access, uint32_t axis) {
-    return n->call->stride[access * LOOP_MAX_AXES + axis].fixed != 0;
-}
-
 static bool is_target(const LoopKernel *kernel, uint32_t access) {
     for (uint32_t i = 0; i < kernel->stores.count; i++)
         if (kernel->stores.items[i].access == access) return true;
     return false;
 }
 
+// `arrays` receives what the rows of a block have an array for.
 static void write_rows(CSweep *s, Text *arrays) {
     CNest *n = s->n;
     const LoopKernel *kernel = n->kernel;
     uint32_t accesses = kernel->accesses.count, sums = kernel->sums.count, stores = kernel->stores.count;
     Arena *arena = n->w->arena;
-    CAccess *access = arena_new_array(arena, CAccess, accesses + 1);
     bool *bound = arena_new_array(arena, bool, accesses + 1), *in_lane = arena_new_array(arena, bool, accesses + 1);
     uint32_t *level = arena_new_array(arena, uint32_t, accesses + 1);
     uint32_t *results = arena_new_array(arena, uint32_t, sums + stores + 1);
     const char **values = arena_new_array(arena, const char *, sums + stores + 1);
-    nest_gather(n, access, bound);
     for (uint32_t a = 0; a < accesses; a++) {
-        in_lane[a] = moves(n, a, 1);
-        level[a] = (moves(n, a, 0) ? SWEEP_ROWS : 0) | (in_lane[a] ? SWEEP_COLUMNS : 0);
+        in_lane[a] = !nest_stays(n, a, 1);
+        level[a] = (nest_stays(n, a, 0) ? 0 : SWEEP_ROWS) | (in_lane[a] ? SWEEP_COLUMNS : 0);
         bound[a] = is_target(kernel, a);
     }
     for (uint32_t i = 0; i < sums; i++) results[i] = kernel->sums.items[i].value;
@@ -114,7 +110,7 @@ static void write_rows(CSweep *s, Text *arrays) {
                  .real = kernel->real,
                  .ops = kernel->ops.items,
                  .count = kernel->ops.count,
-                 .accesses = access,
+                 .accesses = nest_accesses(n),
                  .moves = in_lane,
                  .bound = bound,
                  .wanted = nest_names(n),
